@@ -1,0 +1,62 @@
+"""Paired training runs: the same data, seed, words and size, one choice of the model changed at a time.
+
+    python bench/paired.py CORPUS [CORPUS ...] [--steps 300] [--out runs/paired]
+
+Prints a Markdown table: validation loss (nats a word, mean over the corpora's validation lists) inside the training
+length, and words/s of each run beside the first. One seed: gaps below .05 nats are not findings.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from composer.engine.model import ModelConfig
+from composer.training.dataset import load_corpus
+from composer.training.train import Run, TrainingConfig, read_curves
+from composer.words import default_vocabulary
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "relative + ALiBi, chained": {},
+    "relative + ALiBi, parallel heads": {"head_order": "parallel"},
+    "music + ALiBi": {"positions": "music"},
+    "music": {"positions": "music", "alibi": False},
+    "rotary": {"positions": "rotary", "alibi": False},
+    "sinusoidal": {"positions": "sinusoidal", "alibi": False},
+    "relative + ALiBi, 4 kv heads": {"kv_heads": 4},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpora", nargs="+", type=Path)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--out", type=Path, default=Path("runs/paired"))
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), help="names of variants")
+    options = parser.parse_args()
+
+    vocabulary = default_vocabulary()
+    corpora = [load_corpus(folder, vocabulary, Path(".cache/corpora")) for folder in options.corpora]
+    config = TrainingConfig(
+        steps=options.steps, length=384, batch=8, warmup=50, learning_rate=2e-3, evaluate_every=100, save_every=10**9
+    )
+    rows = []
+    for name in options.only:
+        model = ModelConfig(vocabulary.sizes, dim=192, layers=4, dropout=0.0, **VARIANTS[name])  # type: ignore[arg-type]
+        folder = options.out / name.replace(" ", "-").replace(",", "")
+        Run(folder, corpora, vocabulary, model, config, torch.device("cpu")).train()
+        last = [row for row in read_curves(folder) if int(row["step"]) == options.steps]
+        valid = [row for row in last if row["split"].startswith("validation")]
+        loss = sum(float(row["loss"]) for row in valid) / len(valid)
+        rows.append((name, loss, int(last[0]["words"]) / max(1, int(last[0]["seconds"]))))
+
+    print("| variant | validation nats a word | words/s, beside the first |")
+    print("| --- | --- | --- |")
+    for name, loss, speed in rows:
+        print(f"| {name} | {loss:.3f} | {speed / rows[0][2]:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

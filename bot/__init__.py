@@ -1,0 +1,1 @@
+"""Everything about Discord. Never imports torch."""

@@ -1,0 +1,252 @@
+"""The command `segue`. Exit status 0; 2 with one sentence on stderr for whatever the user can mend.
+
+Torch and the rest are imported where they are used: `segue --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from composer.errors import SegueError, SettingsError
+
+if TYPE_CHECKING:
+    import torch
+    from tqdm import tqdm
+
+    from composer.composing import Order, Take
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
+DEFAULT_CHECKPOINT = CHECKPOINTS / "first"
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class PositionsOption(StrEnum):
+    relative = "relative"
+    music = "music"
+    rotary = "rotary"
+    sinusoidal = "sinusoidal"
+
+
+class HeadsOption(StrEnum):
+    chained = "chained"
+    parallel = "parallel"
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is said in one sentence."""
+    try:
+        status = app(standalone_mode=False)
+    except typer.Abort:
+        status = 130
+    except typer.TyperException as error:  # a wrong option or argument
+        status = _refuse(error.format_message())
+    except (SegueError, OSError) as error:
+        status = _refuse(str(error))
+    sys.exit(status or 0)
+
+
+def _refuse(sentence: str) -> int:
+    print(f"segue: {sentence}", file=sys.stderr)
+    return 2
+
+
+@app.callback()
+def _segue() -> None:
+    """Segue composes on: hand it the opening of a piece, and it writes what follows."""
+
+
+# ------------------------------------------------------------------ segue compose
+
+
+@app.command()
+def compose(
+    opening: Annotated[Path, typer.Argument(help="The opening: a MIDI file of 1 to 64 bars in 4/4.")],
+    bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
+    seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
+    takes: Annotated[int, typer.Option(help="How many continuations, from seeds that follow each other.")] = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="temperature.ATTRIBUTE=0..2 or top_p.ATTRIBUTE=0..1; ATTRIBUTE may be `all`."),
+    ] = None,
+    checkpoint: Annotated[Path, typer.Option(help="The folder of a trained model.")] = DEFAULT_CHECKPOINT,
+    device: Annotated[
+        Device, typer.Option(help="Where the model runs; auto takes a GPU if there is one.")
+    ] = Device.auto,
+    instrument: Annotated[str, typer.Option(help="A General MIDI instrument by its name.")] = "piano",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the result [out/NAME OF THE OPENING].")
+    ] = None,
+    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Whether to make the MP3.")] = True,
+) -> None:
+    """Continue an opening: MIDI, MP3, piano roll and receipt.
+
+    Writes piece.mid, piece.mp3, piece.png and piece.json into a folder; with --takes N piece-1.mid and so on. The
+    MIDI and the MP3 hold the opening and then its continuation.
+    """
+    from tqdm import tqdm
+
+    from composer.composing import Order, receipt
+    from composer.composing import compose as compose_takes
+    from composer.engine.checkpoint import load_checkpoint
+    from composer.midi import read_midi
+    from composer.opening import to_opening
+    from composer.rendering.instruments import program_of
+    from composer.sampling import SamplingParams
+
+    order = Order(bars, takes, seed, SamplingParams().with_settings(settings or []))
+    program = program_of(instrument)
+    score = read_midi(opening.read_bytes())
+    model = load_checkpoint(checkpoint)
+    pitches = model.vocabulary.pitches
+    given = to_opening(score, pitch_range=(pitches[0], pitches[-1]))
+    folder = out or Path("out") / opening.stem
+    folder.mkdir(parents=True, exist_ok=True)
+
+    with tqdm(total=bars * takes, unit="bar", desc="composing") as progress:
+        done = compose_takes(given, model, order, _torch_device(device), lambda b: _move(progress, b))
+    command = _command(opening, order, settings or [], checkpoint, instrument)
+    for number, take in enumerate(done, start=1):
+        path = folder / (f"piece-{number}" if takes > 1 else "piece")
+        _write(take, path, opening.stem, program, audio)
+        text = json.dumps(receipt(take, model, order, command), indent=2)
+        path.with_suffix(".json").write_text(text + "\n")
+    print(folder)
+
+
+def _move(progress: tqdm[NoReturn], bars: int) -> None:
+    progress.update(bars - progress.n)
+
+
+def _write(take: Take, path: Path, title: str, program: int, audio: bool) -> None:
+    from composer.midi import dump_midi
+    from composer.rendering.audio import render_mp3
+    from composer.rendering.piano_roll import draw_piano_roll
+
+    path.with_suffix(".mid").write_bytes(dump_midi(take.score, program, title))
+    path.with_suffix(".png").write_bytes(draw_piano_roll(take.score, take.opening_bars, title))
+    if audio:
+        path.with_suffix(".mp3").write_bytes(render_mp3(take.score, program, title))
+
+
+def _command(opening: Path, order: Order, settings: list[str], checkpoint: Path, instrument: str) -> str:
+    """What gives the same piece again, typed in the same folder."""
+    words = ["segue", "compose", str(opening), "--bars", str(order.bars), "--seed", str(order.seed)]
+    words += ["--takes", str(order.takes)] if order.takes > 1 else []
+    words += [word for setting in settings for word in ("--set", setting)]
+    words += ["--checkpoint", str(checkpoint)] if checkpoint != DEFAULT_CHECKPOINT else []
+    words += ["--instrument", instrument] if instrument != "piano" else []
+    return shlex.join(words)
+
+
+def _torch_device(device: Device) -> torch.device:
+    """Raises SettingsError if a GPU is asked for and there is none."""
+    import torch
+
+    if device is Device.cuda and not torch.cuda.is_available():
+        raise SettingsError("There is no CUDA device here; leave --device out, or say --device cpu.")
+    gpu = device is Device.cuda or (device is Device.auto and torch.cuda.is_available())
+    return torch.device("cuda" if gpu else "cpu")
+
+
+# ------------------------------------------------------------------ segue train
+
+
+@app.command()
+def train(
+    corpora: Annotated[list[Path], typer.Argument(help="Folders of MIDI files with train.txt and validation.txt.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The run's folder; one that exists is resumed.")],
+    steps: Annotated[int, typer.Option(help="Optimiser steps in all; the learning rate ends there.")] = 10_000,
+    batch: Annotated[int, typer.Option(help="Sequences a step.")] = 8,
+    length: Annotated[int, typer.Option(help="Words a sequence.")] = 512,
+    micro_batch: Annotated[int, typer.Option(help="Sequences that are computed at once; lower takes less memory.")] = 4,
+    learning_rate: Annotated[float, typer.Option(help="At its highest, after the warmup.")] = 1.2e-3,
+    dim: Annotated[int, typer.Option(help="Width of the model.")] = 256,
+    layers: Annotated[int, typer.Option(help="Depth of the model.")] = 6,
+    heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
+    kv_heads: Annotated[int, typer.Option(help="Heads of keys and values; fewer make a smaller cache.")] = 4,
+    window: Annotated[int, typer.Option(help="Words that a word can see.")] = 1024,
+    positions: Annotated[
+        PositionsOption, typer.Option(help="How attention knows distances.")
+    ] = PositionsOption.relative,
+    alibi: Annotated[bool, typer.Option("--alibi/--no-alibi", help="ALiBi slopes beside it.")] = True,
+    head_order: Annotated[
+        HeadsOption, typer.Option(help="chained: attributes given those before.")
+    ] = HeadsOption.chained,
+    dropout: Annotated[float, typer.Option(help="In training only.")] = 0.0,
+    tiers: Annotated[str, typer.Option(help="Which tiers of a manifest.tsv to take, with commas between.")] = "A",
+    evaluate_every: Annotated[int, typer.Option(help="Steps between two evaluations.")] = 250,
+    save_every: Annotated[int, typer.Option(help="Steps between two checkpoints.")] = 500,
+    seed: Annotated[int, typer.Option(help="Of the weights, the order of the data and the dropout.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Where encoded corpora are kept.")] = Path(".cache/corpora"),
+    device: Annotated[Device, typer.Option(help="auto takes a GPU if there is one.")] = Device.auto,
+) -> None:
+    """Train a Compound Word Transformer.
+
+    CORPORA are folders that hold .mid files or .tar.gz archives of them, and beside them (or one folder above) the
+    lists train.txt and validation.txt: a song id a line, and a file belongs to the song that its name starts with.
+    Songs of neither list are left out; nothing of validation is trained on. Each corpus is encoded once and kept.
+
+    RUN/curves.csv and RUN/tensorboard get loss (nats) and accuracy in total and for each attribute, of training and of
+    each corpus' validation list. RUN/step-NNNNNN and RUN/best are checkpoints that `segue compose --checkpoint` takes;
+    `segue promote` makes one a checkpoint of the project, with its card and curves.
+
+    A run that was stopped, kill -9 included, goes on from its last checkpoint when the same command is given again,
+    and its curve is the one that it would have had.
+
+    On a CPU two threads reach most of the speed only while nothing else runs; OMP_NUM_THREADS=1 shares a machine
+    better.
+    """
+    from composer.engine.model import ModelConfig
+    from composer.training.dataset import load_corpus
+    from composer.training.train import Run, TrainingConfig
+    from composer.words import default_vocabulary
+
+    vocabulary = default_vocabulary()
+    try:
+        model = ModelConfig(
+            vocabulary.sizes, dim, layers, heads, kv_heads, window, positions.value, alibi, head_order.value, dropout
+        )
+    except ValueError as error:
+        raise SettingsError(f"No such model: {error}.") from error
+    config = TrainingConfig(
+        steps=steps,
+        batch=batch,
+        length=length,
+        micro_batch=micro_batch,
+        learning_rate=learning_rate,
+        seed=seed,
+        evaluate_every=evaluate_every,
+        save_every=save_every,
+    )
+    loaded = [load_corpus(folder, vocabulary, cache, tiers.split(",")) for folder in corpora]
+    for corpus in loaded:
+        print(
+            f"{corpus.name}: {len(corpus.train)} stretches to train on, {len(corpus.validation)} to validate;", end=" "
+        )
+        print(f"left out: {corpus.left_out or 'nothing'}")
+    Run(out, loaded, vocabulary, model, config, _torch_device(device)).train()
+
+
+@app.command()
+def promote(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint in a run's folder: RUN/step-NNNNNN or RUN/best.")],
+    name: Annotated[str, typer.Argument(help="What to call it: it becomes checkpoints/NAME.")],
+) -> None:
+    """Make a run's checkpoint one of the project, with CARD.md and curves.png beside the weights."""
+    from composer.training.card import promote as promote_checkpoint
+
+    print(promote_checkpoint(checkpoint, CHECKPOINTS / name))

@@ -1,0 +1,61 @@
+"""A trained model in a folder: model.safetensors, config.json and vocabulary.json. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from composer.engine.model import CompoundWordTransformer, ModelConfig
+from composer.errors import CheckpointError
+from composer.words import Vocabulary
+
+WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model ready to compose, in float32 on the CPU, and what a receipt says of it."""
+
+    name: str
+    model: CompoundWordTransformer
+    vocabulary: Vocabulary
+    digest: str  # SHA-256 of the weights' file
+
+
+def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: Vocabulary) -> None:
+    """Write the model's folder, weights in bf16: half the size, and training has not been more precise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
+    config = {"vocabulary_digest": vocabulary.digest, "model": asdict(model.config)}
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+    (folder / VOCABULARY).write_text(vocabulary.to_json() + "\n")
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a model's folder. Raises CheckpointError, which names the file that is missing or does not match."""
+    for name in (WEIGHTS, CONFIG, VOCABULARY):
+        if not (folder / name).is_file():
+            raise CheckpointError(folder, f"{name} is missing")
+    try:
+        vocabulary = Vocabulary.from_json((folder / VOCABULARY).read_text())
+        config = json.loads((folder / CONFIG).read_text())
+        model_config = ModelConfig(**{f.name: config["model"][f.name] for f in fields(ModelConfig)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(folder, f"{CONFIG} or {VOCABULARY} is damaged") from error
+    if config.get("vocabulary_digest") != vocabulary.digest or model_config.sizes != vocabulary.sizes:
+        raise CheckpointError(folder, f"{VOCABULARY} is not the one that {CONFIG} was written with")
+
+    model = CompoundWordTransformer(model_config)
+    try:
+        model.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})
+    except (SafetensorError, RuntimeError) as error:
+        raise CheckpointError(folder, f"{WEIGHTS} is damaged or not of this {CONFIG}") from error
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest)

@@ -1,0 +1,95 @@
+"""All attributes of a word drawn for a whole batch at once, each row by its own settings and its own random numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from composer.engine.grammar import Grammar
+from composer.engine.model import CompoundWordTransformer, Stage
+from composer.sampling import SamplingParams
+from composer.words import ATTRIBUTES
+
+NOISE_WORDS = 256  # so many words' random numbers are made at once for a slot
+COLDEST = 1e-3  # temperatures below it are greedy in effect; the division needs a number
+
+
+def nucleus_filter(logits: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities of the nucleus (Holtzman et al. 2020), largest first, and the ids that they belong to.
+
+    logits: (..., ids)   temperature, top_p: (...)   -> both (..., ids); not normalised, 0 outside the nucleus.
+    The likeliest id always survives; at temperature 0 it is the only one.
+    """
+    scaled = logits / temperature.clamp(min=COLDEST)[..., None]
+    probabilities, ids = scaled.softmax(-1).sort(dim=-1, descending=True, stable=True)
+    before = probabilities.cumsum(-1) - probabilities
+    kept = before < torch.where(temperature > 0, top_p, 0.0)[..., None]
+    kept[..., 0] = True
+    return probabilities * kept, ids
+
+
+def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Tensor:
+    """One id a row by inverting the distribution function. uniform: (...) in [0, 1) -> ids (...)."""
+    probabilities, ids = nucleus_filter(logits, temperature, top_p)
+    cumulative = probabilities.cumsum(-1)
+    index = (cumulative <= uniform[..., None] * cumulative[..., -1:]).sum(-1, keepdim=True)
+    last = (probabilities > 0).sum(-1, keepdim=True) - 1  # rounding must not step over the nucleus' edge
+    return ids.gather(-1, torch.minimum(index, last)).squeeze(-1)
+
+
+class Drawer:
+    """The settings and the random numbers of every slot, and the draw of the next word.
+
+    A piece's random numbers come from a generator of its own, seeded with its seed, one number for each attribute of
+    each word: who else is in the batch changes nothing.
+    """
+
+    def __init__(self, slots: int, device: torch.device) -> None:
+        self.temperature = torch.ones(slots, len(ATTRIBUTES), device=device)
+        self.top_p = torch.ones(slots, len(ATTRIBUTES), device=device)
+        self.noise = torch.zeros(slots, NOISE_WORDS, len(ATTRIBUTES), device=device)
+        # On the CPU wherever the model is: the same seed gives the same numbers on every device.
+        self.generators = [torch.Generator() for _ in range(slots)]
+        self.slots = torch.arange(slots, device=device)
+
+    def start(self, slot: int, sampling: SamplingParams, seed: int) -> None:
+        device = self.noise.device
+        self.temperature[slot] = torch.tensor([sampling[name].temperature for name in ATTRIBUTES], device=device)
+        self.top_p[slot] = torch.tensor([sampling[name].top_p for name in ATTRIBUTES], device=device)
+        self.generators[slot].manual_seed(seed)
+
+    def draw_word(
+        self, model: CompoundWordTransformer, grammar: Grammar, context: Tensor, drawn: Sequence[int]
+    ) -> Tensor:
+        """The next word of every slot: (slots, attributes).
+
+        context: (slots, dim)   drawn: for each slot, how many words it has drawn before
+        """
+        uniform = self._numbers(drawn)
+        word: dict[str, Tensor] = {}
+        for stage in model.stages:
+            assert isinstance(stage, Stage)
+            logits = stage(context, word)
+            masked = [_masked(grammar, name, logits[name].float(), word) for name in stage.names]
+            widest = max(part.shape[-1] for part in masked)
+            together = torch.stack([F.pad(part, (0, widest - part.shape[-1]), value=-math.inf) for part in masked], 1)
+            columns = [ATTRIBUTES.index(name) for name in stage.names]
+            ids = draw(together, self.temperature[:, columns], self.top_p[:, columns], uniform[:, columns])
+            word |= zip(stage.names, ids.unbind(1), strict=True)
+        return torch.stack([word[name] for name in ATTRIBUTES], dim=1)
+
+    def _numbers(self, drawn: Sequence[int]) -> Tensor:
+        """Uniform numbers for the next word: (slots, attributes). A slot's block is renewed when it is used up."""
+        for slot, count in enumerate(drawn):
+            if count % NOISE_WORDS == 0:
+                self.noise[slot] = torch.rand(self.noise.shape[1:], generator=self.generators[slot])
+        places = torch.tensor([count % NOISE_WORDS for count in drawn], device=self.noise.device)
+        return self.noise[self.slots, places]
+
+
+def _masked(grammar: Grammar, name: str, logits: Tensor, word: dict[str, Tensor]) -> Tensor:
+    return grammar.family(logits) if name == "family" else grammar.attribute(name, logits, word["family"])

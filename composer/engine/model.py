@@ -1,0 +1,220 @@
+"""The Compound Word Transformer: words in, the distribution of the next word out, attribute by attribute.
+
+Hsiao, Liu, Yeh, Yang: Compound Word Transformer, AAAI 2021. As there, each attribute has its own embedding and its
+own head, and the family is predicted first. Beyond it, an attribute may be predicted given those before it
+(`heads="chained"`), and attention is the full softmax with relative positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from composer.engine.attention import LayerCache, Positions, SelfAttention, sinusoids
+from composer.words import ATTRIBUTES, IGNORE
+
+Heads = Literal["chained", "parallel"]
+
+# Attributes of one stage are predicted at once, given those of the stages before. No word uses two attributes of a
+# chained stage, so chaining costs three more stages, not six: a note is pitch, then duration, then velocity; a
+# position is followed by its chord and its tempo.
+STAGES: Mapping[Heads, tuple[tuple[str, ...], ...]] = {
+    "chained": (("family",), ("position", "pitch"), ("chord", "duration"), ("tempo", "velocity")),
+    "parallel": (("family",), ("position", "pitch", "velocity", "duration", "chord", "tempo")),  # the paper's
+}
+
+# Embedding widths: half of the paper's, for a model half as wide.
+EMBEDDING_DIMS: Mapping[str, int] = {
+    "family": 16,
+    "position": 32,
+    "pitch": 256,
+    "velocity": 64,
+    "duration": 64,
+    "chord": 128,
+    "tempo": 64,
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that decides the shapes of the weights, and the dropout of training."""
+
+    sizes: Mapping[str, int]  # ids an attribute, in the order of ATTRIBUTES (Vocabulary.sizes)
+    dim: int = 256
+    layers: int = 6
+    heads: int = 4
+    kv_heads: int = 4
+    window: int = 1024  # words that a word can see, itself included
+    positions: Positions = "relative"
+    alibi: bool = True
+    head_order: Heads = "chained"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if tuple(self.sizes) != ATTRIBUTES:
+            raise ValueError(f"sizes are those of {', '.join(ATTRIBUTES)}, in this order")
+        if self.dim % (2 * self.heads) or self.heads % self.kv_heads:
+            raise ValueError("dim has to be a multiple of 2 * heads, and heads of kv_heads")
+
+    @property
+    def stages(self) -> tuple[tuple[str, ...], ...]:
+        return STAGES[self.head_order]
+
+
+class SquaredRelu(nn.Module):
+    """max(x, 0)^2 (Primer, So et al. 2021): two cheap passes where GELU needs a tanh."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x).square()
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward net, each behind a norm and beside a residual path."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(config.dim)
+        self.attention = SelfAttention(
+            config.dim, config.heads, config.kv_heads, config.window, config.positions, config.alibi
+        )
+        self.feed_norm = nn.RMSNorm(config.dim)
+        self.feed = nn.Sequential(
+            nn.Linear(config.dim, 4 * config.dim, bias=False),
+            SquaredRelu(),
+            nn.Linear(4 * config.dim, config.dim, bias=False),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x)))
+        x = x + self.dropout(self.feed(self.feed_norm(x)))
+        return x
+
+    def cached(self, x: Tensor, positions: Tensor, cache: LayerCache) -> Tensor:
+        x = x + self.attention.cached(self.attention_norm(x), positions, cache)
+        x = x + self.feed(self.feed_norm(x))
+        return x
+
+
+class Stage(nn.Module):
+    """The heads of the attributes that are predicted at once, given the context and the attributes before them."""
+
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        super().__init__()
+        self.names = config.stages[index]
+        self.given = [name for stage in config.stages[:index] for name in stage]
+        self.sizes = [config.sizes[name] for name in self.names]
+        self.embeddings = nn.ModuleDict({name: nn.Embedding(config.sizes[name], config.dim) for name in self.given})
+        self.mix = nn.Linear(config.dim, config.dim)
+        self.norm = nn.RMSNorm(config.dim)
+        self.heads = nn.Linear(config.dim, sum(self.sizes))
+
+    def forward(self, context: Tensor, word: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits for each attribute of this stage.
+
+        context: (..., dim)   word: ids (...,) of the attributes of earlier stages -> {name: (..., ids)}
+        """
+        mixed = self.mix(context)
+        for name, embedding in self.embeddings.items():
+            mixed = mixed + embedding(word[name])
+        logits = self.heads(self.norm(context + F.gelu(mixed, approximate="tanh")))
+        return dict(zip(self.names, logits.split(self.sizes, dim=-1), strict=True))
+
+
+class CompoundWordTransformer(nn.Module):
+    """Words are (batch, length, attributes) of ids, columns in the order of ATTRIBUTES."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = nn.ModuleList(nn.Embedding(config.sizes[name], EMBEDDING_DIMS[name]) for name in ATTRIBUTES)
+        self.project = nn.Linear(sum(EMBEDDING_DIMS.values()), config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(config.dim)
+        self.stages = nn.ModuleList(Stage(config, index) for index in range(len(config.stages)))
+        self.apply(_initialise)
+        for name, weight in self.named_parameters():
+            if name.endswith(("attention.out.weight", "feed.2.weight")):
+                # The residual path keeps its scale with depth (GPT-2, Radford et al. 2019).
+                nn.init.normal_(weight, std=0.02 / (2 * config.layers) ** 0.5)
+            if name.startswith("stages.") and ".embeddings." in name:
+                # A stage starts out as if it knew the context alone, and learns what the earlier attributes tell it.
+                nn.init.normal_(weight, std=0.02)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """The context after each word, for a whole sequence at once: (batch, length, attributes) -> (.., .., dim)."""
+        places = torch.arange(words.shape[1], device=words.device).expand(words.shape[:2])
+        x = self.dropout(self._embed(words, places))
+        for block in self.blocks:
+            x = block(x)
+        context: Tensor = self.norm(x)
+        return context
+
+    def cached(self, words: Tensor, positions: Tensor, cache: list[LayerCache]) -> Tensor:
+        """The context after each of some new words, which join the cache.
+
+        words: (slots, new, attributes)   positions: (slots,), how many words each slot has seen before
+        Returns (slots, new, dim): what forward gives for the same words behind the same past.
+        """
+        places = positions[:, None] + torch.arange(words.shape[1], device=words.device)
+        x = self._embed(words, places)
+        for block, layer in zip(self.blocks, cache, strict=True):
+            assert isinstance(block, Block)
+            x = block.cached(x, positions, layer)
+        context: Tensor = self.norm(x)
+        return context
+
+    def logits(self, context: Tensor, word: Tensor) -> dict[str, Tensor]:
+        """Logits of every attribute of the next word, given its own attributes: for training, where they are known.
+
+        context: (..., dim)   word: (..., attributes), the word that follows -> {name: (..., ids)}
+        """
+        known = dict(zip(ATTRIBUTES, word.unbind(-1), strict=True))
+        return {name: logits for stage in self.stages for name, logits in stage(context, known).items()}
+
+    def new_cache(self, slots: int, new: int) -> list[LayerCache]:
+        """An empty cache for `slots` sequences that take at most `new` words at once, on the model's device."""
+        weight, config = self.project.weight, self.config
+        shape = (slots, config.kv_heads, config.window + new - 1, config.dim // config.heads)
+        caches = []
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            distance_keys = block.attention.distance_keys(config.window)
+            caches.append(LayerCache(weight.new_zeros(shape), weight.new_zeros(shape), distance_keys))
+        return caches
+
+    def _embed(self, words: Tensor, places: Tensor) -> Tensor:
+        parts = [embedding(ids) for embedding, ids in zip(self.embeddings, words.unbind(-1), strict=True)]
+        x: Tensor = self.project(torch.cat(parts, dim=-1))
+        if self.config.positions == "sinusoidal":
+            x = x + sinusoids(places, self.config.dim).to(x.dtype)
+        return x
+
+
+def loss_by_attribute(logits: Mapping[str, Tensor], word: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    """For each attribute: summed nats, count of words that use it, count of those whose likeliest id is right.
+
+    logits: {name: (..., ids)}   word: (..., attributes). A word that does not use an attribute adds nothing to it.
+    """
+    result = {}
+    for name, truth in zip(ATTRIBUTES, word.unbind(-1), strict=True):
+        used = truth != IGNORE
+        wanted, given = truth[used], logits[name][used].float()
+        nats = F.cross_entropy(given, wanted, reduction="sum")
+        result[name] = (nats, used.sum(), (given.argmax(-1) == wanted).sum())
+    return result
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=0.5)
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

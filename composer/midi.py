@@ -1,0 +1,473 @@
+"""MIDI bytes <-> Score. The only importer of miditoolkit, and the place where strangers' files are taken apart.
+
+    parse_midi    trusted bytes, in this process
+    read_midi     a stranger's bytes, in a child process that can be killed
+    dump_midi     a Score as a MIDI file
+
+A file takes three steps: `_sift` walks its events once, counts them and leaves out what a piano part does not need;
+miditoolkit turns what is left into notes; `_score_of` makes them a Score. The first step is there because miditoolkit
+is quadratic in stacked notes of one pitch and believes whatever a file claims.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import subprocess
+import sys
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from composer import errors
+from composer.errors import HostileMidiError, NoNotesError, NotMidiError, OpeningError
+from composer.score import (
+    DEFAULT_BPM,
+    EARLY_TICKS,
+    SHORTEST_TICKS,
+    TICKS_PER_BEAT,
+    MeterChange,
+    Note,
+    Score,
+    TempoChange,
+)
+
+if TYPE_CHECKING:
+    import miditoolkit
+
+_Value = TypeVar("_Value")
+
+# Tempi outside are slips of an editor or stand for a fermata, in BPM. They are clamped, for the notes are still good.
+SLOWEST, FASTEST = 10.0, 400.0
+# Finer meters are damage; up to here a bar is a whole number of ticks.
+FINEST_METER = 64
+
+# What a file may cost. A file at all limits at once is read within a CPU second and 300 MB, child start included.
+MAX_BYTES = 2 * 2**20  # the longest piano recordings have 0.5 MB
+MAX_TRACKS = 512  # a full orchestra has 60
+MAX_EVENTS = 30_000  # an hour of pop piano; the longest song of Pop1K7 has 13,493
+MAX_BEATS = 8_000  # over an hour at 120 BPM, and below 2^28 ticks whatever the resolution
+MAX_STACKED = 1_000_000  # open notes that miditoolkit would copy, summed over all releases
+
+# What the child of read_midi may cost: far more than any file within the limits above, as a net below them.
+CHILD_MEMORY = 256 * 2**20  # bytes of address space; 100 MB are taken before the first note
+CHILD_CPU = 5  # seconds
+CHILD_WALL = 20  # seconds, for a machine that is busy with something else
+
+_PEDAL, _PEDAL_DOWN = 64, 64  # the controller, and its lowest value that means down
+_NOTE_ON, _LAST_NOTE_STATUS, _PROGRAM, _SYSEX, _SYSEX_PART, _META = 0x90, 0x9F, 0xC0, 0xF0, 0xF7, 0xFF
+_DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # by the high half of the status byte
+_TRACK_NAME, _END_OF_TRACK, _TEMPO, _METER = 0x03, 0x2F, 0x51, 0x58
+_NEEDED_METAS = {_END_OF_TRACK: 0, _TEMPO: 3, _METER: 4}  # meta type -> its only valid length in bytes
+_NOTHING = b"\xff\x01\x00"  # an empty text: stands where an event was left out, so that its delta time still counts
+# miditoolkit forgets a note's channel but keeps its program, so every channel plays the program of its own number.
+_CHANNELS_AS_PROGRAMS = b"".join(bytes((0, _PROGRAM | channel, channel)) for channel in range(16))
+
+
+def parse_midi(data: bytes, leave_out: Collection[str] = ()) -> Score:
+    """The piano part of a MIDI file: every track but the drums, pedal resolved into note ends, microtiming kept.
+
+    leave_out: names of tracks to ignore.   Chords stay empty; a key that is never released makes no note.
+    Raises NotMidiError, HostileMidiError or NoNotesError. For files of strangers there is read_midi.
+    """
+    sifted = _sift(data, leave_out)
+    import miditoolkit  # 0.1 s and 20 MB; a file that _sift refuses does without, and so does the bot's own process
+
+    try:
+        midi = miditoolkit.MidiFile(file=io.BytesIO(sifted))
+    except MemoryError:
+        raise
+    except Exception as error:  # it raises what comes to hand: EOFError, OSError, ValueError, ZeroDivisionError ...
+        raise NotMidiError("an event in it has a value that MIDI does not know") from error
+    return _score_of(midi)
+
+
+def read_midi(data: bytes) -> Score:
+    """parse_midi for a stranger's file: in a child process with limits, so that no file can hang or fill this one.
+
+    Raises what parse_midi raises, and HostileMidiError if the child had to be killed. Blocks: call it in a thread.
+    """
+    if len(data) > MAX_BYTES:
+        raise HostileMidiError(f"it has {len(data):,} bytes; {MAX_BYTES:,} are taken")
+    try:
+        child = subprocess.run(_child_command(), input=data, capture_output=True, timeout=CHILD_WALL, env=_CHILD_ENV)
+    except subprocess.TimeoutExpired:
+        raise HostileMidiError("reading it takes too long") from None
+    if child.returncode < 0:  # a signal ended it
+        raise HostileMidiError("reading it takes too much time or memory")
+    if child.returncode > 0:  # no file can do this: the installation is broken
+        raise RuntimeError(f"the child that reads MIDI failed: {child.stderr.decode(errors='replace')}")
+    return _received(json.loads(child.stdout))
+
+
+def dump_midi(score: Score, program: int = 0, title: str = "") -> bytes:
+    """A MIDI file with one instrument, the tempi and meters, and chords as markers. The same score, the same bytes.
+
+    program: General MIDI, 0-127.   A key that is struck again while it sounds is let go first, for in MIDI two notes
+    of one pitch cannot be told apart; of those struck at the same tick the longest stays.
+    """
+    import miditoolkit
+
+    piano = miditoolkit.Instrument(program, name=title.encode().decode("latin-1"))  # mido writes Latin-1: UTF-8 it is
+    piano.notes = [miditoolkit.Note(n.velocity, n.pitch, n.start, n.end) for n in _one_at_a_time(score.notes)]
+    midi = miditoolkit.MidiFile(ticks_per_beat=TICKS_PER_BEAT)
+    midi.instruments = [piano]
+    midi.tempo_changes = [miditoolkit.TempoChange(tempo.bpm, tempo.tick) for tempo in score.tempos]
+    midi.time_signature_changes = [miditoolkit.TimeSignature(m.numerator, m.denominator, m.tick) for m in score.meters]
+    midi.markers = [miditoolkit.Marker(chord.name, chord.tick) for chord in score.chords]
+    file = io.BytesIO()
+    midi.dump(file=file)
+    return file.getvalue()
+
+
+def _one_at_a_time(notes: Iterable[Note]) -> list[Note]:
+    struck_next: dict[int, int] = {}  # by pitch
+    kept = []
+    for note in sorted(notes, reverse=True):  # of those at one tick the longest comes first
+        again = struck_next.get(note.pitch, note.end)
+        if again > note.start:
+            kept.append(replace(note, end=min(note.end, again)))
+            struck_next[note.pitch] = note.start
+    return kept[::-1]
+
+
+# --- the child of read_midi -----------------------------------------------------------------------------------------
+
+# No variable of ours (the bot's token is one) goes to the child. Threads of BLAS would take address space each.
+_CHILD_ENV = {"OPENBLAS_NUM_THREADS": "1"}
+_CHILD_CODE = "import sys; sys.path[:] = sys.argv[1:]; from composer.midi import answer; answer()"
+
+
+def _child_command() -> list[str]:
+    """This interpreter without site packages of its own (-I -S), given the paths where this process finds its modules.
+
+    The package's own folder comes last, for installations whose path is known to an import hook alone.
+    """
+    return [sys.executable, "-I", "-S", "-c", _CHILD_CODE, *sys.path, str(Path(__file__).parents[1])]
+
+
+def answer() -> None:
+    """The child's side: tie its own hands, read a file from stdin, write a score or an error as JSON to stdout."""
+    _limit(resource.RLIMIT_AS, CHILD_MEMORY)
+    _limit(resource.RLIMIT_CPU, CHILD_CPU)
+    try:
+        reply = json.dumps(_sent(parse_midi(sys.stdin.buffer.read())))
+    except MemoryError:
+        reply = json.dumps(
+            {"error": HostileMidiError.__name__, "fields": {"reason": "reading it takes too much memory"}}
+        )
+    except OpeningError as error:
+        reply = json.dumps({"error": type(error).__name__, "fields": vars(error)})
+    sys.stdout.write(reply)
+
+
+def _limit(what: int, most: int) -> None:
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _sent(score: Score) -> dict[str, Any]:
+    return {
+        "notes": [(note.start, note.pitch, note.end, note.velocity) for note in score.notes],
+        "tempos": [(tempo.tick, tempo.bpm) for tempo in score.tempos],
+        "meters": [(meter.tick, meter.numerator, meter.denominator) for meter in score.meters],
+        "end": score.end,
+    }
+
+
+def _received(reply: dict[str, Any]) -> Score:
+    """The score that the child sent. Raises the OpeningError that it met."""
+    if "error" in reply:
+        raise getattr(errors, reply["error"])(**reply["fields"])
+    return Score(
+        notes=tuple(Note(*note) for note in reply["notes"]),
+        tempos=tuple(TempoChange(*tempo) for tempo in reply["tempos"]),
+        meters=tuple(MeterChange(*meter) for meter in reply["meters"]),
+        end=reply["end"],
+    )
+
+
+# --- bytes -> bytes: what miditoolkit may see -----------------------------------------------------------------------
+
+
+def _sift(data: bytes, leave_out: Collection[str]) -> bytes:
+    """The same music as a file that miditoolkit reads in linear time.
+
+    Left out are the RIFF wrapper, chunks that are not tracks, empty tracks, tracks named in leave_out, and all events
+    but notes, controllers, bends, tempi and meters.
+    """
+    if len(data) > MAX_BYTES:
+        raise HostileMidiError(f"it has {len(data):,} bytes; {MAX_BYTES:,} are taken")
+    resolution, chunks = _chunks(_unwrap_riff(data))
+    tally = _Tally(last_tick=MAX_BEATS * resolution)
+    tracks = [sifted for chunk in chunks if chunk and (sifted := _sift_track(chunk, leave_out, tally))]
+    if not tracks:
+        raise NoNotesError
+    header = b"".join(number.to_bytes(2, "big") for number in (1, len(tracks), resolution))
+    return _chunk(b"MThd", header) + b"".join(_chunk(b"MTrk", track) for track in tracks)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return name + len(body).to_bytes(4, "big") + body
+
+
+def _unwrap_riff(data: bytes) -> bytes:
+    """The MIDI file inside a RIFF file (.rmi); other data as it is."""
+    if data[:4] != b"RIFF":
+        return data
+    at = 12
+    while data[8:12] == b"RMID" and at + 8 <= len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name == b"data":
+            return data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+    raise NotMidiError("it is a RIFF file with no MIDI inside")
+
+
+def _chunks(data: bytes) -> tuple[int, list[bytes]]:
+    """Ticks a beat, and the bytes of each track."""
+    size = int.from_bytes(data[4:8], "big")
+    if data[:4] != b"MThd" or size < 6 or len(data) < 8 + size:
+        raise NotMidiError("it has no MIDI header")
+    kind, count, resolution = (int.from_bytes(data[at : at + 2], "big") for at in (8, 10, 12))
+    _check_header(kind, count, resolution)
+    tracks: list[bytes] = []
+    at = 8 + size
+    while len(tracks) < count:
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
+        if at + 8 + size > len(data):
+            raise NotMidiError(f"it ends within track {len(tracks) + 1} of {count}")
+        if name == b"MTrk":  # the standard has readers skip all others
+            tracks.append(data[at + 8 : at + 8 + size])
+        at += 8 + size
+    return resolution, tracks
+
+
+def _check_header(kind: int, count: int, resolution: int) -> None:
+    if kind > 1:
+        raise NotMidiError(f"its format is {kind}, and only formats 0 and 1 hold one piece")
+    if count == 0:
+        raise NoNotesError
+    if count > MAX_TRACKS:
+        raise HostileMidiError(f"it has {count:,} tracks; {MAX_TRACKS} are taken")
+    if resolution == 0:
+        raise NotMidiError("it has no ticks in a beat")
+    if resolution & 0x8000:
+        raise NotMidiError("its times count film frames (SMPTE) in place of beats")
+
+
+class _Event(NamedTuple):
+    """One event of a track. head, body and end are offsets into the track's bytes."""
+
+    tick: int  # from the start of the track, in the file's own resolution
+    status: int
+    meta: int  # the type of a meta event, else -1
+    head: int  # just behind the delta time
+    body: int  # where the data begins, behind status, type and length
+    end: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the file has cost so far. Each method raises HostileMidiError when it is too much."""
+
+    last_tick: int
+    events: int = 0
+    stacked: int = 0
+    open_notes: Counter[tuple[int, int]] = field(default_factory=Counter)  # (channel, pitch) -> how many, in this track
+
+    def event(self, tick: int) -> None:
+        self.events += 1
+        if self.events > MAX_EVENTS:
+            raise HostileMidiError(f"it has more than {MAX_EVENTS:,} events")
+        if tick > self.last_tick:
+            raise HostileMidiError(f"it claims to last more than {MAX_BEATS:,} beats")
+
+    def note(self, status: int, pitch: int, velocity: int) -> None:
+        key = (status & 0x0F, pitch)
+        if status & 0xF0 == _NOTE_ON and velocity:
+            self.open_notes[key] += 1
+        elif self.open_notes[key]:
+            self.stacked += self.open_notes[key]
+            self.open_notes[key] -= 1
+            if self.stacked > MAX_STACKED:
+                raise HostileMidiError("it strikes one key again and again without letting it go")
+
+
+def _sift_track(track: bytes, leave_out: Collection[str], tally: _Tally) -> bytes:
+    """The track with its channels as programs and all that is not needed blanked; b"" if its name is in leave_out."""
+    sifted = bytearray(_CHANNELS_AS_PROGRAMS)
+    done = 0  # the track's bytes up to here are copied or blanked
+    tally.open_notes.clear()
+    for event in _events(track):
+        tally.event(event.tick)
+        if event.status <= _LAST_NOTE_STATUS:
+            tally.note(event.status, track[event.body], track[event.body + 1])
+        elif event.meta == _TRACK_NAME and track[event.body : event.end].decode("latin-1") in leave_out:
+            return b""
+        elif not _is_needed(event):
+            sifted += track[done : event.head] + _NOTHING
+            done = event.end
+    return bytes(sifted + track[done:])
+
+
+def _is_needed(event: _Event) -> bool:
+    """Whether miditoolkit is to see the event. Raises NotMidiError for a needed meta event of the wrong length."""
+    if event.meta not in _NEEDED_METAS:
+        return event.status < _SYSEX and event.status & 0xF0 != _PROGRAM
+    if event.end - event.body != _NEEDED_METAS[event.meta]:
+        raise NotMidiError("a tempo or a meter has the wrong length")
+    return True
+
+
+def _events(track: bytes) -> Iterator[_Event]:
+    """Walk a track. Raises NotMidiError where its bytes do not add up to events."""
+    at = tick = running = 0
+    while at < len(track):
+        try:
+            delta, head = _variable_length(track, at)
+            tick += delta
+            event = _event(track, head, tick, running)
+            if event.end > len(track):
+                raise IndexError
+        except IndexError:
+            raise NotMidiError("a track ends in the middle of an event") from None
+        if event.meta < 0:  # a sysex ends running status; a meta event should as well, but there are files that go on
+            running = event.status if event.status < _SYSEX else 0
+        at = event.end
+        yield event
+
+
+def _event(track: bytes, head: int, tick: int, running: int) -> _Event:
+    """The event whose status, or data under the running status, begins at head. IndexError where the track is over."""
+    status = track[head]
+    body = head + 1
+    if status < 0x80:
+        status, body = running, head
+    if status & 0xF0 in _DATA_BYTES:
+        return _Event(tick, status, -1, head, body, body + _DATA_BYTES[status & 0xF0])
+    if status in (_SYSEX, _SYSEX_PART):
+        length, body = _variable_length(track, body)
+        return _Event(tick, status, -1, head, body, body + length)
+    if status == _META:
+        length, body = _variable_length(track, body + 1)
+        return _Event(tick, status, track[head + 1], head, body, body + length)
+    raise NotMidiError("a track has bytes that belong to no event")
+
+
+def _variable_length(track: bytes, at: int) -> tuple[int, int]:
+    """The number that begins at `at`, seven bits a byte and at most four bytes, and the offset behind it."""
+    number = 0
+    for behind in range(at + 1, at + 5):
+        byte = track[behind - 1]
+        number = number << 7 | byte & 0x7F
+        if byte < 0x80:
+            return number, behind
+    raise NotMidiError("a number in it does not end")
+
+
+# --- miditoolkit's notes -> Score -----------------------------------------------------------------------------------
+
+
+def _score_of(midi: miditoolkit.MidiFile) -> Score:
+    """Raises NoNotesError, and NotMidiError for meters that no music has."""
+    resolution: int = midi.ticks_per_beat
+
+    def scale(tick: int) -> int:
+        return round(tick * TICKS_PER_BEAT / resolution)
+
+    pitched = [instrument for instrument in midi.instruments if not instrument.is_drum]
+    notes = tuple(sorted(_scaled(note, scale) for note in _piano_part(pitched)))
+    if not notes:
+        raise NoNotesError(sum(len(instrument.notes) for instrument in midi.instruments))
+    meters = _meters(midi.time_signature_changes, scale)
+    return Score(notes, _tempos(midi.tempo_changes, scale), meters=meters, end=_end(notes[-1].start, meters))
+
+
+def _piano_part(instruments: Iterable[miditoolkit.Instrument]) -> Iterator[Note]:
+    """All notes as one hears them, in the file's own ticks. The pedal of a channel holds in all its tracks."""
+    channels: defaultdict[int, list[miditoolkit.Instrument]] = defaultdict(list)
+    for instrument in instruments:
+        channels[int(instrument.program)].append(instrument)
+    for tracks in channels.values():
+        notes = [Note(note.start, note.pitch, note.end, note.velocity) for track in tracks for note in track.notes]
+        controls = [control for track in tracks for control in track.control_changes if control.number == _PEDAL]
+        yield from _with_pedal(notes, _pedal_spans(controls, last=max(note.end for note in notes)))
+
+
+def _pedal_spans(controls: Iterable[miditoolkit.ControlChange], last: int) -> list[tuple[int, int]]:
+    """When the pedal is down, from tick to tick. One that never comes up does so at `last`."""
+    spans: list[tuple[int, int]] = []
+    pressed: int | None = None
+    for control in sorted(controls, key=lambda control: control.time):
+        if control.value < _PEDAL_DOWN and pressed is not None:
+            spans.append((pressed, control.time))
+            pressed = None
+        elif control.value >= _PEDAL_DOWN and pressed is None:
+            pressed = control.time
+    if pressed is not None:
+        spans.append((pressed, last))
+    return spans
+
+
+def _with_pedal(notes: Iterable[Note], spans: Sequence[tuple[int, int]]) -> Iterator[Note]:
+    """Notes released while the pedal is down, held until it comes up or their pitch is struck again.
+
+    A pedal pressed at the very tick of the release comes too late: that is how a pedal is changed between two chords.
+    """
+    strikes: defaultdict[int, list[int]] = defaultdict(list)
+    for note in sorted(notes):
+        strikes[note.pitch].append(note.start)
+    presses = [pressed for pressed, _ in spans]
+    for note in notes:
+        span = bisect_left(presses, note.end) - 1
+        if span < 0 or note.end >= spans[span][1]:
+            yield note
+            continue
+        again = bisect_left(strikes[note.pitch], max(note.end, note.start + 1))
+        end = min([spans[span][1], *strikes[note.pitch][again : again + 1]])
+        yield Note(note.start, note.pitch, end, note.velocity)
+
+
+def _scaled(note: Note, scale: Callable[[int], int]) -> Note:
+    start, end = scale(note.start), scale(note.end)
+    return Note(start, note.pitch, end if end > start else start + SHORTEST_TICKS, note.velocity)
+
+
+def _tempos(changes: Iterable[miditoolkit.TempoChange], scale: Callable[[int], int]) -> tuple[TempoChange, ...]:
+    tempo_at = {0: DEFAULT_BPM}
+    for change in changes:
+        tempo_at[scale(change.time)] = min(max(change.tempo, SLOWEST), FASTEST)
+    return tuple(TempoChange(tick, bpm) for tick, bpm in _without_repeats(sorted(tempo_at.items())))
+
+
+def _meters(changes: Iterable[miditoolkit.TimeSignature], scale: Callable[[int], int]) -> tuple[MeterChange, ...]:
+    """A meter repeated is no change and moves no bar line: all of Pop1K7 says 4/4 again within the first bar."""
+    meter_at = {0: (4, 4)}
+    for change in changes:
+        if change.denominator > FINEST_METER:
+            raise NotMidiError("it has a meter finer than 64ths")
+        meter_at[scale(change.time)] = (change.numerator, change.denominator)
+    return tuple(MeterChange(tick, *meter) for tick, meter in _without_repeats(sorted(meter_at.items())))
+
+
+def _without_repeats(changes: Iterable[tuple[int, _Value]]) -> Iterator[tuple[int, _Value]]:
+    for _, same in groupby(changes, key=lambda change: change[1]):
+        yield next(same)
+
+
+def bar_ticks(meter: MeterChange) -> int:
+    """How long the meter's bars are; a quarter note is a beat in every meter."""
+    return TICKS_PER_BEAT * 4 * meter.numerator // meter.denominator
+
+
+def _end(last_onset: int, meters: Sequence[MeterChange]) -> int:
+    """Where the bar ends in which the last onset lies, bars counted from the last change of meter."""
+    onset = last_onset + EARLY_TICKS
+    meter = max(meter for meter in meters if meter.tick <= onset)
+    return meter.tick + ((onset - meter.tick) // bar_ticks(meter) + 1) * bar_ticks(meter)

@@ -1,0 +1,369 @@
+"""Score -> PNG: the piano roll, row under row like a page of music, opening and continuation told apart by colour.
+
+Cool notes on a blue ground were given, warm ones on a plain ground were composed, a bright line stands between them;
+the louder a note, the brighter. Discord shows a picture at 550 pixels, half of WIDTH, so nothing is written smaller
+than 20 pixels. Long pieces get more bars a row and lower rows, so that 520 bars make a picture of WIDTH x 4000.
+"""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+from composer.score import BEATS_PER_BAR, TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note, Score
+
+Colour = tuple[int, int, int]
+
+
+class Box(NamedTuple):
+    """In pixels of the finished picture; right and bottom are just outside."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The colours of one part of the piece."""
+
+    ground: Colour  # behind the white keys
+    shade: Colour  # behind the black keys
+    line: Colour  # bar lines and octaves; beats are fainter
+    soft: Colour  # a note of velocity SOFT or less
+    loud: Colour  # a note of velocity LOUD or more
+    text: Colour
+
+
+OPENING = Palette(
+    ground=(32, 43, 68),
+    shade=(26, 35, 57),
+    line=(72, 90, 128),
+    soft=(62, 100, 192),
+    loud=(134, 236, 255),
+    text=(150, 206, 255),
+)
+CONTINUATION = Palette(
+    ground=(32, 29, 33),
+    shade=(25, 22, 26),
+    line=(76, 69, 74),
+    soft=(168, 54, 64),
+    loud=(255, 214, 92),
+    text=(255, 190, 120),
+)
+BACKGROUND: Colour = (17, 17, 21)
+DIVIDER: Colour = (255, 246, 224)
+TITLE: Colour = (240, 240, 244)
+FAINT: Colour = (150, 150, 160)
+WHITE_KEY: Colour = (214, 214, 220)
+BLACK_KEY: Colour = (40, 40, 48)
+
+SOFT, LOUD = 30, 110  # MIDI velocities between which the shade changes
+
+# Lengths are pixels of the finished picture.
+SCALE = 2  # drawn this many times as large, then scaled down: smooth edges
+WIDTH = 1100
+LEFT, RIGHT = 82, 20  # margins: keys and octave names stand at the left
+KEYS_WIDTH = 26
+TITLE_HEIGHT, LEGEND_HEIGHT = 50, 44
+CHORDS_HEIGHT, NUMBERS_HEIGHT, ROW_GAP = 34, 28, 12
+ROWS_HEIGHT = 520  # of all rows of notes together, as long as they do not get lower than MIN_ROW_HEIGHT
+MIN_ROW_HEIGHT, MAX_ROW_HEIGHT = 150, 380
+MIN_SEMITONE = 2.5  # height of a lane
+MIN_NOTE_WIDTH, MIN_NOTE_HEIGHT = 3.5, 4.5  # more than the lane where that is narrow
+TITLE_SIZE, CHORD_SIZE, SMALL_SIZE = 32, 23, 20  # of fonts
+TEXT_INDENT, TEXT_GAP = 6, 10  # after the bar line or the divider; between one chord name and the next
+
+NUMBER_SPACING = 48  # from one bar number to the next, at least
+
+MIN_SEMITONES = 24  # two octaves at least are shown
+SPARE_SEMITONES = 2  # above the highest note and below the lowest
+MOST_BARS_A_ROW = ((96, 12), (192, 16), (384, 24), (640, 32))  # up to so many bars in all, so many a row
+MOST_ROWS = 20  # of a piece that is longer still
+
+BLACK_KEYS = {1, 3, 6, 8, 10}  # pitch classes
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything goes. Rows count from 0, from the top."""
+
+    bars: int
+    bars_a_row: int
+    lowest: int  # MIDI pitches, both shown
+    highest: int
+    header: int  # pixels above the first row
+
+    @property
+    def rows(self) -> int:
+        return -(-self.bars // self.bars_a_row)
+
+    @property
+    def bar_width(self) -> float:
+        return (WIDTH - LEFT - RIGHT) / self.bars_a_row
+
+    @property
+    def notes_height(self) -> int:
+        wanted = min(MAX_ROW_HEIGHT, max(MIN_ROW_HEIGHT, ROWS_HEIGHT // self.rows))
+        return max(wanted, round(MIN_SEMITONE * (self.highest - self.lowest + 1)))
+
+    @property
+    def row_height(self) -> int:
+        return CHORDS_HEIGHT + self.notes_height + NUMBERS_HEIGHT + ROW_GAP
+
+    @property
+    def height(self) -> int:
+        return self.header + self.rows * self.row_height
+
+    def row_ticks(self, row: int) -> tuple[int, int]:
+        """Where `row` begins and ends; the last row may hold fewer bars."""
+        first = row * self.bars_a_row
+        return first * TICKS_PER_BAR, min(first + self.bars_a_row, self.bars) * TICKS_PER_BAR
+
+    def x(self, tick: int, row: int) -> float:
+        return LEFT + (tick - self.row_ticks(row)[0]) * self.bar_width / TICKS_PER_BAR
+
+    def lane(self, pitch: int) -> tuple[float, float]:
+        """Top and bottom of a pitch within its row."""
+        semitone = self.notes_height / (self.highest - self.lowest + 1)
+        top = CHORDS_HEIGHT + (self.highest - pitch) * semitone
+        return top, top + semitone
+
+    def note_box(self, note: Note, row: int) -> Box:
+        """What is drawn of `note` in `row`, measured from the row's top left corner."""
+        start, end = self.row_ticks(row)
+        left = min(self.x(max(note.start, start), row), self.x(end, row) - MIN_NOTE_WIDTH)
+        right = max(self.x(min(note.end, end), row) - 1, left + MIN_NOTE_WIDTH)  # the gap parts repeated notes
+        top, bottom = self.lane(note.pitch)
+        middle, half = (top + bottom) / 2, max(bottom - top - 0.5, MIN_NOTE_HEIGHT) / 2
+        return Box(left, middle - half, right, middle + half)
+
+
+def layout_of(score: Score, titled: bool = False) -> Layout:
+    bars = max(1, score.bars)
+    lowest, highest = _pitch_range(score)
+    return Layout(bars, _bars_a_row(bars), lowest, highest, LEGEND_HEIGHT + (TITLE_HEIGHT if titled else 0))
+
+
+def draw_piano_roll(score: Score, opening_bars: int, title: str = "") -> bytes:
+    """The PNG of `score`, of which the first `opening_bars` were given. The same score gives the same bytes.
+
+    title: what the font lacks is written without accents or left out.
+    """
+    title = _in_ascii(title)
+    layout = layout_of(score, titled=bool(title))
+    divider = min(max(opening_bars, 0), layout.bars) * TICKS_PER_BAR
+    picture = Image.new("RGB", (WIDTH, layout.height), BACKGROUND)
+    picture.paste(_header(layout, divider, title), (0, 0))
+    for row in range(layout.rows):
+        picture.paste(_row(score, layout, divider, row), (0, layout.header + row * layout.row_height))
+    file = io.BytesIO()
+    picture.save(file, format="PNG")
+    return file.getvalue()
+
+
+class Pen:
+    """Draws in pixels of the finished picture on an image SCALE times as large: halves of a pixel count."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._image = Image.new("RGB", (width * SCALE, height * SCALE), BACKGROUND)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def box(self, box: Box, colour: Colour, radius: float = 0) -> None:
+        left, top, right, bottom = (round(edge * SCALE) for edge in box)
+        corners = left, top, max(left, right - 1), max(top, bottom - 1)  # Pillow draws the far edges too
+        self._draw.rounded_rectangle(corners, round(radius * SCALE), colour)
+
+    def text(self, x: float, y: float, text: str, size: int, colour: Colour, anchor: str = "lm") -> None:
+        """anchor: what of the text stands at (x, y), in Pillow's letters: "lm" is its left end, half way up."""
+        self._draw.text((x * SCALE, y * SCALE), text, colour, _font(size * SCALE), anchor)
+
+    def finished(self) -> Image.Image:
+        return self._image.reduce(SCALE)
+
+
+def text_width(text: str, size: int) -> float:
+    return float(_font(size * SCALE).getlength(text)) / SCALE
+
+
+def shade(palette: Palette, velocity: int) -> Colour:
+    """The colour of a note: the louder, the brighter."""
+    return _mix(palette.soft, palette.loud, min(max((velocity - SOFT) / (LOUD - SOFT), 0), 1))
+
+
+def place_chords(chords: tuple[Chord, ...], layout: Layout, row: int) -> list[tuple[float, Chord]]:
+    """The chords of `row` whose names fit, each with its x. Those on a bar line go first, since they weigh most."""
+    start, end = layout.row_ticks(row)
+    sounding = [chord for chord in chords if start <= chord.tick < end and chord.root is not None]
+    placed: list[tuple[float, float, Chord]] = []
+    for chord in sorted(sounding, key=lambda chord: (chord.tick % TICKS_PER_BAR != 0, chord.tick)):
+        left = layout.x(chord.tick, row) + TEXT_INDENT
+        right = left + text_width(chord.name, CHORD_SIZE) + TEXT_GAP
+        if right <= WIDTH and all(right <= other_left or left >= other for other_left, other, _ in placed):
+            placed.append((left, right, chord))
+    return [(left, chord) for left, _, chord in placed]
+
+
+def _header(layout: Layout, divider: int, title: str) -> Image.Image:
+    """The title, and below it what the colours mean."""
+    pen = Pen(WIDTH, layout.header)
+    if title:
+        pen.text(LEFT, TITLE_HEIGHT / 2 + 6, _shortened(title), TITLE_SIZE, TITLE, "lm")
+    opening, continuation = divider // TICKS_PER_BAR, layout.bars - divider // TICKS_PER_BAR
+    x, y = float(LEFT), layout.header - LEGEND_HEIGHT / 2
+    for name, bars, palette in (("opening", opening, OPENING), ("continuation", continuation, CONTINUATION)):
+        if bars:
+            x = _legend(pen, x, y, f"{name}, {bars} bar{'s' * (bars > 1)}", palette)
+    pen.text(WIDTH - RIGHT, y, "brighter is louder", SMALL_SIZE, FAINT, "rm")
+    return pen.finished()
+
+
+def _legend(pen: Pen, x: float, y: float, text: str, palette: Palette) -> float:
+    """Four notes from soft to loud and what they stand for. Returns where the next entry may begin."""
+    for step in range(4):
+        velocity = SOFT + (LOUD - SOFT) * step // 3
+        pen.box(Box(x, y - 7, x + 18, y + 7), shade(palette, velocity), radius=3)
+        x += 21
+    pen.text(x + 8, y, text, SMALL_SIZE, palette.text, "lm")
+    return x + 8 + text_width(text, SMALL_SIZE) + 36
+
+
+def _row(score: Score, layout: Layout, divider: int, row: int) -> Image.Image:
+    pen = Pen(WIDTH, layout.row_height)
+    for palette, start, end in _parts(layout, divider, row):
+        _draw_ground(pen, layout, row, palette, start, end)
+    _draw_keys(pen, layout)
+    _draw_notes(pen, score, layout, divider, row)
+    for x, chord in place_chords(score.chords, layout, row):
+        palette = OPENING if chord.tick < divider else CONTINUATION
+        pen.text(x, CHORDS_HEIGHT / 2 + 1, chord.name, CHORD_SIZE, palette.text)
+    _draw_bar_numbers(pen, layout, row)
+    _draw_divider(pen, layout, divider, row)
+    return pen.finished()
+
+
+def _parts(layout: Layout, divider: int, row: int) -> Iterator[tuple[Palette, int, int]]:
+    """What `row` holds of opening and continuation: palette, first tick, tick after the last."""
+    start, end = layout.row_ticks(row)
+    middle = min(max(divider, start), end)
+    if start < middle:
+        yield OPENING, start, middle
+    if middle < end:
+        yield CONTINUATION, middle, end
+
+
+def _draw_ground(pen: Pen, layout: Layout, row: int, palette: Palette, start: int, end: int) -> None:
+    """A lane for each pitch, shaded like the keyboard, with a line below each C, at each beat and at each bar."""
+    left, right = layout.x(start, row), layout.x(end, row)
+    for pitch in range(layout.lowest, layout.highest + 1):
+        top, bottom = layout.lane(pitch)
+        pen.box(Box(left, top, right, bottom), palette.shade if pitch % 12 in BLACK_KEYS else palette.ground)
+    top, bottom = CHORDS_HEIGHT, CHORDS_HEIGHT + layout.notes_height
+    for tick in range(start, end, TICKS_PER_BEAT):
+        x = layout.x(tick, row)
+        if tick % TICKS_PER_BAR == 0:
+            pen.box(Box(x, top, x + 1.5, bottom), palette.line)
+        elif layout.bar_width >= BEATS_PER_BAR * 12:
+            pen.box(Box(x, top, x + 1, bottom), _mix(palette.ground, palette.line, 0.35))
+    for pitch in _octaves(layout):
+        y = layout.lane(pitch)[1]
+        pen.box(Box(left, y - 0.5, right, y + 0.5), _mix(palette.ground, palette.line, 0.8))
+
+
+def _draw_keys(pen: Pen, layout: Layout) -> None:
+    """The keyboard at the left, with the names of the Cs."""
+    left, right = LEFT - KEYS_WIDTH - 3, LEFT - 3
+    pen.box(Box(left, CHORDS_HEIGHT, right, CHORDS_HEIGHT + layout.notes_height), WHITE_KEY)
+    for pitch in range(layout.lowest, layout.highest + 1):
+        top, bottom = layout.lane(pitch)
+        if pitch % 12 in BLACK_KEYS:
+            pen.box(Box(left, top, left + KEYS_WIDTH * 0.62, bottom), BLACK_KEY)
+        elif pitch % 12 in (0, 5) and pitch > layout.lowest:  # no black key parts C from B, nor F from E
+            pen.box(Box(left, bottom - 0.5, right, bottom + 0.5), FAINT)
+    for pitch in _octaves(layout):
+        top, bottom = layout.lane(pitch)
+        pen.text(left - 6, (top + bottom) / 2, f"C{pitch // 12 - 1}", SMALL_SIZE, FAINT, "rm")
+
+
+def _draw_notes(pen: Pen, score: Score, layout: Layout, divider: int, row: int) -> None:
+    """Softest first, so that a loud note is not hidden by one that overlaps it."""
+    start, end = layout.row_ticks(row)
+    sounding = [note for note in score.notes if note.start < end and note.end > start]
+    for note in sorted(sounding, key=lambda note: (note.velocity, note)):
+        box = layout.note_box(note, row)
+        radius = min(3.0, (box.bottom - box.top) / 3, (box.right - box.left) / 3)
+        pen.box(box, shade(OPENING if note.start < divider else CONTINUATION, note.velocity), radius)
+
+
+def _draw_bar_numbers(pen: Pen, layout: Layout, row: int) -> None:
+    """Below the notes; only every second, fourth, ... bar where they would touch."""
+    start, end = layout.row_ticks(row)
+    step = 1
+    while step * layout.bar_width < NUMBER_SPACING:
+        step *= 2
+    y = CHORDS_HEIGHT + layout.notes_height + NUMBERS_HEIGHT / 2
+    for tick in range(start, end, step * TICKS_PER_BAR):
+        pen.text(layout.x(tick, row) + TEXT_INDENT, y, str(tick // TICKS_PER_BAR + 1), SMALL_SIZE, FAINT)
+
+
+def _draw_divider(pen: Pen, layout: Layout, divider: int, row: int) -> None:
+    """Where the continuation begins, if that is in this row."""
+    start, end = layout.row_ticks(row)
+    if start <= divider < end:
+        x = layout.x(divider, row)
+        pen.box(Box(x - 1.5, 6, x + 1.5, CHORDS_HEIGHT + layout.notes_height + NUMBERS_HEIGHT - 4), DIVIDER, radius=1.5)
+
+
+def _pitch_range(score: Score) -> tuple[int, int]:
+    """The lowest and highest pitch to show: what is played and a little more, MIN_SEMITONES at least."""
+    pitches = [note.pitch for note in score.notes] or [60]
+    lowest, highest = min(pitches) - SPARE_SEMITONES, max(pitches) + SPARE_SEMITONES
+    missing = max(0, MIN_SEMITONES - (highest - lowest + 1))
+    return max(0, lowest - missing // 2), min(127, highest + missing - missing // 2)
+
+
+def _bars_a_row(bars: int) -> int:
+    """All in one row if they fit, else an even number that fills the rows about equally."""
+    most = next((a_row for limit, a_row in MOST_BARS_A_ROW if bars <= limit), -(-bars // MOST_ROWS))
+    if bars <= most:
+        return bars
+    a_row = -(-bars // -(-bars // most))
+    return a_row + a_row % 2
+
+
+def _octaves(layout: Layout) -> range:
+    """The Cs that are shown."""
+    return range(-(-layout.lowest // 12) * 12, layout.highest + 1, 12)
+
+
+def _shortened(title: str) -> str:
+    """As much of `title` as fits on the line."""
+    if text_width(title, TITLE_SIZE) <= WIDTH - LEFT - RIGHT:
+        return title
+    while text_width(title + "...", TITLE_SIZE) > WIDTH - LEFT - RIGHT:
+        title = title[:-1]
+    return title.rstrip() + "..."
+
+
+def _in_ascii(title: str) -> str:
+    """Pillow's own font holds no more than that, and needs no installing."""
+    ascii_only = unicodedata.normalize("NFKD", title[:200]).encode("ascii", "ignore").decode()
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in ascii_only).split())
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _mix(one: Colour, other: Colour, share: float) -> Colour:
+    """`share` of `other`, from 0 to 1."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue

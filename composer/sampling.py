@@ -1,0 +1,98 @@
+"""How the next word is drawn: a temperature and a nucleus for each attribute. No torch.
+
+Low for what keeps a piece together (bars, positions, tempo), high for what makes it interesting (pitch, duration).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from composer.errors import SettingsError
+from composer.words import ATTRIBUTES
+
+MAX_TEMPERATURE = 2.0  # beyond it a trained model is not to be told from a random one
+ALL = "all"  # names every attribute at once
+
+Knob = Literal["temperature", "top_p"]
+KNOBS: tuple[Knob, ...] = ("temperature", "top_p")
+
+
+@dataclass(frozen=True, slots=True)
+class Nucleus:
+    """temperature divides the logits (0 is greedy); of what comes out, the likeliest ids that together reach top_p
+    stay (Holtzman et al. 2020). Raises SettingsError outside the ranges."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= MAX_TEMPERATURE:
+            raise SettingsError(f"A temperature lies between 0 and {MAX_TEMPERATURE:g}; {self.temperature:g} does not.")
+        if not 0 < self.top_p <= 1:
+            raise SettingsError(f"A top_p lies above 0 and is at most 1; {self.top_p:g} is not.")
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """One Nucleus an attribute. Attributes that are not named take the default."""
+
+    family: Nucleus = Nucleus(1.0, 1.0)
+    position: Nucleus = Nucleus(1.0, 0.98)
+    pitch: Nucleus = Nucleus(1.0, 0.95)
+    velocity: Nucleus = Nucleus(1.0, 0.95)
+    duration: Nucleus = Nucleus(1.0, 0.95)
+    chord: Nucleus = Nucleus(1.0, 0.95)
+    tempo: Nucleus = Nucleus(0.5, 0.9)
+
+    def __getitem__(self, attribute: str) -> Nucleus:
+        nucleus: Nucleus = getattr(self, attribute)
+        return nucleus
+
+    def with_setting(self, knob: str, attribute: str, value: float) -> SamplingParams:
+        """A copy with one setting changed; attribute `all` changes every one. Raises SettingsError."""
+        _check_name(knob, KNOBS, "setting")
+        _check_name(attribute, (*ATTRIBUTES, ALL), "attribute")
+        names = ATTRIBUTES if attribute == ALL else (attribute,)
+        return replace(self, **{name: replace(self[name], **{knob: value}) for name in names})
+
+    def with_settings(self, settings: Iterable[str]) -> SamplingParams:
+        """A copy changed by settings as they are typed: "temperature.pitch=0.5". Raises SettingsError."""
+        params = self
+        for text in settings:
+            params = params.with_setting(*parse_setting(text))
+        return params
+
+    def to_json(self) -> dict[str, dict[str, float]]:
+        """{knob: {attribute: value}}, every setting named."""
+        return {knob: {name: getattr(self[name], knob) for name in ATTRIBUTES} for knob in KNOBS}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Mapping[str, float]]) -> SamplingParams:
+        """The inverse of to_json. Raises SettingsError on values out of range or unknown names."""
+        params = cls()
+        for knob, values in data.items():
+            for attribute, value in values.items():
+                params = params.with_setting(knob, attribute, float(value))
+        return params
+
+
+def parse_setting(text: str) -> tuple[str, str, float]:
+    """ "temperature.pitch=0.5" -> ("temperature", "pitch", 0.5). Raises SettingsError."""
+    name, equals, value = text.partition("=")
+    knob, dot, attribute = name.strip().partition(".")
+    if not (equals and dot):
+        raise SettingsError(f"'{text}' is no setting; write it like temperature.pitch=0.5 or top_p.duration=0.95.")
+    try:
+        return knob, attribute, float(value)
+    except ValueError:
+        raise SettingsError(f"'{value}' is no number; write it like temperature.pitch=0.5.") from None
+
+
+def _check_name(name: str, known: tuple[str, ...], what: str) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
+        raise SettingsError(f"No {what} is called '{name}'; {hint}")

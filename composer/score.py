@@ -1,0 +1,135 @@
+"""A piece as notes in time: what the rest of the house passes around. Imports nothing of ours.
+
+All times are ticks from the first bar line, TICKS_PER_BEAT to a quarter note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+TICKS_PER_BEAT = 480
+BEATS_PER_BAR = 4
+TICKS_PER_BAR = TICKS_PER_BEAT * BEATS_PER_BAR  # 4/4, the one meter that is composed in
+DEFAULT_BPM = 120.0  # what a MIDI file without a tempo event means
+
+# Flats and sharps as pop charts spell them.
+PITCH_CLASSES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+# Chord qualities, as they stand behind the root, with their notes as semitones above the root.
+CHORD_QUALITIES: dict[str, tuple[int, ...]] = {
+    "": (0, 4, 7),
+    "m": (0, 3, 7),
+    "7": (0, 4, 7, 10),
+    "maj7": (0, 4, 7, 11),
+    "m7": (0, 3, 7, 10),
+    "sus2": (0, 2, 7),
+    "sus4": (0, 5, 7),
+    "dim": (0, 3, 6),
+    "m7b5": (0, 3, 6, 10),
+    "dim7": (0, 3, 6, 9),
+    "aug": (0, 4, 8),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Note:
+    """A sounding note, pedal included: it holds from `start` up to but not including `end`."""
+
+    start: int
+    pitch: int  # MIDI number, 0-127
+    end: int
+    velocity: int  # 1-127
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TempoChange:
+    tick: int
+    bpm: float  # quarter notes a minute
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MeterChange:
+    tick: int
+    numerator: int
+    denominator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chord:
+    """The chord that sounds from `tick` until the next one. `root` is a pitch class; None where no chord sounds."""
+
+    tick: int
+    root: int | None
+    quality: str = ""  # a key of CHORD_QUALITIES
+
+    @property
+    def name(self) -> str:
+        """As a musician writes it: "C", "F#m7", "N" where no chord sounds."""
+        return "N" if self.root is None else PITCH_CLASSES[self.root] + self.quality
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One piano part. Every tuple is sorted by time; tempos, meters and chords hold until their next entry.
+
+    end: where the last bar ends, so that empty bars at the end count.
+    """
+
+    notes: tuple[Note, ...]
+    tempos: tuple[TempoChange, ...] = (TempoChange(0, DEFAULT_BPM),)
+    chords: tuple[Chord, ...] = ()
+    meters: tuple[MeterChange, ...] = (MeterChange(0, 4, 4),)
+    end: int = 0
+
+    @property
+    def bars(self) -> int:
+        return -(-self.end // TICKS_PER_BAR)
+
+    def seconds_at(self, tick: int) -> float:
+        """When `tick` is played, in seconds after tick 0, by the tempo changes."""
+        seconds, here, bpm = 0.0, 0, DEFAULT_BPM
+        for change in self.tempos:
+            if change.tick >= tick:
+                break
+            if change.tick > here:
+                seconds += (change.tick - here) * 60 / (bpm * TICKS_PER_BEAT)
+                here = change.tick
+            bpm = change.bpm
+        return seconds + (tick - here) * 60 / (bpm * TICKS_PER_BEAT)
+
+
+Timed = TypeVar("Timed", TempoChange, MeterChange, Chord)
+
+EARLY_TICKS = TICKS_PER_BEAT // 8  # a note this close before a line of the grid is meant for it: half a sixteenth
+SHORTEST_TICKS = TICKS_PER_BEAT // 8  # what a note gets that has no length
+
+
+def excerpt(score: Score, start: int, end: int) -> Score:
+    """What is struck from tick start up to tick end, moved so that start becomes tick 0.
+
+    A note slightly before start (EARLY_TICKS) belongs to the excerpt and begins at 0, one slightly before end does
+    not. What holds at start (tempo, meter, chord) holds from 0. A last note may sound beyond the end.
+    """
+    struck = [note for note in score.notes if start <= note.start + EARLY_TICKS < end]
+    return Score(
+        notes=tuple(sorted(_moved(note, start) for note in struck)),
+        tempos=_holding(score.tempos, start, end),
+        chords=_holding(score.chords, start, end),
+        meters=_holding(score.meters, start, end),
+        end=end - start,
+    )
+
+
+def _moved(note: Note, start: int) -> Note:
+    onset = max(0, note.start - start)
+    end = note.end - start
+    # A note may have come early and ended before the line too: it is struck there all the same.
+    return replace(note, start=onset, end=end if end > onset else onset + SHORTEST_TICKS)
+
+
+def _holding(changes: Sequence[Timed], start: int, end: int) -> tuple[Timed, ...]:
+    before: list[Timed] = [change for change in changes if change.tick <= start]
+    within: list[Timed] = [change for change in changes if start < change.tick < end]
+    return tuple(replace(change, tick=max(0, change.tick - start)) for change in before[-1:] + within)

@@ -1,0 +1,297 @@
+"""From folders of MIDI files to arrays of words, encoded once and kept.
+
+A corpus is a folder that holds .mid files, or .tar.gz archives of them, and two lists of song ids, a line each,
+train.txt and validation.txt, in the folder or in the one above. A file belongs to the song that its name starts
+with: 011.mid and 011-v1.mid to song 011. Where a manifest.tsv has a column `tier`, only the asked tiers are taken.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from composer.encoding import to_words
+from composer.errors import OpeningError, SettingsError
+from composer.midi import parse_midi
+from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score, excerpt
+from composer.words import ATTRIBUTES, END, Family, Vocabulary
+
+Words = npt.NDArray[np.uint8]  # (words, attributes)
+Split = Literal["train", "validation"]
+
+ENCODING_VERSION = 1  # raise it when the same files give other words: encoded corpora are made anew
+SHORTEST_BARS = 8  # what is left between two short bars has to be a phrase at least
+ANNOTATIONS = frozenset({"CHORD"})  # POP909's track of chord labels, which nobody plays
+GRID_TOLERANCE_TICKS = TICKS_PER_BEAT // 24
+LEAST_ON_GRID = 0.6  # below it the music is not in sixteenths (triplets, rubato), and words would misstate it
+
+
+@dataclass(frozen=True)
+class Song:
+    """One stretch of music in 4/4: a whole song, or what lies between two of its short bars."""
+
+    name: str
+    words: Words
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The songs of one folder by split, and how many files were left out, by reason."""
+
+    name: str
+    train: list[Song]
+    validation: list[Song]
+    left_out: dict[str, int]
+
+
+def load_corpus(folder: Path, vocabulary: Vocabulary, cache: Path, tiers: Sequence[str] = ("A",)) -> Corpus:
+    """Read the encoded corpus from `cache`, or encode it and keep it there.
+
+    Raises SettingsError if the folder holds no music or no split.
+    """
+    splits = _splits(folder)
+    sources = list(_sources(folder, splits, _left_out_tiers(folder, tiers)))
+    if not sources:
+        raise SettingsError(f"{folder} holds no MIDI file of a song that train.txt or validation.txt names.")
+    path = cache / f"{folder.name}-{_digest(sources, vocabulary)}.npz"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        _encode_all(sources, vocabulary, path, folder.name)
+    return _read(path, folder.name)
+
+
+# ------------------------------------------------------------------ which files
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the bytes of one file lie, and which split it belongs to."""
+
+    name: str
+    split: Split
+    container: Path  # the .mid file itself, or the archive
+    size: int
+
+
+def _song_id(name: str) -> str:
+    return name.removesuffix(".mid").split("-")[0]
+
+
+def _splits(folder: Path) -> dict[str, Split]:
+    """The split of each song id. Validation wins: a song on both lists is never trained on."""
+    found: dict[str, Split] = {}
+    for split in ("train", "validation"):
+        lists = [place / f"{split}.txt" for place in (folder, folder.parent)]
+        path = next((p for p in lists if p.is_file()), None)
+        if path is None:
+            raise SettingsError(f"{folder} has no {split}.txt, nor has the folder above: list its song ids there.")
+        found |= {_song_id(line.strip()): split for line in path.read_text().splitlines() if line.strip()}
+    return found
+
+
+def _left_out_tiers(folder: Path, tiers: Sequence[str]) -> set[str]:
+    manifest = folder / "manifest.tsv"
+    if not manifest.is_file():
+        return set()
+    with manifest.open(newline="") as lines:
+        rows = csv.DictReader(lines, delimiter="\t")
+        return {row["id"] for row in rows if "tier" in row and row["tier"] not in tiers}
+
+
+def _sources(folder: Path, splits: dict[str, Split], left_out: set[str]) -> Iterator[_Source]:
+    """Every file that has a split, in the order of its name."""
+    files = [(path.name, path, path.stat().st_size) for path in folder.rglob("*.mid")]
+    for archive in folder.rglob("*.tar.gz"):
+        with tarfile.open(archive) as members:
+            files += [(Path(m.name).name, archive, m.size) for m in members if m.name.endswith(".mid")]
+    for name, container, size in sorted(files):
+        split = splits.get(_song_id(name))
+        if split is not None and name.removesuffix(".mid") not in left_out:
+            yield _Source(name, split, container, size)
+
+
+def _digest(sources: Iterable[_Source], vocabulary: Vocabulary) -> str:
+    listing = "".join(f"{s.name} {s.split} {s.size}\n" for s in sources)
+    return hashlib.sha256(f"{ENCODING_VERSION} {vocabulary.digest}\n{listing}".encode()).hexdigest()[:16]
+
+
+# ------------------------------------------------------------------ encoding
+
+
+def stretches_in_four(score: Score) -> list[tuple[int, int]]:
+    """Start and end, in ticks, of the stretches in 4/4, cut where a bar of another length stands."""
+    starts = [meter.tick for meter in score.meters]
+    found: list[tuple[int, int]] = []
+    for meter, start, end in zip(score.meters, starts, [*starts[1:], score.end], strict=True):
+        if (meter.numerator, meter.denominator) != (4, 4):
+            continue
+        if found and found[-1][1] == start:  # 4/4 said twice
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return [(start, end) for start, end in found if end - start >= SHORTEST_BARS * TICKS_PER_BAR]
+
+
+def share_on_grid(score: Score, ticks_per_position: int) -> float:
+    """The share of onsets within a 24th of a beat of the grid."""
+    onsets = np.array([note.start for note in score.notes])
+    off = np.abs((onsets + ticks_per_position // 2) % ticks_per_position - ticks_per_position // 2)
+    return float((off <= GRID_TOLERANCE_TICKS).mean())
+
+
+def encode_song(data: bytes, vocabulary: Vocabulary) -> list[Words]:
+    """The words of each stretch in 4/4. An end word stands where the song ends, not where a short bar cuts it.
+
+    Raises OpeningError if the file cannot be read, SettingsError if its music does not fit the vocabulary.
+    """
+    score = parse_midi(data, leave_out=ANNOTATIONS)
+    if share_on_grid(score, vocabulary.ticks_per_position) < LEAST_ON_GRID:
+        raise SettingsError("off the grid")
+    pitches = [note.pitch for note in score.notes]
+    if min(pitches) < vocabulary.pitches[0] or max(pitches) > vocabulary.pitches[-1]:
+        raise SettingsError("off the piano")
+    encoded: list[Words] = []
+    for start, end in stretches_in_four(score):
+        part = excerpt(score, start, end)
+        if part.notes:
+            words = to_words(part, vocabulary)
+            encoded.append(np.array([*words, END] if end == score.end else words, dtype=np.uint8))
+    if not encoded:
+        raise SettingsError("not in 4/4")
+    return encoded
+
+
+def _encode_all(sources: Sequence[_Source], vocabulary: Vocabulary, path: Path, name: str) -> None:
+    stretches: list[tuple[str, Split, Words]] = []
+    left_out: list[str] = []
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        jobs = [(source, pool.submit(_encode_job, data, vocabulary)) for source, data in _read_all(sources)]
+        for source, job in tqdm(jobs, desc=f"encoding {name}", unit="song"):
+            result = job.result()
+            if isinstance(result, str):
+                left_out.append(result)
+            else:
+                stretches += [(f"{source.name}/{i}", source.split, words) for i, words in enumerate(result)]
+    part = path.with_suffix(".part.npz")
+    np.savez_compressed(
+        part,
+        words=np.concatenate([words for *_, words in stretches]),
+        lengths=np.array([len(words) for *_, words in stretches]),
+        names=np.array([name for name, *_ in stretches]),
+        splits=np.array([split for _, split, _ in stretches]),
+        left_out=np.array(left_out, dtype=np.str_),
+    )
+    part.replace(path)  # whoever finds the file finds it whole
+
+
+def _encode_job(data: bytes, vocabulary: Vocabulary) -> list[Words] | str:
+    try:
+        return encode_song(data, vocabulary)
+    except OpeningError as error:
+        return type(error).__name__
+    except SettingsError as error:
+        return str(error)
+
+
+def _read_all(sources: Sequence[_Source]) -> Iterator[tuple[_Source, bytes]]:
+    """The bytes of every source; an archive is gone through once."""
+    for container in sorted({source.container for source in sources}):
+        wanted = {source.name: source for source in sources if source.container == container}
+        if container.suffix == ".mid":
+            yield wanted[container.name], container.read_bytes()
+            continue
+        with tarfile.open(container) as members:
+            for member in members:
+                source = wanted.get(Path(member.name).name)
+                content = members.extractfile(member) if source else None
+                if source and content:
+                    yield source, content.read()
+
+
+def _read(path: Path, name: str) -> Corpus:
+    with np.load(path, allow_pickle=False) as data:
+        parts = np.split(data["words"], np.cumsum(data["lengths"])[:-1])
+        songs = [Song(str(n), words) for n, words in zip(data["names"], parts, strict=True)]
+        splits, left_out = data["splits"], data["left_out"]
+    reasons, counts = np.unique(left_out, return_counts=True)
+    return Corpus(
+        name,
+        train=[song for song, split in zip(songs, splits, strict=True) if split == "train"],
+        validation=[song for song, split in zip(songs, splits, strict=True) if split == "validation"],
+        left_out=dict(zip(map(str, reasons), map(int, counts), strict=True)),
+    )
+
+
+# ------------------------------------------------------------------ sequences for training
+
+COLUMN = {name: i for i, name in enumerate(ATTRIBUTES)}
+LARGEST_TRANSPOSITION = range(-6, 6)  # semitones: every key once
+
+
+class Sampler:
+    """Draws training sequences: a stretch by its length, a place in it, a transposition. All from (seed, step).
+
+    A step's batch depends on nothing before it, so a resumed run sees what an unbroken one would have seen.
+    """
+
+    def __init__(self, songs: Sequence[Song], vocabulary: Vocabulary, length: int, seed: int, augment: bool = True):
+        self.words = np.concatenate([song.words for song in songs])
+        lengths = np.array([len(song.words) for song in songs])
+        self.ends = np.cumsum(lengths)
+        self.starts = self.ends - lengths
+        self.shares = lengths / lengths.sum()
+        self.length, self.seed = length, seed
+        self.tables = {k: vocabulary.transposed_ids(k) for k in (LARGEST_TRANSPOSITION if augment else (0,))}
+
+    def batch(self, step: int, size: int) -> npt.NDArray[np.int64]:
+        """(size, length + 1, attributes); a stretch that is shorter is padded with IGNORE behind its end."""
+        rng = np.random.default_rng((self.seed, step))
+        rows = np.zeros((size, self.length + 1, len(ATTRIBUTES)), dtype=np.int64)
+        for row, song in zip(rows, rng.choice(len(self.shares), size=size, p=self.shares), strict=True):
+            words = self._excerpt(song, rng)
+            row[: len(words)] = self._transposed(words, rng)
+        return rows
+
+    def _excerpt(self, song: int, rng: np.random.Generator) -> Words:
+        """From a bar line on, as every opening starts; or the last words of the stretch, so that ends are learned."""
+        words = self.words[self.starts[song] : self.ends[song]]
+        bar_lines = np.flatnonzero(words[:, COLUMN["family"]] == Family.BAR)
+        start = min(int(rng.choice(bar_lines)), max(0, len(words) - self.length - 1))
+        return words[start : start + self.length + 1]
+
+    def _transposed(self, words: Words, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        result = words.astype(np.int64)
+        pitches = result[:, COLUMN["pitch"]]
+        used = pitches > 0
+        for semitones in rng.permutation(list(self.tables)):
+            table = self.tables[int(semitones)]
+            moved = table["pitch"][pitches]
+            if moved[used].all():  # every note stays on the piano
+                result[:, COLUMN["pitch"]] = moved
+                result[:, COLUMN["chord"]] = table["chord"][result[:, COLUMN["chord"]]]
+                break
+        return result
+
+
+def validation_windows(songs: Sequence[Song], length: int) -> npt.NDArray[np.int64]:
+    """Every word of the songs once, in order: (windows, length + 1, attributes), padded with IGNORE.
+
+    The first word of a window is context only, so windows overlap by one word.
+    """
+    windows = []
+    for song in songs:
+        for start in range(0, len(song.words) - 1, length):
+            part = song.words[start : start + length + 1]
+            windows.append(np.pad(part, ((0, length + 1 - len(part)), (0, 0))))
+    return np.stack(windows).astype(np.int64)

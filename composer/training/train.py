@@ -1,0 +1,272 @@
+"""Training: encoded corpora in, a run folder with curves and checkpoints out.
+
+RUN/config.json           what was asked for; a resumed run has to ask for the same model
+RUN/curves.csv            a row an evaluation and a split: loss and accuracy, in total and by attribute
+RUN/tensorboard/          the same for TensorBoard
+RUN/step-NNNNNN/          a checkpoint every `save_every` steps, as `segue compose --checkpoint` takes it
+RUN/best/                 the one with the lowest validation loss so far
+RUN/state.safetensors     weights, optimiser and step: where a killed run goes on
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from composer.engine.checkpoint import save_checkpoint
+from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
+from composer.errors import SettingsError
+from composer.training.dataset import Corpus, Sampler, validation_windows
+from composer.words import ATTRIBUTES, Vocabulary
+
+STATE = "state.safetensors"
+CURVES = "curves.csv"
+CURVE_FIELDS = (
+    "step",
+    "words",
+    "seconds",
+    "split",
+    "loss",
+    *(f"loss_{name}" for name in ATTRIBUTES),
+    *(f"accuracy_{name}" for name in ATTRIBUTES),
+)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long, how fast and from what seed. Words are counted as drawn, transpositions included."""
+
+    steps: int = 10_000
+    batch: int = 16  # sequences a step
+    length: int = 512  # words a sequence
+    micro_batch: int = (
+        4  # sequences that go through the model at once, so that a CPU cache holds them; gradients add up
+    )
+    learning_rate: float = 1e-3
+    warmup: int = 300  # steps from 0 up to the learning rate; then a cosine down to a twentieth of it
+    weight_decay: float = 0.1
+    clip: float = 1.0  # the gradient's norm
+    seed: int = 0
+    evaluate_every: int = 250  # steps
+    evaluation_words: int = 30_000  # of each validation list, evenly taken; the last evaluation takes all
+    save_every: int = 1_000  # steps
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * min(1.0, done))) / 2)
+
+
+class Tally:
+    """Nats and hits of one split, added up word by word."""
+
+    def __init__(self) -> None:
+        self.sums = torch.zeros(len(ATTRIBUTES), 3, dtype=torch.float64)  # nats, uses, hits
+
+    def add(self, losses: dict[str, tuple[Tensor, Tensor, Tensor]]) -> None:
+        rows = [torch.stack([part.detach().double() for part in losses[name]]) for name in ATTRIBUTES]
+        self.sums += torch.stack(rows).cpu()
+
+    def row(self) -> dict[str, float]:
+        """Loss in nats a word in total (families are used by every word), and nats and accuracy a use."""
+        nats, uses, hits = self.sums.unbind(1)
+        by_use, accuracy = (nats / uses.clamp(min=1)).tolist(), (hits / uses.clamp(min=1)).tolist()
+        row = {"loss": float(nats.sum() / uses[0].clamp(min=1))}
+        row |= {f"loss_{name}": value for name, value in zip(ATTRIBUTES, by_use, strict=True)}
+        return row | {f"accuracy_{name}": value for name, value in zip(ATTRIBUTES, accuracy, strict=True)}
+
+
+class Run:
+    """One training run in its folder. `train` is the loop; the rest is what it says."""
+
+    def __init__(
+        self,
+        folder: Path,
+        corpora: Sequence[Corpus],
+        vocabulary: Vocabulary,
+        model_config: ModelConfig,
+        config: TrainingConfig,
+        device: torch.device,
+    ) -> None:
+        self.folder, self.corpora, self.vocabulary = folder, corpora, vocabulary
+        self.config, self.device = config, device
+        torch.manual_seed(config.seed)
+        self.model = CompoundWordTransformer(model_config).to(device)
+        self.optimiser = _optimiser(self.model, config)
+        self.step = 0
+        self.seconds = 0.0  # of training, over all its sittings
+        self.best = math.inf
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_or_check_config(folder / "config.json", model_config, config, corpora)
+        if (folder / STATE).exists():
+            self._resume()
+
+    def train(self) -> None:
+        """From the step where the run stands to the last one."""
+        songs = [song for corpus in self.corpora for song in corpus.train]
+        sampler = Sampler(songs, self.vocabulary, self.config.length, self.config.seed)
+        tally, started = Tally(), time.monotonic() - self.seconds
+        with Curves(self.folder, self.step) as curves, self._progress() as progress:
+            while self.step < self.config.steps:
+                self._train_step(sampler.batch(self.step, self.config.batch), tally)
+                self.step += 1
+                self.seconds = time.monotonic() - started
+                progress.update(self.config.batch * self.config.length)
+                last = self.step == self.config.steps
+                if self.step % self.config.evaluate_every == 0 or last:
+                    curves.write(self.step, self.words, self.seconds, "train", tally.row())
+                    tally = Tally()
+                    self._evaluate(curves, everything=last)
+                if self.step % self.config.save_every == 0 or last:
+                    save_checkpoint(self.folder / f"step-{self.step:06}", self.model, self.vocabulary)
+                    self._save_state()
+
+    @property
+    def words(self) -> int:
+        """How many words have been drawn for training so far."""
+        return self.step * self.config.batch * self.config.length
+
+    def _train_step(self, batch: npt.NDArray[np.int64], tally: Tally) -> None:
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout, the same after a resume
+        self.model.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.rate(self.step)
+        words = torch.from_numpy(batch).to(self.device)
+        count = (words[:, 1:, 0] != 0).sum()
+        for part in words.split(self.config.micro_batch):
+            losses = self._losses(part)
+            tally.add(losses)
+            (torch.stack([nats for nats, _, _ in losses.values()]).sum() / count).backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def _losses(self, words: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            context = self.model(words[:, :-1])
+            return loss_by_attribute(self.model.logits(context, words[:, 1:]), words[:, 1:])
+
+    @torch.no_grad()
+    def _evaluate(self, curves: Curves, everything: bool) -> None:
+        """One row for each corpus' validation list; the best checkpoint is the one of the lowest mean over them."""
+        self.model.eval()
+        losses = []
+        for corpus in self.corpora:
+            if not corpus.validation:
+                continue
+            windows = validation_windows(corpus.validation, self.config.length)
+            if not everything:
+                wanted = max(1, self.config.evaluation_words // self.config.length)
+                windows = windows[:: max(1, len(windows) // wanted)]
+            tally = Tally()
+            for part in torch.from_numpy(windows).split(self.config.micro_batch):
+                tally.add(self._losses(part.to(self.device)))
+            row = tally.row()
+            losses.append(row["loss"])
+            curves.write(self.step, self.words, self.seconds, f"validation/{corpus.name}", row)
+        if losses and (mean := sum(losses) / len(losses)) < self.best:
+            self.best = mean
+            save_checkpoint(self.folder / "best", self.model, self.vocabulary)
+
+    def _progress(self) -> tqdm[NoReturn]:
+        total = self.config.steps * self.config.batch * self.config.length
+        return tqdm(total=total, initial=self.words, unit="words", unit_scale=True, desc=self.folder.name)
+
+    def _save_state(self) -> None:
+        """All that a killed run needs to go on to the same curve; written beside the old one, then put in its place."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": tensor for name, tensor in state.items()}
+        tensors["progress"] = torch.tensor([self.step, self.seconds, self.best], dtype=torch.float64)
+        part = self.folder / f"{STATE}.part"
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+        part.replace(self.folder / STATE)
+
+    def _resume(self) -> None:
+        tensors = load_file(self.folder / STATE, device=str(self.device))
+        step, self.seconds, self.best = tensors.pop("progress").tolist()
+        self.step = int(step)
+        model = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
+        self.model.load_state_dict(model)
+        optimiser = self.optimiser.state_dict()
+        for name, tensor in tensors.items():
+            if name.startswith("optimiser."):
+                _, index, key = name.split(".")
+                optimiser["state"].setdefault(int(index), {})[key] = tensor
+        self.optimiser.load_state_dict(optimiser)
+
+
+class Curves:
+    """curves.csv and TensorBoard. Rows behind the step that a run resumes from are dropped: they come again."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.path = folder / CURVES
+        rows = [row for row in read_curves(folder) if int(row["step"]) <= step] if step else []
+        self.file = self.path.open("w", newline="")
+        self.csv = csv.DictWriter(self.file, CURVE_FIELDS)
+        self.csv.writeheader()
+        self.csv.writerows(rows)
+        self.file.flush()
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+
+    def __enter__(self) -> Curves:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.board.close()
+
+    def write(self, step: int, words: int, seconds: float, split: str, row: dict[str, float]) -> None:
+        figures = {name: f"{value:.5f}" for name, value in row.items()}
+        self.csv.writerow({"step": step, "words": words, "seconds": round(seconds), "split": split, **figures})
+        self.file.flush()
+        for name, value in row.items():
+            self.board.add_scalar(f"{name}/{split}", value, step)
+        tqdm.write(f"step {step}  {split}  loss {row['loss']:.3f}  words/s {words / max(seconds, 1e-9):.0f}")
+
+
+def read_curves(folder: Path) -> list[dict[str, str]]:
+    """The rows of curves.csv, as strings; empty where there is none yet."""
+    path = folder / CURVES
+    if not path.exists():
+        return []
+    with path.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def _optimiser(model: CompoundWordTransformer, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW; weight decay on matrices only, for norms and biases are no place to be small."""
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95))
+
+
+def _write_or_check_config(path: Path, model: ModelConfig, config: TrainingConfig, corpora: Sequence[Corpus]) -> None:
+    """Raises SettingsError if the folder holds a run of another model: it cannot go on as this one."""
+    asked = {
+        "model": asdict(model),
+        "training": asdict(config),
+        "corpora": {c.name: {"train": len(c.train), "validation": len(c.validation)} for c in corpora},
+    }
+    if path.exists() and json.loads(path.read_text())["model"] != json.loads(json.dumps(asked["model"])):
+        raise SettingsError(
+            f"{path.parent} holds a run of another model. Name another folder, or ask for the same model."
+        )
+    path.write_text(json.dumps(asked, indent=2) + "\n")

@@ -1,0 +1,415 @@
+"""MIDI in and out: what a Score keeps of a file, what a file keeps of a Score, and what hostile files may cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hostile_midi
+import pytest
+from hostile_midi import NOTE, a_song, chunk, header, length, meta, midi, riff
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from composer import midi as midi_module
+from composer.errors import HostileMidiError, NoNotesError, NotMidiError, OpeningError
+from composer.midi import FASTEST, SLOWEST, dump_midi, parse_midi, read_midi
+from composer.score import (
+    DEFAULT_BPM,
+    EARLY_TICKS,
+    SHORTEST_TICKS,
+    TICKS_PER_BAR,
+    Chord,
+    MeterChange,
+    Note,
+    Score,
+    TempoChange,
+)
+
+REPOSITORY = Path(midi_module.__file__).parents[1]
+
+
+def events(*timed: tuple[int, bytes]) -> bytes:
+    """A track of (tick, event without its delta time), in the order given."""
+    ticks = [0, *(tick for tick, _ in timed)]
+    return b"".join(length(tick - before) + event for before, (tick, event) in zip(ticks, timed, strict=False))
+
+
+def on(pitch: int, velocity: int = 64, channel: int = 0) -> bytes:
+    return bytes((0x90 | channel, pitch, velocity))
+
+
+def off(pitch: int, channel: int = 0) -> bytes:
+    return bytes((0x80 | channel, pitch, 64))
+
+
+def pedal(value: int, channel: int = 0) -> bytes:
+    return bytes((0xB0 | channel, 64, value))
+
+
+def tempo(bpm: float) -> bytes:
+    return meta(0x51, round(60_000_000 / bpm).to_bytes(3, "big"))[1:]
+
+
+def meter(numerator: int, power: int) -> bytes:
+    return meta(0x58, bytes((numerator, power, 24, 8)))[1:]
+
+
+def spans(score: Score) -> list[tuple[int, int, int]]:
+    return [(note.start, note.pitch, note.end) for note in score.notes]
+
+
+# --- a file's music ---
+
+
+def test_tracks_are_merged_in_time_and_scaled_to_480_ticks_a_beat() -> None:
+    data = midi(events((96, on(60, 50)), (192, off(60))), events((0, on(72, 90, 3)), (48, off(72, 3))), resolution=96)
+    assert parse_midi(data).notes == (Note(0, 72, 240, 90), Note(480, 60, 960, 50))
+
+
+def test_microtiming_is_kept() -> None:
+    assert spans(parse_midi(midi(events((7, on(60)), (121, off(60)))))) == [(7, 60, 121)]
+
+
+def test_a_strike_of_velocity_0_is_a_release() -> None:
+    assert spans(parse_midi(midi(events((0, on(60)), (100, on(60, 0)))))) == [(0, 60, 100)]
+
+
+def test_a_note_without_length_gets_one() -> None:
+    assert spans(parse_midi(midi(events((480, on(60)), (480, off(60)))))) == [(480, 60, 480 + SHORTEST_TICKS)]
+
+
+def test_drums_are_left_out() -> None:
+    data = midi(events((0, on(36, channel=9)), (10, off(36, 9)), (20, on(60)), (30, off(60))))
+    assert spans(parse_midi(data)) == [(20, 60, 30)]
+
+
+def test_drums_alone_are_counted_in_the_error() -> None:
+    data = midi(events((0, on(36, channel=9)), (10, off(36, 9)), (20, on(36, channel=9)), (30, off(36, 9))))
+    with pytest.raises(NoNotesError) as caught:
+        parse_midi(data)
+    assert caught.value.drum_notes == 2
+
+
+def test_named_tracks_can_be_left_out() -> None:
+    chords = meta(0x03, b"CHORD") + events((0, on(48)), (10, off(48)))
+    assert spans(parse_midi(midi(chords, NOTE), leave_out={"CHORD"})) == spans(parse_midi(midi(NOTE)))
+    with pytest.raises(NoNotesError):
+        parse_midi(midi(chords), leave_out={"CHORD"})
+
+
+@pytest.mark.parametrize(
+    "junk", [meta(0x59, b"\x64\x07"), meta(0x7F, bytes(500)), b"\x00\xf0\x02\x01\xf7", b"\x00\xc0\x09"]
+)
+def test_events_that_a_piano_does_not_need_do_not_matter(junk: bytes) -> None:
+    assert parse_midi(midi(junk + NOTE + junk + NOTE)) == parse_midi(midi(NOTE + NOTE))
+
+
+def test_time_passes_in_events_that_are_left_out() -> None:
+    assert spans(parse_midi(midi(meta(0x01, b"la", delta=480) + NOTE))) == [(480, 60, 600)]
+
+
+def test_running_status_is_read_also_across_a_text() -> None:
+    data = midi(b"\x00\x90\x3c\x40" + meta(0x01, b"la") + b"\x78\x3c\x00\x00\x3e\x40\x78\x3e\x00")
+    assert spans(parse_midi(data)) == [(0, 60, 120), (120, 62, 240)]
+
+
+def test_a_riff_wrapper_and_unknown_chunks_do_not_matter() -> None:
+    song = a_song()
+    wrapped = riff(song[:14] + chunk(b"XFIH", b"junk") + song[14:], before=b"LIST\x03\x00\x00\x00abc\x00")
+    assert parse_midi(wrapped + b"junk") == parse_midi(song)
+
+
+# --- pedal ---
+
+
+@pytest.mark.parametrize(
+    ("timed", "expected"),
+    [
+        pytest.param([(0, pedal(127)), (0, on(60)), (100, off(60)), (500, pedal(0))], [(0, 60, 500)], id="held"),
+        pytest.param([(0, on(60)), (50, pedal(64)), (100, off(60)), (500, pedal(63))], [(0, 60, 500)], id="half way"),
+        pytest.param([(0, pedal(63)), (0, on(60)), (100, off(60)), (500, pedal(0))], [(0, 60, 100)], id="not down"),
+        pytest.param(
+            [(0, pedal(127)), (0, on(60)), (9, off(60)), (50, on(60)), (70, off(60)), (99, pedal(0))],
+            [(0, 60, 50), (50, 60, 99)],
+            id="until struck again",
+        ),
+        pytest.param(
+            [(0, pedal(127)), (0, on(60)), (100, off(60)), (100, pedal(0)), (100, pedal(127)), (300, pedal(0))],
+            [(0, 60, 100)],
+            id="changed at the release",
+        ),
+        pytest.param(
+            [(0, on(60)), (100, off(60)), (100, pedal(127)), (300, pedal(0))], [(0, 60, 100)], id="pressed too late"
+        ),
+        pytest.param(
+            [(0, pedal(127)), (0, on(60)), (10, off(60)), (20, on(64)), (90, off(64))],
+            [(0, 60, 90), (20, 64, 90)],
+            id="never lifted: until the last release",
+        ),
+        pytest.param(
+            [(0, pedal(127, 1)), (0, on(60)), (10, off(60)), (90, pedal(0, 1))], [(0, 60, 10)], id="another channel's"
+        ),
+    ],
+)
+def test_the_pedal_holds_notes(timed: list[tuple[int, bytes]], expected: list[tuple[int, int, int]]) -> None:
+    assert spans(parse_midi(midi(events(*timed)))) == expected
+
+
+def test_the_pedal_of_a_channel_holds_in_all_its_tracks() -> None:
+    """Notation programs write one track a staff and the pedal into one of them."""
+    right = events((0, on(72)), (100, off(72)))
+    left = events((0, pedal(127)), (0, on(48)), (100, off(48)), (480, pedal(0)))
+    assert spans(parse_midi(midi(right, left))) == [(0, 48, 480), (0, 72, 480)]
+
+
+def test_a_program_change_does_not_end_the_pedal() -> None:
+    timed = [(0, pedal(127)), (0, on(60)), (10, b"\xc0\x05"), (20, off(60)), (30, pedal(0))]
+    assert spans(parse_midi(midi(events(*timed)))) == [(0, 60, 30)]
+
+
+# --- tempi, meters, end ---
+
+
+def test_tempi_and_meters_hold_from_tick_0() -> None:
+    score = parse_midi(midi(events((480, tempo(60)), (960, meter(3, 2))), NOTE))
+    assert score.tempos == (TempoChange(0, DEFAULT_BPM), TempoChange(480, 60.0))
+    assert score.meters == (MeterChange(0, 4, 4), MeterChange(960, 3, 4))
+
+
+def test_repeated_tempi_and_meters_are_no_changes() -> None:
+    score = parse_midi(midi(events((0, tempo(60)), (0, meter(4, 2)), (480, tempo(60)), (480, meter(4, 2))), NOTE))
+    assert score.tempos == (TempoChange(0, 60.0),)
+    assert score.meters == (MeterChange(0, 4, 4),)
+
+
+def test_implausible_tempi_are_clamped() -> None:
+    slow, fast = meta(0x51, b"\xff\xff\xff"), meta(0x51, b"\x00\x00\x01", delta=480)
+    assert parse_midi(midi(slow + fast + NOTE)).tempos == (TempoChange(0, SLOWEST), TempoChange(480, FASTEST))
+
+
+@pytest.mark.parametrize(
+    ("onset", "meters", "end"),
+    [
+        (0, (), TICKS_PER_BAR),
+        (TICKS_PER_BAR - EARLY_TICKS - 1, (), TICKS_PER_BAR),
+        (TICKS_PER_BAR - EARLY_TICKS, (), 2 * TICKS_PER_BAR),
+        (TICKS_PER_BAR, (), 2 * TICKS_PER_BAR),
+        (1440, ((0, meter(3, 2)),), 2880),
+        (1000, ((0, meter(3, 2)), (480, meter(4, 2))), 480 + TICKS_PER_BAR),
+        (1000, ((1920, meter(3, 2)),), TICKS_PER_BAR),
+    ],
+)
+def test_the_end_is_that_of_the_bar_of_the_last_onset(onset: int, meters: Any, end: int) -> None:
+    assert parse_midi(midi(events(*meters), events((onset, on(60)), (onset + 5000, off(60))))).end == end
+
+
+# --- refusals ---
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "words"),
+    [
+        (b"", NotMidiError, "no MIDI header"),
+        (midi(NOTE, resolution=0), NotMidiError, "no ticks in a beat"),
+        (midi(NOTE, resolution=0xE728), NotMidiError, "SMPTE"),
+        (midi(NOTE, kind=2), NotMidiError, "format is 2"),
+        (header(2) + midi(NOTE)[14:], NotMidiError, "ends within track 2 of 2"),
+        (a_song()[:-20], NotMidiError, "ends within track 2 of 2"),
+        (midi(NOTE + b"\x00\xff\x01\x7f"), NotMidiError, "in the middle of an event"),
+        (midi(b"\x00\x3c\x40"), NotMidiError, "belong to no event"),
+        (midi(b"\x80" * 5), NotMidiError, "does not end"),
+        (riff(midi(NOTE), form=b"WAVE"), NotMidiError, "RIFF"),
+        (midi(meta(0x58, b"\x04\x07\x18\x08") + NOTE), NotMidiError, "64ths"),
+        (midi(meta(0x51, b"\x00\x00\x00") + NOTE), NotMidiError, "value that MIDI does not know"),
+        (midi(NOTE + length(2**28 - 1) + NOTE[1:], resolution=32767), HostileMidiError, "8,000 beats"),
+        (midi(b"\x00\x90\x3c\x40" * 5000 + b"\x01\x80\x3c\x40" * 5000), HostileMidiError, "one key again and again"),
+        (midi(NOTE * 100_000), HostileMidiError, "30,000 events"),
+        (midi(*[NOTE] * 600), HostileMidiError, "600 tracks"),
+        (bytes(3 * 2**20), HostileMidiError, "3,145,728 bytes"),
+        (midi(b""), NoNotesError, "no notes"),
+    ],
+)
+def test_a_refusal_says_what_was_found(data: bytes, error: type[OpeningError], words: str) -> None:
+    with pytest.raises(error, match=words):
+        parse_midi(data)
+
+
+# --- strangers' files ---
+
+
+def test_read_midi_reads_what_parse_midi_reads() -> None:
+    assert read_midi(a_song()) == parse_midi(a_song())
+
+
+def test_errors_come_over_from_the_child_with_their_data() -> None:
+    with pytest.raises(NoNotesError) as caught:
+        read_midi(midi(events((0, on(36, channel=9)), (10, off(36, 9)))))
+    assert caught.value.drum_notes == 1
+
+
+def test_read_midi_works_wherever_the_package_lies(tmp_path: Path) -> None:
+    """From another folder, without site packages, the package being on sys.path and no more."""
+    code = f"import sys; sys.path = {[*sys.path, str(REPOSITORY)]}; from composer.midi import read_midi"
+    code += "; print(len(read_midi(sys.stdin.buffer.read()).notes))"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    assert subprocess.run(command, input=a_song(notes=60), cwd=tmp_path, capture_output=True).stdout == b"60\n"
+
+
+def child_that_runs(code: str) -> str:
+    return f"import sys; sys.path[:] = sys.argv[1:]; from composer import midi; {code}; midi.answer()"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("midi.parse_midi = lambda data: bytearray(2**30)", "too much memory"),
+        ("midi.CHILD_CPU = 1; midi.parse_midi = lambda data: sum(iter(int, 1))", "too much time or memory"),
+        ("import time; time.sleep(60)", "too long"),
+        ("import os; os.kill(os.getpid(), 11)", "too much time or memory"),
+    ],
+)
+def test_a_child_past_its_limits_is_killed(code: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(midi_module, "_CHILD_CODE", child_that_runs(code))
+    if "sleep" in code:
+        monkeypatch.setattr(midi_module, "CHILD_WALL", 1)
+    with pytest.raises(HostileMidiError, match=words):
+        read_midi(midi(NOTE))
+
+
+def test_a_broken_installation_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(midi_module, "_CHILD_CODE", "import a_package_that_is_missing")
+    with pytest.raises(RuntimeError, match="a_package_that_is_missing"):
+        read_midi(midi(NOTE))
+
+
+def test_the_child_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "secret")
+    monkeypatch.setattr(midi_module, "_CHILD_CODE", "import os, sys; sys.exit(str(dict(os.environ)))")
+    with pytest.raises(RuntimeError) as caught:
+        read_midi(midi(NOTE))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def hostile() -> dict[str, Any]:
+    """What hostile_midi measured, in a small process of its own."""
+    environment = {"PYTHONPATH": os.pathsep.join([*sys.path, str(REPOSITORY)])}
+    done = subprocess.run([sys.executable, hostile_midi.__file__], env=environment, capture_output=True, text=True)
+    assert not done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def test_children_are_what_is_measured(hostile: dict[str, Any]) -> None:
+    assert hostile["known"]["seconds"] >= hostile_midi.KNOWN_SECONDS
+    assert hostile["known"]["rss_mb"] >= hostile_midi.KNOWN_MB
+
+
+def test_hostile_files_are_read_or_refused_with_a_sentence(hostile: dict[str, Any]) -> None:
+    assert len(hostile["files"]) >= 200
+    for file in hostile["files"]:
+        if file["error"]:
+            assert file["sentence"].endswith("."), file
+            assert len(file["sentence"]) < 300, file
+        else:
+            assert file["notes"] > 0, file
+
+
+def test_hostile_files_take_less_than_a_cpu_second_each(hostile: dict[str, Any]) -> None:
+    assert [file for file in hostile["files"] if file["seconds"] >= 1] == []
+
+
+def test_hostile_files_take_less_than_300_mb_each(hostile: dict[str, Any]) -> None:
+    assert [file for file in hostile["files"] if file["rss_mb"] >= 300] == []
+
+
+# --- round trips ---
+
+
+@st.composite
+def piano_notes(draw: st.DrawFn) -> tuple[Note, ...]:
+    """Notes of which none sounds twice at once, as on a piano."""
+    notes = []
+    for pitch in draw(st.sets(st.integers(0, 127), min_size=1, max_size=8)):
+        tick = 0
+        for gap, ticks in draw(st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 5000)), min_size=1, max_size=8)):
+            notes.append(Note(tick + gap, pitch, tick + gap + ticks, draw(st.integers(1, 127))))
+            tick += gap + ticks
+    return tuple(sorted(notes))
+
+
+@st.composite
+def tempo_maps(draw: st.DrawFn) -> tuple[TempoChange, ...]:
+    ticks = draw(st.lists(st.integers(1, 20_000), unique=True, max_size=5))
+    bpms = draw(st.lists(st.floats(SLOWEST, FASTEST), min_size=len(ticks) + 1, max_size=len(ticks) + 1))
+    return tuple(TempoChange(tick, bpm) for tick, bpm in zip([0, *sorted(ticks)], bpms, strict=True))
+
+
+def microseconds_at(tempos: tuple[TempoChange, ...], tick: int) -> int:
+    """The tempo that holds at a tick, as MIDI writes it: microseconds a beat."""
+    return round(60_000_000 / [change.bpm for change in tempos if change.tick <= tick][-1])
+
+
+def ending(notes: tuple[Note, ...]) -> int:
+    return ((notes[-1].start + EARLY_TICKS) // TICKS_PER_BAR + 1) * TICKS_PER_BAR
+
+
+@settings(deadline=None, max_examples=60)
+@given(piano_notes(), tempo_maps())
+def test_a_dumped_score_is_parsed_to_itself(notes: tuple[Note, ...], tempos: tuple[TempoChange, ...]) -> None:
+    score = Score(notes, tempos, chords=(Chord(0, 5, "m7"),), end=ending(notes))
+    parsed = parse_midi(dump_midi(score))
+    assert parsed.notes == notes
+    assert parsed.end == score.end
+    assert parsed.meters == score.meters
+    for change in (*tempos, *parsed.tempos):
+        assert microseconds_at(parsed.tempos, change.tick) == microseconds_at(tempos, change.tick)
+
+
+@settings(deadline=None, max_examples=30)
+@given(piano_notes(), st.sampled_from([96, 120, 480, 960, 1024]))
+def test_a_resolution_changes_nothing_but_rounding(notes: tuple[Note, ...], resolution: int) -> None:
+    data = bytearray(dump_midi(Score(notes, end=ending(notes))))
+    data[12:14] = resolution.to_bytes(2, "big")
+    scaled = [(round(n.start * 480 / resolution), n.pitch, round(n.end * 480 / resolution)) for n in notes]
+    expected = sorted((start, pitch, max(end, start + SHORTEST_TICKS * (end == start))) for start, pitch, end in scaled)
+    assert sorted(spans(parse_midi(bytes(data)))) == expected
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.binary(max_size=200), st.integers(0, 200), st.sampled_from(["cut", "instead", "between"]))
+def test_damage_is_read_or_refused(damage: bytes, at: int, how: str) -> None:
+    song = a_song(notes=20)
+    after = {"cut": b"", "instead": song[at + len(damage) :], "between": song[at:]}[how]
+    with suppress(OpeningError):
+        assert parse_midi(song[:at] + damage + after).notes
+
+
+def test_the_same_score_gives_the_same_bytes() -> None:
+    score = replace(parse_midi(a_song()), chords=(Chord(0, 0), Chord(960, 9, "m7"), Chord(1920, None)))
+    assert dump_midi(score, 5, "a title") == dump_midi(replace(score), 5, "a title")
+
+
+def test_a_dump_says_what_it_is() -> None:
+    score = Score((Note(0, 60, 480, 64),), chords=(Chord(0, 6, "m7"), Chord(960, None)), end=TICKS_PER_BAR)
+    data = dump_midi(score, program=5, title="Ré 夜想曲")
+    assert meta(0x58, b"\x04\x02\x18\x08") in data
+    assert meta(0x51, b"\x07\xa1\x20") in data
+    assert meta(0x06, b"F#m7") in data
+    assert meta(0x06, b"N", delta=960) in data
+    assert meta(0x03, "Ré 夜想曲".encode()) in data
+    assert b"\x00\xc0\x05" in data
+
+
+def test_a_key_struck_again_is_let_go_first() -> None:
+    """A release says which key, not which strike: what overlaps would be cut at the wrong end."""
+    notes = (Note(0, 60, 1000, 50), Note(0, 60, 2000, 60), Note(480, 60, 600, 70), Note(480, 64, 600, 70))
+    parsed = parse_midi(dump_midi(Score(notes, end=TICKS_PER_BAR)))
+    assert parsed.notes == (Note(0, 60, 480, 60), Note(480, 60, 600, 70), Note(480, 64, 600, 70))

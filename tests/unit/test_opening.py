@@ -1,0 +1,174 @@
+"""Openings: where they begin, which meters they may have, and what is too much."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError, PitchRangeError
+from composer.opening import Opening, to_opening
+from composer.score import EARLY_TICKS, SHORTEST_TICKS, TICKS_PER_BAR, Chord, MeterChange, Note, Score, TempoChange
+
+BAR = TICKS_PER_BAR
+IN_4_4 = (MeterChange(0, 4, 4),)
+
+
+def score(*onsets: int, bars: int, meters: tuple[MeterChange, ...] = IN_4_4) -> Score:
+    """Half a beat of middle C at each onset."""
+    return Score(tuple(Note(onset, 60, onset + 240, 64) for onset in onsets), meters=meters, end=bars * BAR)
+
+
+def onsets(opening: Opening) -> list[int]:
+    return [note.start for note in opening.score.notes]
+
+
+# --- where an opening begins ---
+
+
+def test_time_begins_with_the_first_bar_that_sounds() -> None:
+    opening = to_opening(score(2 * BAR, 3 * BAR + 5, bars=4))
+    assert onsets(opening) == [0, BAR + 5]
+    assert opening.bars == 2
+
+
+def test_a_pickup_stays_late_in_its_bar() -> None:
+    assert onsets(to_opening(score(BAR + 1440, 2 * BAR, bars=3))) == [1440, BAR]
+
+
+@pytest.mark.parametrize("early", [1, EARLY_TICKS])
+def test_notes_slightly_before_the_bar_line_begin_on_it(early: int) -> None:
+    opening = to_opening(score(BAR - early, BAR + 480, bars=2))
+    assert opening.score.notes == (Note(0, 60, 240 - early, 64), Note(480, 60, 720, 64))
+    assert opening.bars == 1
+
+
+def test_notes_earlier_than_that_are_a_pickup() -> None:
+    assert onsets(to_opening(score(BAR - EARLY_TICKS - 1, BAR, bars=2))) == [BAR - EARLY_TICKS - 1, BAR]
+
+
+def test_a_note_that_ends_before_its_bar_line_is_still_struck() -> None:
+    short = Score((Note(BAR - 50, 60, BAR - 20, 64), Note(BAR, 48, BAR + 100, 64)), end=2 * BAR)
+    assert to_opening(short).score.notes == (Note(0, 48, 100, 64), Note(0, 60, SHORTEST_TICKS, 64))
+
+
+def test_what_holds_at_the_first_bar_line_holds_from_0() -> None:
+    tempos = (TempoChange(0, 60.0), TempoChange(960, 90.0), TempoChange(BAR + 480, 100.0))
+    chords = (Chord(0, 0), Chord(BAR, 7, "7"))
+    part = to_opening(replace(score(BAR, bars=2), tempos=tempos, chords=chords)).score
+    assert part.tempos == (TempoChange(0, 90.0), TempoChange(480, 100.0))
+    assert part.chords == (Chord(0, 7, "7"),)
+
+
+def test_empty_bars_at_the_end_count() -> None:
+    assert to_opening(score(0, bars=4)).bars == 4
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(21, 108), st.integers(1, 3000)), min_size=1, max_size=30),
+    st.integers(0, 9),
+)
+def test_silence_before_it_does_not_change_an_opening(notes: list[tuple[int, int, int]], bars: int) -> None:
+    def after(silence: int) -> Score:
+        placed = (Note(silence + tick, pitch, silence + tick + ticks, 64) for tick, pitch, ticks in notes)
+        return Score(tuple(sorted(placed)), end=silence + 6 * BAR)
+
+    opening = to_opening(after(0))
+    assert to_opening(after(bars * BAR)) == opening
+    assert len(opening.score.notes) == len(notes)
+    assert 0 <= opening.score.notes[0].start < BAR - EARLY_TICKS
+    assert all(note.start < note.end for note in opening.score.notes)
+
+
+# --- meters ---
+
+
+@pytest.mark.parametrize(
+    ("meters", "bar"),
+    [
+        pytest.param([(0, 3, 4)], 1, id="throughout"),
+        pytest.param([(0, 4, 4), (2 * BAR, 3, 4)], 3, id="in the middle"),
+        pytest.param([(0, 4, 4), (2 * BAR, 2, 4), (2 * BAR + 960, 4, 4)], 3, id="for one bar"),
+        pytest.param([(0, 3, 4), (2 * BAR, 4, 4)], 1, id="for longer than a pickup"),
+        pytest.param([(0, 6, 8), (BAR, 3, 4)], 1, id="one after another"),
+        pytest.param([(0, 4, 4), (BAR + 480, 2, 2)], 3, id="as long as 4/4, but off the bar line"),
+    ],
+)
+def test_other_meters_are_refused_where_they_begin(meters: list[tuple[int, int, int]], bar: int) -> None:
+    with pytest.raises(MeterError) as caught:
+        to_opening(score(0, BAR, 3 * BAR, bars=4, meters=tuple(MeterChange(*meter) for meter in meters)))
+    assert caught.value.bar == bar
+
+
+def test_bars_are_counted_as_a_notation_program_counts_them() -> None:
+    meters = (MeterChange(0, 3, 4), MeterChange(3 * 1440, 4, 4), MeterChange(3 * 1440 + 2 * BAR, 5, 4))
+    with pytest.raises(MeterError) as caught:
+        to_opening(score(3 * 1440, 3 * 1440 + 2 * BAR, bars=8, meters=meters))
+    assert (caught.value.numerator, caught.value.denominator, caught.value.bar) == (5, 4, 6)
+
+
+@pytest.mark.parametrize(("numerator", "denominator"), [(2, 2), (8, 8), (16, 16)])
+def test_meters_with_bars_as_long_are_taken(numerator: int, denominator: int) -> None:
+    opening = to_opening(score(0, BAR, bars=2, meters=(MeterChange(0, numerator, denominator),)))
+    assert opening == to_opening(score(0, BAR, bars=2))
+
+
+def test_a_meter_after_the_last_note_does_not_matter() -> None:
+    meters = (MeterChange(0, 4, 4), MeterChange(2 * BAR, 3, 4))
+    assert to_opening(score(0, BAR, bars=2, meters=meters)) == to_opening(score(0, BAR, bars=2))
+
+
+def test_a_meter_replaced_before_the_first_note_does_not_matter() -> None:
+    meters = (MeterChange(0, 3, 4), MeterChange(1440, 4, 4))
+    late = Score((Note(1440 + BAR, 60, 1440 + BAR + 9, 64),), meters=meters, end=1440 + 2 * BAR)
+    assert to_opening(late).score == Score((Note(0, 60, 9, 64),), end=BAR)
+
+
+def test_a_pickup_written_as_a_short_bar_becomes_a_full_one() -> None:
+    """As notation programs write it: one bar of 1/4, then 4/4."""
+    meters = (MeterChange(0, 1, 4), MeterChange(480, 4, 4))
+    notes = (Note(0, 67, 480, 64), Note(480, 72, 960, 64))
+    opening = to_opening(Score(notes, (TempoChange(0, 90.0),), meters=meters, end=480 + BAR))
+    assert opening.score == Score(
+        (Note(1440, 67, BAR, 64), Note(BAR, 72, BAR + 480, 64)), (TempoChange(0, 90.0),), end=2 * BAR
+    )
+
+
+# --- limits ---
+
+
+def test_an_opening_may_be_as_long_as_the_limit_and_no_longer() -> None:
+    assert to_opening(score(0, bars=8), max_bars=8).bars == 8
+    with pytest.raises(OpeningTooLongError) as caught:
+        to_opening(score(0, bars=9), max_bars=8)
+    assert (caught.value.bars, caught.value.limit) == (9, 8)
+
+
+def test_silence_before_it_does_not_make_an_opening_too_long() -> None:
+    assert to_opening(score(100 * BAR, bars=101), max_bars=1).bars == 1
+
+
+def test_an_opening_may_be_as_dense_as_the_limit_and_no_denser() -> None:
+    assert len(to_opening(score(0, 1, 2, bars=1), max_notes=3).score.notes) == 3
+    with pytest.raises(OpeningTooDenseError) as caught:
+        to_opening(score(0, 1, 2, 3, bars=1), max_notes=3)
+    assert (caught.value.notes, caught.value.limit) == (4, 3)
+
+
+@pytest.mark.parametrize("pitch", [20, 109])
+def test_pitches_off_the_piano_are_refused(pitch: int) -> None:
+    with pytest.raises(PitchRangeError) as caught:
+        to_opening(Score((Note(0, 60, 9, 64), Note(9, pitch, 19, 64)), end=BAR))
+    assert (caught.value.pitch, caught.value.lowest, caught.value.highest) == (pitch, 21, 108)
+
+
+@pytest.mark.parametrize("pitch", [21, 108])
+def test_the_outermost_keys_are_taken(pitch: int) -> None:
+    assert to_opening(Score((Note(0, pitch, 9, 64),), end=BAR)).score.notes[0].pitch == pitch
+
+
+def test_a_score_without_notes_is_no_opening() -> None:
+    with pytest.raises(NoNotesError):
+        to_opening(Score((), end=BAR))
