@@ -2,9 +2,9 @@
 
     python bench/chords.py CORPUS      the folder of pop909_aligned, or its .tar.gz with manifest.tsv beside it
 
-Measured are the songs in 4/4 whose chords were labelled by people (not 367, 553, 658), short bars included. A beat is
-right if the label in force has the same root; of "no chord" see the two figures. The families are major, minor,
-diminished, augmented and suspended. Seconds are processor time of find_chords.
+Measured are the songs in 4/4 (some have short bars) whose chords people labelled, so not 367, 553 and 658. A beat is
+right if the label in force has the same root; only the last figure counts the beats on which people heard no chord.
+The families are major, minor, diminished, augmented and suspended. Seconds are processor time of find_chords.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import mido
+import mido  # type: ignore[import-untyped]
 
 from composer.chords import find_chords
 from composer.midi import parse_midi

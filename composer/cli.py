@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from composer.composing import Order, Take
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
 DEFAULT_CHECKPOINT = CHECKPOINTS / "first"
@@ -49,7 +49,7 @@ class HeadsOption(StrEnum):
 def main() -> None:
     """Run the command line; what goes wrong is said in one sentence."""
     try:
-        status = app(standalone_mode=False)
+        status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except typer.Abort:
         status = 130
     except typer.TyperException as error:  # a wrong option or argument
@@ -174,6 +174,7 @@ def train(
     length: Annotated[int, typer.Option(help="Words a sequence.")] = 512,
     micro_batch: Annotated[int, typer.Option(help="Sequences that are computed at once; lower takes less memory.")] = 4,
     learning_rate: Annotated[float, typer.Option(help="At its highest, after the warmup.")] = 1.2e-3,
+    warmup: Annotated[int, typer.Option(help="Steps until the learning rate is at its highest.")] = 300,
     dim: Annotated[int, typer.Option(help="Width of the model.")] = 256,
     layers: Annotated[int, typer.Option(help="Depth of the model.")] = 6,
     heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
@@ -228,6 +229,7 @@ def train(
         length=length,
         micro_batch=micro_batch,
         learning_rate=learning_rate,
+        warmup=warmup,
         seed=seed,
         evaluate_every=evaluate_every,
         save_every=save_every,
@@ -250,3 +252,7 @@ def promote(
     from composer.training.card import promote as promote_checkpoint
 
     print(promote_checkpoint(checkpoint, CHECKPOINTS / name))
+
+
+if __name__ == "__main__":
+    main()

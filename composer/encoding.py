@@ -30,13 +30,14 @@ def quantise(score: Score, vocabulary: Vocabulary) -> Score:
     starts again. Tempo and chord stand at tick 0 at the latest, and only where they change. Bars are 4/4, and there
     is one at least.
     """
-    tempos = [TempoChange(t.tick, vocabulary.tempos[vocabulary.tempo_id(t.bpm) - 1]) for t in score.tempos]
+    played = score.tempos or (TempoChange(0, DEFAULT_BPM),)
+    tempos = [TempoChange(t.tick, vocabulary.tempos[vocabulary.tempo_id(t.bpm) - 1]) for t in played]
     notes = _quantise_notes(score.notes, vocabulary)
     last_onset = notes[-1].start if notes else -1
     end = _to_grid(max(score.end, last_onset + 1, 1), TICKS_PER_BAR, up=True)
     return Score(
         notes=notes,
-        tempos=_changes_on_grid(tempos or [TempoChange(0, DEFAULT_BPM)], end, vocabulary),
+        tempos=_changes_on_grid(tempos, end, vocabulary),
         chords=_changes_on_grid(score.chords or [Chord(0, None)], end, vocabulary),
         end=end,
     )
@@ -112,13 +113,17 @@ def _shortened(note: Note, vocabulary: Vocabulary) -> Note:
 
 
 def cut_at_repeats(notes: Iterable[Note]) -> tuple[Note, ...]:
-    """The notes, sorted, each ending at the latest where its pitch starts again, as on a piano."""
+    """The notes, sorted, each ending at the latest where its pitch starts again, as on a piano.
+
+    Of those of one pitch that start together the longest stays, as in composer.midi.dump_midi.
+    """
     next_start: dict[int, int] = {}
     kept = []
     for note in sorted(notes, reverse=True):
         end = min(note.end, next_start.get(note.pitch, note.end))
-        kept.append(note if end == note.end else replace(note, end=end))
-        next_start[note.pitch] = note.start
+        if end > note.start:
+            kept.append(note if end == note.end else replace(note, end=end))
+            next_start[note.pitch] = note.start
     return tuple(reversed(kept))
 
 

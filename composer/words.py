@@ -77,7 +77,7 @@ class Vocabulary:
     tempos: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if TICKS_PER_BAR % self.positions:
+        if self.positions < 1 or TICKS_PER_BAR % self.positions:
             raise ValueError(f"{self.positions} positions do not divide a bar of {TICKS_PER_BAR} ticks")
         for name in ("pitches", "velocities", "durations", "tempos"):
             values = getattr(self, name)
@@ -87,6 +87,10 @@ class Vocabulary:
             raise ValueError("pitches have to be a range without gaps")
         if self.durations[0] != 1:
             raise ValueError("the shortest duration has to be one position")
+        if not self.chords or len(set(self.chords)) < len(self.chords):
+            raise ValueError("chords have to be there, each once")
+        for name in self.chords:
+            parse_chord(name)
 
     @property
     def ticks_per_position(self) -> int:

@@ -58,12 +58,9 @@ class Corpus:
 def load_corpus(folder: Path, vocabulary: Vocabulary, cache: Path, tiers: Sequence[str] = ("A",)) -> Corpus:
     """Read the encoded corpus from `cache`, or encode it and keep it there.
 
-    Raises SettingsError if the folder holds no music or no split.
+    Raises SettingsError if the folder holds no split or no music that can be used.
     """
-    splits = _splits(folder)
-    sources = list(_sources(folder, splits, _left_out_tiers(folder, tiers)))
-    if not sources:
-        raise SettingsError(f"{folder} holds no MIDI file of a song that train.txt or validation.txt names.")
+    sources = find_sources(folder, tiers)
     path = cache / f"{folder.name}-{_digest(sources, vocabulary)}.npz"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -75,13 +72,36 @@ def load_corpus(folder: Path, vocabulary: Vocabulary, cache: Path, tiers: Sequen
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """Where the bytes of one file lie, and which split it belongs to."""
 
     name: str
     split: Split
     container: Path  # the .mid file itself, or the archive
     size: int
+
+
+def find_sources(folder: Path, tiers: Sequence[str] = ("A",)) -> list[Source]:
+    """The files of a corpus that have a split, in the order of their names. Raises SettingsError if there are none."""
+    sources = list(_sources(folder, _splits(folder), _left_out_tiers(folder, tiers)))
+    if not sources:
+        raise SettingsError(f"{folder} holds no MIDI file of a song that train.txt or validation.txt names.")
+    return sources
+
+
+def read_sources(sources: Sequence[Source]) -> Iterator[tuple[Source, bytes]]:
+    """The bytes of every source; an archive is gone through once."""
+    for container in sorted({source.container for source in sources}):
+        wanted = {source.name: source for source in sources if source.container == container}
+        if container.suffix == ".mid":
+            yield wanted[container.name], container.read_bytes()
+            continue
+        with tarfile.open(container) as members:
+            for member in members:
+                source = wanted.get(Path(member.name).name)
+                content = members.extractfile(member) if source else None
+                if source and content:
+                    yield source, content.read()
 
 
 def _song_id(name: str) -> str:
@@ -109,7 +129,7 @@ def _left_out_tiers(folder: Path, tiers: Sequence[str]) -> set[str]:
         return {row["id"] for row in rows if "tier" in row and row["tier"] not in tiers}
 
 
-def _sources(folder: Path, splits: dict[str, Split], left_out: set[str]) -> Iterator[_Source]:
+def _sources(folder: Path, splits: dict[str, Split], left_out: set[str]) -> Iterator[Source]:
     """Every file that has a split, in the order of its name."""
     files = [(path.name, path, path.stat().st_size) for path in folder.rglob("*.mid")]
     for archive in folder.rglob("*.tar.gz"):
@@ -118,10 +138,10 @@ def _sources(folder: Path, splits: dict[str, Split], left_out: set[str]) -> Iter
     for name, container, size in sorted(files):
         split = splits.get(_song_id(name))
         if split is not None and name.removesuffix(".mid") not in left_out:
-            yield _Source(name, split, container, size)
+            yield Source(name, split, container, size)
 
 
-def _digest(sources: Iterable[_Source], vocabulary: Vocabulary) -> str:
+def _digest(sources: Iterable[Source], vocabulary: Vocabulary) -> str:
     listing = "".join(f"{s.name} {s.split} {s.size}\n" for s in sources)
     return hashlib.sha256(f"{ENCODING_VERSION} {vocabulary.digest}\n{listing}".encode()).hexdigest()[:16]
 
@@ -131,9 +151,10 @@ def _digest(sources: Iterable[_Source], vocabulary: Vocabulary) -> str:
 
 def stretches_in_four(score: Score) -> list[tuple[int, int]]:
     """Start and end, in ticks, of the stretches in 4/4, cut where a bar of another length stands."""
-    starts = [meter.tick for meter in score.meters]
+    meters = [meter for meter in score.meters if meter.tick < score.end]  # a file may name more behind its music
+    starts = [meter.tick for meter in meters]
     found: list[tuple[int, int]] = []
-    for meter, start, end in zip(score.meters, starts, [*starts[1:], score.end], strict=True):
+    for meter, start, end in zip(meters, starts, [*starts[1:], score.end], strict=True):
         if (meter.numerator, meter.denominator) != (4, 4):
             continue
         if found and found[-1][1] == start:  # 4/4 said twice
@@ -172,17 +193,19 @@ def encode_song(data: bytes, vocabulary: Vocabulary) -> list[Words]:
     return encoded
 
 
-def _encode_all(sources: Sequence[_Source], vocabulary: Vocabulary, path: Path, name: str) -> None:
+def _encode_all(sources: Sequence[Source], vocabulary: Vocabulary, path: Path, name: str) -> None:
     stretches: list[tuple[str, Split, Words]] = []
     left_out: list[str] = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        jobs = [(source, pool.submit(_encode_job, data, vocabulary)) for source, data in _read_all(sources)]
+        jobs = [(source, pool.submit(_encode_job, data, vocabulary)) for source, data in read_sources(sources)]
         for source, job in tqdm(jobs, desc=f"encoding {name}", unit="song"):
             result = job.result()
             if isinstance(result, str):
                 left_out.append(result)
             else:
                 stretches += [(f"{source.name}/{i}", source.split, words) for i, words in enumerate(result)]
+    if not stretches:
+        raise SettingsError(f"No song of {name} can be used: {', '.join(sorted(set(left_out)))}.")
     part = path.with_suffix(".part.npz")
     np.savez_compressed(
         part,
@@ -204,21 +227,6 @@ def _encode_job(data: bytes, vocabulary: Vocabulary) -> list[Words] | str:
         return str(error)
 
 
-def _read_all(sources: Sequence[_Source]) -> Iterator[tuple[_Source, bytes]]:
-    """The bytes of every source; an archive is gone through once."""
-    for container in sorted({source.container for source in sources}):
-        wanted = {source.name: source for source in sources if source.container == container}
-        if container.suffix == ".mid":
-            yield wanted[container.name], container.read_bytes()
-            continue
-        with tarfile.open(container) as members:
-            for member in members:
-                source = wanted.get(Path(member.name).name)
-                content = members.extractfile(member) if source else None
-                if source and content:
-                    yield source, content.read()
-
-
 def _read(path: Path, name: str) -> Corpus:
     with np.load(path, allow_pickle=False) as data:
         parts = np.split(data["words"], np.cumsum(data["lengths"])[:-1])
@@ -236,7 +244,7 @@ def _read(path: Path, name: str) -> Corpus:
 # ------------------------------------------------------------------ sequences for training
 
 COLUMN = {name: i for i, name in enumerate(ATTRIBUTES)}
-LARGEST_TRANSPOSITION = range(-6, 6)  # semitones: every key once
+TRANSPOSITIONS = range(-6, 6)  # semitones: every key once
 
 
 class Sampler:
@@ -252,7 +260,7 @@ class Sampler:
         self.starts = self.ends - lengths
         self.shares = lengths / lengths.sum()
         self.length, self.seed = length, seed
-        self.tables = {k: vocabulary.transposed_ids(k) for k in (LARGEST_TRANSPOSITION if augment else (0,))}
+        self.tables = {k: vocabulary.transposed_ids(k) for k in (TRANSPOSITIONS if augment else (0,))}
 
     def batch(self, step: int, size: int) -> npt.NDArray[np.int64]:
         """(size, length + 1, attributes); a stretch that is shorter is padded with IGNORE behind its end."""

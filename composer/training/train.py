@@ -34,6 +34,7 @@ from composer.training.dataset import Corpus, Sampler, validation_windows
 from composer.words import ATTRIBUTES, Vocabulary
 
 STATE = "state.safetensors"
+CONFIG = "config.json"
 CURVES = "curves.csv"
 CURVE_FIELDS = (
     "step",
@@ -113,7 +114,7 @@ class Run:
         self.seconds = 0.0  # of training, over all its sittings
         self.best = math.inf
         folder.mkdir(parents=True, exist_ok=True)
-        _write_or_check_config(folder / "config.json", model_config, config, corpora)
+        _write_or_check_config(folder / CONFIG, model_config, config, corpora)
         if (folder / STATE).exists():
             self._resume()
 

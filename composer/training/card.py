@@ -1,0 +1,123 @@
+"""From a run's checkpoint to one of the project: weights, card and curves, every figure read from the run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from composer.engine.checkpoint import CONFIG, VOCABULARY, WEIGHTS, load_checkpoint
+from composer.errors import CheckpointError
+from composer.training.train import CONFIG as RUN_CONFIG
+from composer.training.train import read_curves
+from composer.words import ATTRIBUTES
+
+Row = Mapping[str, str]
+
+LICENCES = {
+    "pop909_aligned": "POP909 (Music X Lab, MIT) on the bar grid of POP909-CL (AndyWeasley2004, MIT)",
+    "pop909_aligned_versions": "other arrangements of POP909's training songs (MIT)",
+    "pop1k7": "Pop1K7 (AILabs.tw, published with the Compound Word paper; no licence text came with the copy used)",
+}
+
+
+def promote(checkpoint: Path, target: Path) -> Path:
+    """Copy a checkpoint of a run to `target` and write CARD.md and curves.png beside it. Raises CheckpointError."""
+    run = checkpoint.resolve().parent
+    rows = read_curves(run)
+    if not rows or not (run / RUN_CONFIG).is_file():
+        raise CheckpointError(checkpoint, f"its folder has no {RUN_CONFIG} and curves, so it is no part of a run")
+    loaded = load_checkpoint(checkpoint)
+    step = _step(checkpoint, rows)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (WEIGHTS, CONFIG, VOCABULARY):
+        shutil.copyfile(checkpoint / name, target / name)
+    draw_curves(rows, step, target / "curves.png")
+    weights = sum(parameter.numel() for parameter in loaded.model.parameters())
+    asked = json.loads((run / RUN_CONFIG).read_text())
+    (target / "CARD.md").write_text(card(target.name, asked, weights, [r for r in rows if int(r["step"]) == step]))
+    return target
+
+
+def card(name: str, asked: Mapping[str, Any], weights: int, rows: Sequence[Row]) -> str:
+    """The card of a checkpoint, as Markdown. rows: its evaluation, one for each split."""
+    model, training, corpora = asked["model"], asked["training"], asked["corpora"]
+    first = rows[0]
+    shape = f"{model['layers']} layers, {model['dim']} wide, {model['heads']} heads ({model['kv_heads']} of keys)"
+    lines = [
+        f"# {name}",
+        "",
+        f"A Compound Word Transformer of {weights / 1e6:.1f} M parameters: {shape}, "
+        f"`{model['positions']}` positions{' with ALiBi slopes' if model['alibi'] else ''}, "
+        f"window {model['window']} words, {model['head_order']} heads. Weights in bf16.",
+        "",
+        "## Training",
+        "",
+        f"{int(first['step']):,} steps of {training['batch']} x {training['length']} words "
+        f"({int(first['words']) / 1e6:.1f} M words drawn, in all transpositions from -6 to +5), "
+        f"{int(first['seconds']) / 60:.0f} minutes; AdamW, learning rate {training['learning_rate']:g} with warmup and "
+        f"cosine, bf16, seed {training['seed']}. See `curves.png`.",
+        "",
+        "| corpus | stretches trained on | stretches validated | licence |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {corpus} | {count['train']} | {count['validation']} | {LICENCES.get(corpus, 'see the corpus')} |"
+            for corpus, count in corpora.items()
+        ),
+        "",
+        "The split is by song; no validation song was trained on. The arrangements are under the licences above; the "
+        "songs themselves are commercial pop songs of third parties. A stretch is a song, or what lies between two of "
+        "its bars of another length.",
+        "",
+        "## Figures",
+        "",
+        "Nats a word in total, nats a use by attribute, and accuracy of the likeliest id.",
+        "",
+        f"| split | loss | {' | '.join(ATTRIBUTES)} |",
+        f"| --- | --- | {' | '.join('---' for _ in ATTRIBUTES)} |",
+        *(f"| {row['split']} | {float(row['loss']):.3f} | {_figures(row)} |" for row in rows),
+        "",
+        "`segue promote` printed this card from the run's curves.csv.",
+        "",
+        "## Limits",
+        "",
+        "Pop piano in 4/4 on a sixteenth grid, as it was trained on; triplets, other meters and other styles are not "
+        "in it. It may repeat turns of the songs that it learned from.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def draw_curves(rows: Sequence[Row], step: int, path: Path) -> None:
+    """Loss over words, in total and by attribute, train and validation, with the checkpoint's step marked."""
+    from matplotlib.figure import Figure
+
+    names = ["loss", *(f"loss_{name}" for name in ATTRIBUTES)]
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    marked = next(int(row["words"]) for row in rows if int(row["step"]) == step) / 1e6
+    for axes, name in zip(figure.subplots(2, 4).flat, names, strict=True):
+        for split in dict.fromkeys(row["split"] for row in rows):
+            points = [(int(row["words"]) / 1e6, float(row[name])) for row in rows if row["split"] == split]
+            axes.plot(*zip(*points, strict=True), label=split)
+        axes.axvline(marked, color="grey", linestyle=":")
+        axes.set(title=name.replace("loss_", ""), xlabel="M words", ylabel="nats")
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=90)
+
+
+def _step(checkpoint: Path, rows: Sequence[Row]) -> int:
+    """The step of step-NNNNNN, or, for best, the one of the lowest mean validation loss."""
+    if checkpoint.name.startswith("step-"):
+        return int(checkpoint.name.removeprefix("step-"))
+    means: dict[int, list[float]] = {}
+    for row in rows:
+        if row["split"].startswith("validation"):
+            means.setdefault(int(row["step"]), []).append(float(row["loss"]))
+    return min(means, key=lambda step: sum(means[step]) / len(means[step]))
+
+
+def _figures(row: Row) -> str:
+    cells = (f"{float(row[f'loss_{name}']):.2f} ({float(row[f'accuracy_{name}']):.0%})" for name in ATTRIBUTES)
+    return " | ".join(cells)

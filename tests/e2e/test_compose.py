@@ -1,0 +1,136 @@
+"""`segue compose` as its user types it: a process, files on disk, the checkpoint that the project ships."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from composer.engine.checkpoint import load_checkpoint
+from composer.midi import dump_midi, parse_midi
+from composer.opening import to_opening
+from composer.rendering.audio import TAIL_SECONDS, duration_seconds
+from composer.score import TICKS_PER_BAR, MeterChange, Note, Score
+
+ROOT = Path(__file__).parents[2]
+OPENING = ROOT / "examples" / "opening.mid"
+CHECKPOINT = ROOT / "checkpoints" / "first"
+
+
+def segue(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "composer.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def piece(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that six bars behind the example were written to, where `segue` itself says that it is."""
+    cwd = tmp_path_factory.mktemp("here")
+    done = segue("compose", OPENING, "--bars", 6, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    assert "12/6" not in done.stderr
+    assert "6/6" in done.stderr  # the progress bar counts bars
+    return cwd / done.stdout.strip()
+
+
+def test_the_piece_is_the_opening_and_as_many_bars_as_were_asked_for(piece: Path) -> None:
+    given, whole = parse_midi(OPENING.read_bytes()), parse_midi((piece / "piece.mid").read_bytes())
+    opening = to_opening(given)
+    boundary = opening.bars * TICKS_PER_BAR
+    before = [note for note in whole.notes if note.start < boundary - 60]
+    assert [(n.start, n.pitch, n.velocity) for n in before] == [(n.start, n.pitch, n.velocity) for n in given.notes]
+    assert whole.notes[-1].start >= boundary
+    assert max(note.start for note in whole.notes) < boundary + 6 * TICKS_PER_BAR
+    receipt = json.loads((piece / "piece.json").read_text())
+    assert receipt["bars"] == {"opening": opening.bars, "added": 6}
+
+
+def test_the_mp3_is_as_long_as_the_music(piece: Path) -> None:
+    whole = parse_midi((piece / "piece.mid").read_bytes())
+    decode = ["ffmpeg", "-v", "error", "-i", str(piece / "piece.mp3"), "-ac", "1", "-ar", "44100", "-f", "s16le", "-"]
+    sound = np.frombuffer(subprocess.run(decode, capture_output=True, check=True).stdout, dtype=np.int16)
+    assert duration_seconds(whole) - 0.1 <= len(sound) / 44100 <= duration_seconds(whole) + TAIL_SECONDS
+    assert 1000 < np.abs(sound.astype(int)).max() < 2**15 - 1
+
+
+def test_the_picture_opens(piece: Path) -> None:
+    with Image.open(piece / "piece.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.width > picture.height / 2
+        assert len(picture.convert("RGB").getcolors(1 << 24) or ()) > 50
+
+
+def test_the_receipt_tells_how_the_piece_came_about(piece: Path) -> None:
+    receipt = json.loads((piece / "piece.json").read_text())
+    assert receipt["checkpoint"] == {"name": "first", "digest": load_checkpoint(CHECKPOINT).digest}
+    assert receipt["seed"] == 7
+    assert set(receipt["settings"]) == {"temperature", "top_p"}
+    assert receipt["words"] > 6
+    assert receipt["key"]["opening"] in ("A minor", "C major")
+    assert receipt["tempo"]["opening_ends_at"] == 92.0
+    assert receipt["seconds"]["composing"] > 0
+
+
+def test_the_command_in_the_receipt_gives_the_same_bytes(piece: Path, tmp_path: Path) -> None:
+    program, *words = shlex.split(json.loads((piece / "piece.json").read_text())["command"])
+    assert program == "segue"
+    done = segue(*words, "-o", tmp_path, "--no-audio", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "piece.mid").read_bytes() == (piece / "piece.mid").read_bytes()
+    assert not (tmp_path / "piece.mp3").exists()
+
+
+def test_takes_differ_and_settings_are_kept(tmp_path: Path) -> None:
+    settings = ("--set", "temperature.pitch=0.5", "--set", "top_p.duration=0.95")
+    done = segue("compose", OPENING, "--bars", 2, "--takes", 3, "--no-audio", *settings, "-o", "o", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "o").iterdir())
+    assert names == sorted(f"piece-{n}.{kind}" for n in (1, 2, 3) for kind in ("mid", "png", "json"))
+    assert len({(tmp_path / "o" / f"piece-{n}.mid").read_bytes() for n in (1, 2, 3)}) == 3
+    receipts = [json.loads((tmp_path / "o" / f"piece-{n}.json").read_text()) for n in (1, 2, 3)]
+    assert [receipt["seed"] for receipt in receipts] == [7, 8, 9]
+    assert receipts[0]["settings"]["temperature"]["pitch"] == 0.5
+    assert receipts[0]["settings"]["top_p"]["duration"] == 0.95
+    assert "temperature.pitch=0.5" in receipts[0]["command"]
+
+
+def waltz(path: Path) -> Path:
+    notes = tuple(Note(tick, 60, tick + 240, 80) for tick in range(0, 8 * 1440, 480))
+    path.write_bytes(dump_midi(Score(notes, meters=(MeterChange(0, 3, 4),), end=8 * 1440)))
+    return path
+
+
+def test_refusals_are_one_sentence_and_status_2(tmp_path: Path) -> None:
+    (tmp_path / "broken.mid").write_bytes(OPENING.read_bytes()[:100])
+    (tmp_path / "text.mid").write_text("not music")
+    waltz(tmp_path / "waltz.mid")
+    for words, what in (
+        (("broken.mid",), "MIDI"),
+        (("text.mid",), "MIDI"),
+        (("waltz.mid",), "3/4"),
+        (("nowhere.mid",), "nowhere.mid"),
+        ((OPENING, "--bars", "0"), "between 1 and"),
+        ((OPENING, "--bars", "many"), "--bars"),
+        ((OPENING, "--seed", "-1"), "seed"),
+        ((OPENING, "--set", "temperature.pich=1"), "did you mean pitch"),
+        ((OPENING, "--set", "temperature.pitch=9"), "between 0 and 2"),
+        ((OPENING, "--set", "top_p.pitch=0"), "above 0"),
+        ((OPENING, "--set", "pitch"), "temperature.pitch=0.5"),
+        ((OPENING, "--instrument", "kazzo"), "kazzo"),
+        ((OPENING, "--checkpoint", "nowhere"), "missing"),
+        ((OPENING, "--device", "abacus"), "abacus"),
+        ((OPENING, "--speed", "9"), "--speed"),
+        ((), "OPENING"),
+    ):
+        done = segue("compose", *words, cwd=tmp_path)
+        assert done.returncode == 2, words
+        assert done.stdout == "", words
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert what.lower() in done.stderr.lower(), done.stderr
+    assert not (tmp_path / "out").exists()

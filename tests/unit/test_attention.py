@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import pytest
+import torch
+from engine_models import random_checkpoint, random_words
+
+from composer.engine.attention import Positions, SelfAttention, skew
+from composer.words import default_vocabulary
+
+VOCABULARY = default_vocabulary()
+
+
+def test_skew_puts_each_distance_where_its_key_stands() -> None:
+    length = 7
+    by_distance = torch.arange(length - 1, -1, -1).float().expand(2, 3, length, length)  # a logit is its distance
+    skewed = skew(by_distance)
+    for query in range(length):
+        for key in range(query + 1):
+            assert skewed[1, 2, query, key] == query - key
+
+
+def plain_music_attention(layer: SelfAttention, x: torch.Tensor) -> torch.Tensor:
+    """Relative attention as Shaw et al. 2018 and Huang et al. 2019 define it, one query and one key at a time."""
+    batch, length, dim = x.shape
+    group = layer.heads // layer.kv_heads
+    q = layer.queries(x).view(batch, length, layer.heads, -1)
+    k, v = layer.keys_values(x).view(batch, length, 2, layer.kv_heads, -1).unbind(2)
+    result = torch.zeros(batch, length, layer.heads, layer.head_dim)
+    for row in range(batch):
+        for head in range(layer.heads):
+            for i in range(length):
+                seen = range(max(0, i - layer.window + 1), i + 1)
+                logits = []
+                for j in seen:
+                    query, key = q[row, i, head], k[row, j, head // group]
+                    logit = query @ (key + layer.distance_table[head, i - j]) / math.sqrt(layer.head_dim)
+                    slope = 0.0 if layer.slopes is None else float(layer.slopes[head])
+                    logits.append(logit - slope * (i - j))
+                weights = torch.stack(logits).softmax(0)
+                result[row, i, head] = sum(w * v[row, j, head // group] for w, j in zip(weights, seen, strict=True))
+    return layer.out(result.reshape(batch, length, dim))
+
+
+@pytest.mark.parametrize("alibi", [True, False])
+@pytest.mark.parametrize("window", [32, 5])
+def test_skewed_relative_attention_is_the_plain_definition(alibi: bool, window: int) -> None:
+    torch.manual_seed(1)
+    layer = SelfAttention(dim=16, heads=4, kv_heads=2, window=window, positions="music", alibi=alibi)
+    x = torch.randn(2, 11, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), plain_music_attention(layer, x), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("positions", get_args(Positions))
+@pytest.mark.parametrize("chunks", [(40,), (1,) * 40, (17, 1, 1, 20, 1)])
+def test_the_cached_form_gives_what_the_parallel_form_gives(positions: str, chunks: tuple[int, ...]) -> None:
+    """Also where the words run past the window and the ring has gone round."""
+    model = random_checkpoint(positions=positions, window=12).model
+    words = random_words(VOCABULARY, batch=3, length=sum(chunks))
+    cache, done, parts = model.new_cache(slots=3, new=max(chunks)), torch.zeros(3, dtype=torch.long), []
+    for chunk in words.split(list(chunks), dim=1):
+        parts.append(model.cached(chunk, done, cache))
+        done = done + chunk.shape[1]
+    torch.testing.assert_close(torch.cat(parts, dim=1), model(words), atol=2e-5, rtol=1e-4)
+
+
+def test_slots_at_different_places_do_not_mix() -> None:
+    """Two slots that have seen 5 and 30 words go on in one step as each would alone."""
+    model = random_checkpoint(window=12).model
+    words = random_words(VOCABULARY, batch=2, length=31)
+    cache = model.new_cache(slots=2, new=30)
+    seen = torch.tensor([5, 30])
+    for slot in (0, 1):
+        rows = [layer.row(slot) for layer in cache]
+        model.cached(words[slot : slot + 1, : seen[slot]], torch.zeros(1, dtype=torch.long), rows)
+    following = torch.stack([words[0, 5], words[1, 30]])[:, None]
+    together = model.cached(following, seen, cache)[:, 0]
+    alone = torch.stack([model(words[:1, :6])[0, -1], model(words[1:, :31])[0, -1]])
+    torch.testing.assert_close(together, alone, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("positions", get_args(Positions))
+def test_a_word_depends_on_no_later_word_and_on_none_out_of_the_window(positions: str) -> None:
+    model = random_checkpoint(positions=positions, window=8, layers=1).model
+    words = random_words(VOCABULARY, batch=1, length=30)
+    context = model(words)
+    later = words.clone()
+    later[0, 20:] = random_words(VOCABULARY, 1, 10, seed=5)[0]
+    torch.testing.assert_close(model(later)[0, :20], context[0, :20])
+    assert not torch.allclose(model(later)[0, 20:], context[0, 20:])
+    earlier = words.clone()
+    earlier[0, :12] = random_words(VOCABULARY, 1, 12, seed=6)[0]
+    # One layer: the word at 19 sees 12..19, the one at 18 sees 11 too.
+    torch.testing.assert_close(model(earlier)[0, 19:], context[0, 19:])
+    assert not torch.allclose(model(earlier)[0, 18], context[0, 18])

@@ -1,0 +1,400 @@
+"""The road from a folder of MIDI files to what a model is trained and measured on."""
+
+from __future__ import annotations
+
+import io
+import random
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from composer.encoding import decode, to_words
+from composer.errors import SettingsError
+from composer.midi import dump_midi
+from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Chord, MeterChange, Note, Score, TempoChange
+from composer.training.dataset import (
+    COLUMN,
+    Corpus,
+    Sampler,
+    Song,
+    Words,
+    encode_song,
+    load_corpus,
+    share_on_grid,
+    stretches_in_four,
+    validation_windows,
+)
+from composer.words import ATTRIBUTES, BAR, END, IGNORE, Family, Word, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+EVERY_KEY = set(range(-6, 6))
+SIXTEENTH = TICKS_PER_BEAT // 4
+FOUR = MeterChange(0, 4, 4)
+
+
+def song(seed: int, bars: int = 8, step: int = SIXTEENTH, low: int = 40, high: int = 90) -> Score:
+    """A bar in eight onsets on lines `step` apart, other music for every seed."""
+    rng = random.Random(seed)
+    bpm = VOCABULARY.tempos[seed % 52]
+    onsets = [
+        bar * TICKS_PER_BAR + line * step
+        for bar in range(bars)
+        for line in sorted({0, *rng.sample(range(TICKS_PER_BAR // step), 7)})
+    ]
+    notes = [Note(tick, rng.randint(low, high), tick + step, VOCABULARY.velocities[tick % 29]) for tick in onsets]
+    return Score(tuple(notes), (TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)
+
+
+def with_short_bar(first: int, second: int) -> Score:
+    """So many bars of 4/4, one of 2/4, and so many of 4/4 again."""
+    cut, end = first * TICKS_PER_BAR, first * TICKS_PER_BAR + TICKS_PER_BAR // 2
+    before, after = song(51, first), song(52, second)
+    between = Note(cut, 60, cut + SIXTEENTH, 64)
+    late = [replace(note, start=note.start + end, end=note.end + end) for note in after.notes]
+    meters = (FOUR, MeterChange(cut, 2, 4), MeterChange(end, 4, 4))
+    return Score((*before.notes, between, *late), before.tempos, meters=meters, end=end + after.end)
+
+
+OFF_GRID = song(4, step=TICKS_PER_BEAT // 3)
+LOOSE = {
+    "001": song(1),
+    "002": song(2),
+    "003": replace(song(3), meters=(MeterChange(0, 3, 4),)),
+    "004": OFF_GRID,
+    "005": with_short_bar(8, 9),
+    "006": song(6),  # of another tier
+    "010": song(10),  # on both lists
+    "099": song(99),  # on no list
+}
+PACKED = {"001-v1": song(11), "002-v1": song(12), "007": song(7), "008": song(8)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Songs on their own and in an archive; the lists in the folder above, the manifest beside the songs."""
+    folder = tmp_path / "music" / "corpus"
+    folder.mkdir(parents=True)
+    (folder.parent / "train.txt").write_text("001\n003\n004\n005\n006\n007\n010\n\n")
+    (folder.parent / "validation.txt").write_text("002\n008\n010\n")
+    (folder / "manifest.tsv").write_text("id\tsplit\ttier\n001\ttrain\tA\n002\tvalidation\tA\n006\ttrain\tC-loose\n")
+    for name, score in LOOSE.items():
+        (folder / f"{name}.mid").write_bytes(dump_midi(score))
+    with tarfile.open(folder / "songs.tar.gz", "w:gz") as archive:
+        for name, score in PACKED.items():
+            data = dump_midi(score)
+            member = tarfile.TarInfo(f"songs/{name}.mid")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return folder
+
+
+@pytest.fixture
+def corpus(folder: Path, tmp_path: Path) -> Corpus:
+    return load_corpus(folder, VOCABULARY, tmp_path / "cache")
+
+
+def words_of(song: Song) -> list[Word]:
+    return [Word(*map(int, row)) for row in song.words]
+
+
+def names(songs: list[Song]) -> list[str]:
+    return sorted(song.name for song in songs)
+
+
+def as_data(corpus: Corpus) -> object:
+    """All of a corpus, comparable."""
+    songs = [[(song.name, song.words.tolist()) for song in split] for split in (corpus.train, corpus.validation)]
+    return corpus.name, songs, corpus.left_out
+
+
+# ------------------------------------------------------------------ which songs
+
+
+def test_songs_go_to_the_split_that_lists_them(corpus: Corpus) -> None:
+    assert names(corpus.train) == ["001-v1.mid/0", "001.mid/0", "005.mid/0", "005.mid/1", "007.mid/0"]
+    assert names(corpus.validation) == ["002-v1.mid/0", "002.mid/0", "008.mid/0", "010.mid/0"]
+    assert corpus.name == "corpus"
+
+
+def test_no_music_of_validation_is_trained_on(corpus: Corpus) -> None:
+    def bars(songs: list[Song]) -> set[bytes]:
+        music = (np.split(s.words, np.flatnonzero(s.words[:, 0] == Family.BAR)[1:]) for s in songs)
+        return {bar.tobytes() for song in music for bar in song}
+
+    assert len(bars(corpus.train)) == 4 * 8 + 9
+    assert bars(corpus.train).isdisjoint(bars(corpus.validation))
+
+
+def test_what_is_left_out_is_counted_by_reason(corpus: Corpus) -> None:
+    assert corpus.left_out == {"not in 4/4": 1, "off the grid": 1}
+
+
+def test_other_tiers_are_taken_where_they_are_asked_for(folder: Path, tmp_path: Path) -> None:
+    both = load_corpus(folder, VOCABULARY, tmp_path / "cache", tiers=("A", "C-loose"))
+    assert "006.mid/0" in names(both.train)
+
+
+def test_a_folder_without_lists_or_music_is_told_so(tmp_path: Path) -> None:
+    empty = tmp_path / "here" / "empty"
+    empty.mkdir(parents=True)
+    with pytest.raises(SettingsError, match=r"no train\.txt"):
+        load_corpus(empty, VOCABULARY, tmp_path)
+    for split in ("train", "validation"):
+        (empty / f"{split}.txt").write_text("001\n")
+    with pytest.raises(SettingsError, match="holds no MIDI file"):
+        load_corpus(empty, VOCABULARY, tmp_path)
+
+
+def test_a_folder_of_which_nothing_can_be_used_is_told_so(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.txt").write_text("004\n")
+    (tmp_path / "004.mid").write_bytes(dump_midi(OFF_GRID))
+    with pytest.raises(SettingsError, match="off the grid"):
+        load_corpus(tmp_path, VOCABULARY, tmp_path / "cache")
+
+
+# ------------------------------------------------------------------ what becomes of a song
+
+
+@pytest.mark.parametrize(("name", "score"), [("001", LOOSE["001"]), ("007", PACKED["007"])])
+def test_the_words_of_a_song_are_its_music_and_an_end(corpus: Corpus, name: str, score: Score) -> None:
+    (words,) = (words_of(song) for song in corpus.train if song.name == f"{name}.mid/0")
+    assert words == [*to_words(score, VOCABULARY), END]
+    heard = decode(words, VOCABULARY)
+    assert heard.notes == score.notes
+    assert heard.end == score.end
+
+
+def test_an_end_stands_where_a_song_ends_and_nowhere_else(corpus: Corpus) -> None:
+    for song in [*corpus.train, *corpus.validation]:
+        words = words_of(song)
+        assert words[0] == BAR
+        assert END not in words[:-1]
+        assert (words[-1] == END) == (song.name != "005.mid/0"), song.name
+
+
+def test_a_short_bar_cuts_a_song_in_two(corpus: Corpus) -> None:
+    first, second = (decode(words_of(song), VOCABULARY) for song in corpus.train if song.name.startswith("005"))
+    assert (first.bars, second.bars) == (8, 9)
+    assert first.notes == song(51, 8).notes
+    assert second.notes == song(52, 9).notes
+
+
+@pytest.mark.parametrize(
+    ("score", "stretches"),
+    [
+        (song(0, 8), [(0, 8)]),
+        (song(0, 7), []),
+        (with_short_bar(8, 8), [(0, 8), (8.5, 16.5)]),
+        (with_short_bar(3, 8), [(3.5, 11.5)]),
+        (replace(song(0), meters=(FOUR, MeterChange(4 * TICKS_PER_BAR, 4, 4))), [(0, 8)]),
+        (replace(song(0), meters=(MeterChange(0, 6, 8),)), []),
+        # A meter that comes when the music is over.
+        (replace(song(0), meters=(FOUR, MeterChange(10 * TICKS_PER_BAR, 2, 4))), [(0, 8)]),
+    ],
+)
+def test_stretches_in_four(score: Score, stretches: list[tuple[float, float]]) -> None:
+    bars = [(start / TICKS_PER_BAR, end / TICKS_PER_BAR) for start, end in stretches_in_four(score)]
+    assert bars == stretches
+
+
+def test_a_meter_behind_the_last_bar_does_not_take_the_end_away() -> None:
+    late = replace(song(0), meters=(FOUR, MeterChange(10 * TICKS_PER_BAR, 2, 4)))
+    (words,) = encode_song(dump_midi(late), VOCABULARY)
+    assert words[-1].tolist() == list(END)
+    assert np.count_nonzero(words[:, 0] == Family.BAR) == 8
+
+
+def test_the_share_of_onsets_near_the_grid() -> None:
+    near = (0, 20, 100, 460, 480)
+    far = (21, 60, 99)
+    assert share_on_grid(Score(tuple(Note(tick, 60, tick + 9, 1) for tick in (*near, *far))), SIXTEENTH) == 5 / 8
+
+
+def test_music_off_the_piano_is_refused() -> None:
+    with pytest.raises(SettingsError, match="off the piano"):
+        encode_song(dump_midi(song(0, low=109, high=120)), VOCABULARY)
+
+
+# ------------------------------------------------------------------ the cache
+
+
+def test_a_corpus_is_encoded_once_and_read_the_same_again(folder: Path, tmp_path: Path, corpus: Corpus) -> None:
+    (kept,) = (tmp_path / "cache").iterdir()
+    # Were it read again, this would be no MIDI file. Its name and its size, which the cache goes by, are the same.
+    broken = folder / "001.mid"
+    broken.write_bytes(b"x" * broken.stat().st_size)
+    assert as_data(load_corpus(folder, VOCABULARY, tmp_path / "cache")) == as_data(corpus)
+    assert list((tmp_path / "cache").iterdir()) == [kept]
+
+
+def test_another_list_of_files_is_encoded_anew(folder: Path, tmp_path: Path, corpus: Corpus) -> None:
+    (folder / "007-v1.mid").write_bytes(dump_midi(song(71)))
+    assert set(names(load_corpus(folder, VOCABULARY, tmp_path / "cache").train)) == {
+        *names(corpus.train),
+        "007-v1.mid/0",
+    }
+
+
+def test_another_vocabulary_is_encoded_anew(folder: Path, tmp_path: Path, corpus: Corpus) -> None:
+    louder = replace(VOCABULARY, velocities=(100,))
+    other = load_corpus(folder, louder, tmp_path / "cache")
+    assert all(song.words[:, COLUMN["velocity"]].max() == 1 for song in other.train)
+    assert as_data(load_corpus(folder, VOCABULARY, tmp_path / "cache")) == as_data(corpus)
+
+
+def test_a_file_that_is_no_midi_is_left_out(folder: Path, tmp_path: Path) -> None:
+    (folder / "001.mid").write_bytes(b"none")
+    corpus = load_corpus(folder, VOCABULARY, tmp_path / "cache")
+    assert corpus.left_out == {"NotMidiError": 1, "not in 4/4": 1, "off the grid": 1}
+    assert "001.mid/0" not in names(corpus.train)
+
+
+# ------------------------------------------------------------------ batches
+
+
+def encoded(score: Score) -> Words:
+    return np.array([*to_words(score, VOCABULARY), END], dtype=np.uint8)
+
+
+def chorded(score: Score) -> Song:
+    """The song with another chord in each bar."""
+    words = encoded(score)
+    metrical = words[:, COLUMN["family"]] == Family.METRICAL
+    words[metrical, COLUMN["chord"]] = np.arange(np.count_nonzero(metrical)) % (VOCABULARY.sizes["chord"] - 1) + 1
+    return Song("chorded", words)
+
+
+SONGS = [chorded(song(seed, bars=12)) for seed in range(3)]
+SHORT = Song("short", encoded(song(9, bars=1)))
+
+
+def sampler(songs: list[Song], seed: int = 7, length: int = 48, augment: bool = True) -> Sampler:
+    return Sampler(songs, VOCABULARY, length, seed, augment)
+
+
+def test_a_batch_is_a_function_of_seed_and_step() -> None:
+    unbroken, resumed = sampler(SONGS), sampler(SONGS)
+    batches = [unbroken.batch(step, 8) for step in range(4)]
+    assert all((resumed.batch(step, 8) == batches[step]).all() for step in (3, 1, 3))
+    others = [*batches[1:], sampler(SONGS, seed=8).batch(0, 8)]
+    assert all((other != batches[0]).any() for other in others)
+
+
+def excerpt_of(row: npt.NDArray[np.int64], songs: list[Song]) -> tuple[Song, int]:
+    """The song, and the place in it, that a row was taken from, by all that no transposition changes."""
+    still = [COLUMN[name] for name in ATTRIBUTES if name not in ("pitch", "chord")]
+    found = [
+        (song, start)
+        for song in songs
+        for start in range(len(song.words) - len(row) + 1)
+        if (song.words[start : start + len(row), still] == row[:, still]).all()
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def transposition_of(row: npt.NDArray[np.int64], original: Words) -> int:
+    """By how much the pitches of a row moved, all alike."""
+    notes = row[:, COLUMN["family"]] == Family.NOTE
+    moves = set((row - original.astype(np.int64))[notes, COLUMN["pitch"]].tolist())
+    assert len(moves) == 1
+    return int(moves.pop())
+
+
+def test_pitches_and_chords_move_together_by_every_interval() -> None:
+    drawn = np.concatenate([sampler(SONGS).batch(step, 16) for step in range(8)])
+    moves = []
+    for row in drawn:
+        song, start = excerpt_of(row, SONGS)
+        original = song.words[start : start + len(row)]
+        move = transposition_of(row, original)
+        moves.append(move)
+        for before, after in zip(original, row, strict=True):
+            if before[0] != Family.METRICAL:
+                assert after[COLUMN["chord"]] == IGNORE
+                continue
+            old = VOCABULARY.chord_at(0, int(before[COLUMN["chord"]]))
+            new = VOCABULARY.chord_at(0, int(after[COLUMN["chord"]]))
+            assert new == Chord(0, None if old.root is None else (old.root + move) % 12, old.quality)
+    assert set(moves) == EVERY_KEY
+
+
+@pytest.mark.parametrize(("low", "high", "possible"), [(21, 108, {0}), (24, 106, set(range(-3, 3)))])
+def test_no_note_leaves_the_piano(low: int, high: int, possible: set[int]) -> None:
+    wide = song(5, low=50, high=60)
+    notes = tuple(
+        replace(note, pitch=low if i % 8 == 0 else high if i % 8 == 1 else note.pitch)
+        for i, note in enumerate(wide.notes)
+    )
+    songs = [Song("wide", encoded(replace(wide, notes=notes)))]
+    rows = np.concatenate([sampler(songs).batch(step, 16) for step in range(4)])
+    moves = set()
+    for row in rows:
+        song_, start = excerpt_of(row, songs)
+        moves.add(transposition_of(row, song_.words[start : start + len(row)]))
+    assert moves == possible
+
+
+def test_without_augmentation_the_music_stays_in_its_key() -> None:
+    for row in sampler(SONGS, augment=False).batch(0, 32):
+        song, start = excerpt_of(row, SONGS)
+        assert (row == song.words[start : start + len(row)]).all()
+
+
+def test_excerpts_begin_on_a_bar_line_or_are_the_last_words_of_a_song() -> None:
+    places = set()
+    for row in np.concatenate([sampler(SONGS).batch(step, 32) for step in range(8)]):
+        song, start = excerpt_of(row, SONGS)
+        last = start == len(song.words) - len(row)
+        assert last or row[0, COLUMN["family"]] == Family.BAR
+        assert last == (row[-1, COLUMN["family"]] == Family.END)
+        places.add(last)
+    assert places == {False, True}
+
+
+def test_a_short_song_is_padded_behind_its_end() -> None:
+    (row,) = sampler([SHORT], augment=False).batch(0, 1)
+    assert row.shape == (49, len(ATTRIBUTES))
+    assert (row[: len(SHORT.words)] == SHORT.words).all()
+    assert (row[len(SHORT.words) :] == IGNORE).all()
+    assert len(SHORT.words) < 49
+
+
+def test_songs_are_drawn_by_their_length() -> None:
+    long = Song("long", encoded(song(20, bars=36)))
+    brief = Song("brief", encoded(song(21, bars=12)))
+    rows = sampler([long, brief], length=16).batch(0, 300)
+    share = sum(excerpt_of(row, [long, brief])[0] is long for row in rows) / 300
+    assert share == pytest.approx(0.75, abs=0.075)  # three deviations
+
+
+# ------------------------------------------------------------------ validation
+
+
+@pytest.mark.parametrize("length", [7, 48, 10_000])
+def test_windows_ask_for_every_word_but_the_first_once(length: int) -> None:
+    songs = [*SONGS, SHORT]
+    windows = validation_windows(songs, length)
+    assert windows.shape[1:] == (length + 1, len(ATTRIBUTES))
+    asked = windows[:, 1:].reshape(-1, len(ATTRIBUTES))
+    asked = asked[asked[:, COLUMN["family"]] != Family.IGNORE]
+    assert (asked == np.concatenate([song.words[1:] for song in songs])).all()
+
+
+def test_a_window_begins_with_the_word_before_what_it_asks_for() -> None:
+    windows = validation_windows([SONGS[0]], 32)
+    assert (windows[0, 0] == SONGS[0].words[0]).all()
+    assert (windows[1:, 0] == windows[:-1, -1]).all()
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 2])
+def test_a_song_as_long_as_its_windows_leaves_no_empty_one(beyond: int) -> None:
+    song = Song("cut", SONGS[0].words[: 2 * 32 + 1 + beyond])
+    windows = validation_windows([song], 32)
+    assert len(windows) == (2 if beyond == 0 else 3)
+    assert np.count_nonzero(windows[-1, :, COLUMN["family"]]) == (33 if beyond == 0 else 1 + beyond)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterable
+
+import pytest
+import torch
+from engine_models import broken_rules, random_checkpoint
+
+from composer.encoding import decode, encode
+from composer.engine.generator import Generator
+from composer.engine.scheduler import Piece, Request
+from composer.sampling import Nucleus, SamplingParams
+from composer.score import TICKS_PER_BAR, Note, Score
+from composer.words import BAR, Family, Vocabulary, Word, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+CHECKPOINT = random_checkpoint()
+FREE = SamplingParams().with_setting("temperature", "all", 1.0).with_setting("top_p", "all", 1.0)
+
+
+def opening(bars: int = 1, pitch: int = 60) -> tuple[Word, ...]:
+    notes = tuple(Note(tick, pitch + tick // 480 % 7, tick + 240, 80) for tick in range(0, bars * TICKS_PER_BAR, 480))
+    return tuple(encode(Score(notes, end=bars * TICKS_PER_BAR), VOCABULARY))
+
+
+def compose(generator: Generator, requests: Iterable[Request]) -> list[Piece]:
+    *_, pieces = generator.compose(requests)
+    return pieces
+
+
+def requests(count: int, bars: int = 2) -> list[Request]:
+    """Different openings, lengths, seeds and settings."""
+    return [
+        Request(
+            opening(1 + k % 3, 50 + k),
+            bars + k % 2,
+            seed=k,
+            sampling=FREE.with_setting("temperature", "all", 0.5 + k / 10),
+        )
+        for k in range(count)
+    ]
+
+
+def test_a_million_random_words_break_no_rule() -> None:
+    """The model is random and its settings are the hottest there are: every word that can be drawn is drawn."""
+    tiny = Vocabulary(8, tuple(range(60, 66)), (60, 90), (1, 2, 4), ("N", "C", "Am"), (90.0, 120.0))
+    checkpoint = random_checkpoint(tiny, dim=16, layers=1, heads=2, kv_heads=1, window=16)
+    slots = 2000
+    hot = SamplingParams().with_setting("temperature", "all", 2.0).with_setting("top_p", "all", 1.0)
+    generator = Generator(checkpoint, slots)
+    total, bars = 0, 24
+    start = tuple(encode(Score((Note(0, 60, 240, 90),), end=TICKS_PER_BAR), tiny))
+    while total < 1_000_000:
+        pieces = compose(generator, [Request(start, bars, seed=total + k, sampling=hot) for k in range(slots)])
+        for piece in pieces:
+            assert list(broken_rules(piece.words, tiny, bars)) == []
+            total += piece.drawn
+
+
+def test_the_default_vocabulary_keeps_its_rules_too() -> None:
+    for piece in compose(Generator(CHECKPOINT, 8), [Request(opening(), 3, seed, FREE) for seed in range(24)]):
+        assert list(broken_rules(piece.words, VOCABULARY, 3)) == []
+        assert decode([*opening(), *piece.words], VOCABULARY).bars == 4
+
+
+def test_neighbours_do_not_change_a_piece() -> None:
+    """Nine pieces through four slots, so that they join and leave at different steps, against each one alone."""
+    asked = requests(9)
+    together = compose(Generator(CHECKPOINT, 4), asked)
+    generator = Generator(CHECKPOINT, 4)
+    for request, piece in zip(asked, together, strict=True):
+        assert compose(generator, [request])[0].words == piece.words
+
+
+def test_a_piece_is_the_same_in_every_slot() -> None:
+    request = requests(1)[0]
+    pieces = compose(Generator(CHECKPOINT, 4), [request] * 4)
+    assert all(piece.words == pieces[0].words for piece in pieces)
+
+
+def test_seeds_make_different_pieces_and_greedy_ones_make_the_same() -> None:
+    free = compose(Generator(CHECKPOINT, 4), [Request(opening(), 2, seed, FREE) for seed in range(4)])
+    assert len({tuple(piece.words) for piece in free}) == 4
+    greedy = FREE.with_setting("temperature", "all", 0.0)
+    same = compose(Generator(CHECKPOINT, 4), [Request(opening(), 2, seed, greedy) for seed in range(4)])
+    assert len({tuple(piece.words) for piece in same}) == 1
+
+
+def test_each_attribute_has_its_own_temperature() -> None:
+    """Greedy pitch with free durations: the first note's pitch is one and the same, its duration is not."""
+    cold = SamplingParams(family=Nucleus(0), position=Nucleus(0), chord=Nucleus(0), tempo=Nucleus(0), pitch=Nucleus(0))
+    pieces = compose(Generator(CHECKPOINT, 16), [Request(opening(), 2, seed, cold) for seed in range(16)])
+    notes = [next((w for w in piece.words if w.family == Family.NOTE), None) for piece in pieces]
+    assert len({note.pitch for note in notes if note}) == 1
+    assert len({note.duration for note in notes if note}) > 1
+
+
+def test_cancelling_leaves_the_others_alone() -> None:
+    asked = requests(4)
+    expected = compose(Generator(CHECKPOINT, 2), asked)
+    generator = Generator(CHECKPOINT, 2)
+    pieces = [generator.submit(request) for request in asked]
+    for _ in range(3):
+        generator.step()
+    generator.cancel(pieces[0])
+    generator.cancel(pieces[3])
+    while not generator.scheduler.idle:
+        generator.step()
+    assert not pieces[0].finished
+    assert pieces[3].drawn == 0
+    assert [piece.words for piece in pieces[1:3]] == [piece.words for piece in expected[1:3]]
+
+
+def test_progress_counts_finished_bars_and_ends_at_the_asked_number() -> None:
+    seen = [pieces[0].bars_done for pieces in Generator(CHECKPOINT, 1).compose([Request(opening(), 5, 3, FREE)])]
+    assert seen == sorted(seen)
+    assert seen[0] == 0
+    assert seen[-1] == 5
+    assert set(seen) == set(range(6))
+
+
+def test_512_bars_in_constant_memory() -> None:
+    """The ring has gone round hundreds of times; the cache has the size that it started with."""
+    generator = Generator(CHECKPOINT, 1)
+    sizes = [layer.keys.shape for layer in generator.cache]
+    request = Request(opening(), 512, 1, FREE.with_setting("temperature", "family", 0.3))
+    compose(generator, [Request(opening(), 2, 0, FREE)])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    piece = compose(generator, [request])[0]
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert list(broken_rules(piece.words, VOCABULARY, 512)) == []
+    assert piece.drawn > 20 * generator.model.config.window
+    assert [layer.keys.shape for layer in generator.cache] == sizes
+    assert grown < 64 * 1024  # kB; the words themselves are a few MB
+
+
+def test_an_opening_longer_than_the_window_is_read_to_its_end() -> None:
+    """Read in chunks through the ring, it leads to the first word that the parallel form gives."""
+    long = opening(bars=40)
+    assert len(long) > 4 * CHECKPOINT.model.config.window
+    greedy = FREE.with_setting("temperature", "all", 0.0)
+    drawn = compose(Generator(CHECKPOINT, 2), [Request(long, 1, 0, greedy)])[0].words[1]
+
+    context = CHECKPOINT.model(torch.tensor([[*long, BAR]]))[:, -1]
+    by_family, by_position = CHECKPOINT.model.stages[0], CHECKPOINT.model.stages[1]
+    family = by_family(context, {})["family"][0]
+    assert family[Family.METRICAL] > torch.logaddexp(family[Family.BAR], family[Family.END])
+    assert drawn.family == Family.METRICAL
+    position = by_position(context, {"family": torch.tensor([Family.METRICAL])})["position"][0]
+    assert drawn.position == int(position[1:].argmax()) + 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_gpu_keeps_the_rules_and_repeats_itself() -> None:
+    device = torch.device("cuda")
+    first, second = (compose(Generator(random_checkpoint(), 4, device), requests(6)) for _ in range(2))
+    assert [piece.words for piece in first] == [piece.words for piece in second]
+    for piece in first:
+        assert list(broken_rules(piece.words, VOCABULARY, piece.request.bars)) == []
