@@ -1,11 +1,12 @@
 """Twenty openings from songs that the model never saw, continued by the default checkpoint and measured.
 
-    python bench/openings.py CORPUS [--songs 20] [--bars 32] [--checkpoint checkpoints/first] [--out out/openings]
+    python bench/openings.py CORPUS [--songs 20] [--bars 32] [--set temperature.pitch=0.9 ...] [--no-audio]
+                             [--checkpoint checkpoints/first] [--out out/openings]
 
 CORPUS: a folder as `segue train` takes it; the openings are the first eight bars of its validation songs. Prints, for
 each: bars added, key of opening and continuation, tempo, and of the MP3 its length beside that of the notes, its
-loudness (BS.1770) and its peak; at the end the share in the opening's key (the same seven notes count as one key).
-The MIDI files are left in --out, ready for the metrics.
+loudness (BS.1770) and its peak; at the end the share in the opening's key (the same seven notes count as one key), and
+the share of the songs themselves whose next bars are. The MIDI files are left in --out, ready for the metrics.
 """
 
 from __future__ import annotations
@@ -26,58 +27,63 @@ from composer.key import Key, find_key
 from composer.midi import dump_midi, parse_midi
 from composer.opening import Opening, to_opening
 from composer.rendering.audio import duration_seconds, render_mp3
-from composer.score import TICKS_PER_BAR, excerpt
+from composer.sampling import SamplingParams
+from composer.score import TICKS_PER_BAR, Score, excerpt
 from composer.training.dataset import ANNOTATIONS, find_sources, read_sources
 
 OPENING_BARS = 8
 
 
 @dataclass(frozen=True)
-class Row:
+class Song:
+    """A song that the model never saw: its beginning, and what its own composer wrote next."""
+
     name: str
-    bars: int
-    keys: tuple[Key, Key]
-    bpm: tuple[float, float]
-    words_a_second: float
-    too_long: float  # seconds by which the MP3 outlasts its notes
-    lufs: float
-    peak_dbfs: float
+    opening: Opening
+    continuation: Score
 
-    def __str__(self) -> str:
-        before, after = (key.name for key in self.keys)
-        return (
-            f"| {self.name} | {self.bars} | {before} | {after} | {self.bpm[0]:.0f} | {self.bpm[1]:.0f} "
-            f"| {self.words_a_second:.0f} | {self.too_long:.2f} | {self.lufs:.1f} | {self.peak_dbfs:.1f} |"
-        )
+    @property
+    def key(self) -> Key | None:
+        return find_key(self.opening.score.notes)
 
 
-def openings(corpus: Path, songs: int) -> list[tuple[str, Opening]]:
-    """The first bars of validation songs that are in 4/4 from their first note on."""
-    found: list[tuple[str, Opening]] = []
+def songs_of(corpus: Path, count: int, bars: int) -> list[Song]:
+    """Validation songs that are in 4/4 throughout, the first ones by name."""
+    found: list[Song] = []
     held_out = [source for source in find_sources(corpus) if source.split == "validation"]
+    boundary = OPENING_BARS * TICKS_PER_BAR
     for source, data in read_sources(held_out):
         score = parse_midi(data, leave_out=ANNOTATIONS)
-        if all((meter.numerator, meter.denominator) == (4, 4) for meter in score.meters) and len(found) < songs:
-            whole = to_opening(score, max_bars=1000, max_notes=100_000)
-            found.append((source.name, Opening(excerpt(whole.score, 0, OPENING_BARS * TICKS_PER_BAR))))
+        if all((meter.numerator, meter.denominator) == (4, 4) for meter in score.meters) and len(found) < count:
+            whole = to_opening(score, max_bars=1000, max_notes=100_000).score
+            continuation = excerpt(whole, boundary, boundary + bars * TICKS_PER_BAR)
+            found.append(Song(source.name, Opening(excerpt(whole, 0, boundary)), continuation))
     return found
 
 
-def measure(name: str, take: Take, mp3: bytes) -> Row:
-    boundary = take.opening_bars * TICKS_PER_BAR
-    keys = [find_key(n for n in take.score.notes if (n.start >= boundary) == new) for new in (False, True)]
+def kept(before: Key | None, after: Key | None) -> bool:
+    return before is not None and after is not None and before.scale == after.scale
+
+
+def row(song: Song, take: Take) -> str:
+    before, after = song.key, new_key(take)
     tempos = take.score.tempos
-    sound = decode(mp3)
-    return Row(
-        name=name,
-        bars=take.bars,
-        keys=(keys[0] or Key(0, False), keys[1] or Key(0, False)),
-        bpm=([t.bpm for t in tempos if t.tick < boundary][-1], tempos[-1].bpm),
-        words_a_second=len(take.words) / take.seconds,
-        too_long=len(sound) / 44100 - duration_seconds(take.score),
-        lufs=pyloudnorm.Meter(44100).integrated_loudness(sound),
-        peak_dbfs=20 * float(np.log10(np.abs(sound).max())),
+    heard = [tempo.bpm for tempo in tempos if tempo.tick < song.opening.score.end][-1]
+    return (
+        f"| {song.name} | {take.bars} | {before and before.name} | {after and after.name} | {heard:.0f} "
+        f"| {tempos[-1].bpm:.0f} | {len(take.words) / take.seconds:.0f} "
     )
+
+
+def new_key(take: Take) -> Key | None:
+    return find_key(note for note in take.score.notes if note.start >= take.opening_bars * TICKS_PER_BAR)
+
+
+def sound_row(take: Take) -> str:
+    sound = decode(render_mp3(take.score))
+    longer = len(sound) / 44100 - duration_seconds(take.score)
+    lufs = pyloudnorm.Meter(44100).integrated_loudness(sound)
+    return f"| {longer:.2f} | {lufs:.1f} | {20 * np.log10(np.abs(sound).max()):.1f} |"
 
 
 def decode(mp3: bytes) -> np.ndarray:
@@ -92,24 +98,31 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--songs", type=int, default=20)
     parser.add_argument("--bars", type=int, default=32)
+    parser.add_argument("--set", action="append", default=[], dest="settings")
+    parser.add_argument("--audio", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/first"))
     parser.add_argument("--out", type=Path, default=Path("out/openings"))
     options = parser.parse_args()
 
     checkpoint = load_checkpoint(options.checkpoint)
+    order = Order(bars=options.bars, sampling=SamplingParams().with_settings(options.settings))
+    songs = songs_of(options.corpus, options.songs, options.bars)
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for name, opening in tqdm(openings(options.corpus, options.songs)):
-        take = compose(opening, checkpoint, Order(bars=options.bars))[0]
-        (options.out / name).write_bytes(dump_midi(take.score))
-        rows.append(measure(name, take, render_mp3(take.score)))
+    takes, rows = [], []
+    for song in tqdm(songs):
+        take = compose(song.opening, checkpoint, order)[0]
+        (options.out / song.name).write_bytes(dump_midi(take.score))
+        takes.append(take)
+        rows.append(row(song, take) + (sound_row(take) if options.audio else "|"))
 
-    print("| song | bars | key | key after | bpm | bpm after | words/s | MP3 longer by s | LUFS | peak dBFS |")
-    print("| --- " * 10 + "|")
+    sound = " MP3 longer by s | LUFS | peak dBFS |" if options.audio else ""
+    print(f"| song | bars | key | key after | bpm | bpm after | words/s |{sound}")
+    print("| --- " * (10 if options.audio else 7) + "|")
     print(*rows, sep="\n")
-    kept = sum(before.scale == after.scale for before, after in (row.keys for row in rows))
-    print(f"\nin the opening's key: {kept} of {len(rows)}")
-    print(f"exactly {options.bars} bars: {sum(row.bars == options.bars for row in rows)} of {len(rows)}")
+    ours = sum(kept(song.key, new_key(take)) for song, take in zip(songs, takes, strict=True))
+    theirs = sum(kept(song.key, find_key(song.continuation.notes)) for song in songs)
+    print(f"\nin the opening's key: {ours} of {len(songs)}; the songs' own next {options.bars} bars: {theirs}")
+    print(f"exactly {options.bars} bars: {sum(take.bars == options.bars for take in takes)} of {len(songs)}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from composer.chords import find_chords
-from composer.score import DEFAULT_BPM, TICKS_PER_BAR, Chord, Note, Score, TempoChange
+from composer.score import DEFAULT_BPM, TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note, Score, TempoChange, cut_at_repeats
 from composer.words import BAR, END, Family, Vocabulary, Word
 
 Change = TypeVar("Change", TempoChange, Chord)
@@ -82,12 +82,13 @@ def steady_tempo(score: Score) -> Score:
     Transcribed music has a new tempo on every beat. Drawn word by word that is noise; what a listener follows is
     the pulse over a phrase. The notes stay on their ticks.
     """
-    span = STEADY_BARS * TICKS_PER_BAR
-    phrases = range(0, max(score.end, 1), span)
-    marks = [score.seconds_at(tick) for tick in (*phrases, phrases[-1] + span)]
-    minutes = [(after - before) / 60 for before, after in pairwise(marks)]
-    beats = STEADY_BARS * 4
-    tempos = tuple(TempoChange(tick, beats / length) for tick, length in zip(phrases, minutes, strict=True))
+    end = max(score.end, 1)
+    bounds = [*range(0, end, STEADY_BARS * TICKS_PER_BAR), end]
+    seconds = [score.seconds_at(tick) for tick in bounds]
+    tempos = tuple(
+        TempoChange(start, (stop - start) / TICKS_PER_BEAT * 60 / (after - before))
+        for (start, stop), (before, after) in zip(pairwise(bounds), pairwise(seconds), strict=True)
+    )
     return replace(score, tempos=tempos)
 
 
@@ -110,21 +111,6 @@ def _shortened(note: Note, vocabulary: Vocabulary) -> Note:
     step = vocabulary.ticks_per_position
     positions = max(d for d in vocabulary.durations if d * step <= max(note.end - note.start, step))
     return replace(note, end=note.start + positions * step)
-
-
-def cut_at_repeats(notes: Iterable[Note]) -> tuple[Note, ...]:
-    """The notes, sorted, each ending at the latest where its pitch starts again, as on a piano.
-
-    Of those of one pitch that start together the longest stays, as in composer.midi.dump_midi.
-    """
-    next_start: dict[int, int] = {}
-    kept = []
-    for note in sorted(notes, reverse=True):
-        end = min(note.end, next_start.get(note.pitch, note.end))
-        if end > note.start:
-            kept.append(note if end == note.end else replace(note, end=end))
-            next_start[note.pitch] = note.start
-    return tuple(reversed(kept))
 
 
 def _to_grid(tick: int, step: int, up: bool = False) -> int:
@@ -189,13 +175,20 @@ def decode(words: Iterable[Word], vocabulary: Vocabulary) -> Score:
 def join(opening: Score, words: Sequence[Word], vocabulary: Vocabulary) -> Score:
     """The opening as it was played, and behind its last bar the continuation.
 
-    words: those of the opening, as it was given to the model, and of the continuation. Tempo and chord of the
-    opening stay in force until the continuation changes them, so a tempo between two bins does not jump.
+    words: those of the opening, as it was given to the model, and of the continuation. Where the tempo that the model
+    heard last is the one played last, as near as the vocabulary knows, it does not change at the boundary; where the
+    opening slowed down at its end, say, the continuation goes on at the tempo of the phrase.
     """
     whole = decode(words, vocabulary)
+    heard = [tempo for tempo in whole.tempos if tempo.tick <= opening.end][-1]
+    goes_on = vocabulary.tempo_id(heard.bpm) == vocabulary.tempo_id(opening.tempos[-1].bpm)
     return Score(
         notes=cut_at_repeats((*opening.notes, *(n for n in whole.notes if n.start >= opening.end))),
-        tempos=(*opening.tempos, *(t for t in whole.tempos if t.tick >= opening.end)),
+        tempos=(
+            *opening.tempos,
+            *(() if goes_on else (replace(heard, tick=opening.end),)),
+            *(tempo for tempo in whole.tempos if tempo.tick > opening.end),
+        ),
         chords=whole.chords,
         end=whole.end,
     )

@@ -19,7 +19,7 @@ import sys
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -35,6 +35,7 @@ from composer.score import (
     Note,
     Score,
     TempoChange,
+    cut_at_repeats,
 )
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def dump_midi(score: Score, program: int = 0, title: str = "") -> bytes:
     import miditoolkit
 
     piano = miditoolkit.Instrument(program, name=title.encode().decode("latin-1"))  # mido writes Latin-1: UTF-8 it is
-    piano.notes = [miditoolkit.Note(n.velocity, n.pitch, n.start, n.end) for n in _one_at_a_time(score.notes)]
+    piano.notes = [miditoolkit.Note(n.velocity, n.pitch, n.start, n.end) for n in cut_at_repeats(score.notes)]
     midi = miditoolkit.MidiFile(ticks_per_beat=TICKS_PER_BEAT)
     midi.instruments = [piano]
     midi.tempo_changes = [miditoolkit.TempoChange(tempo.bpm, tempo.tick) for tempo in score.tempos]
@@ -123,17 +124,6 @@ def dump_midi(score: Score, program: int = 0, title: str = "") -> bytes:
     file = io.BytesIO()
     midi.dump(file=file)
     return file.getvalue()
-
-
-def _one_at_a_time(notes: Iterable[Note]) -> list[Note]:
-    struck_next: dict[int, int] = {}  # by pitch
-    kept = []
-    for note in sorted(notes, reverse=True):  # of those at one tick the longest comes first
-        again = struck_next.get(note.pitch, note.end)
-        if again > note.start:
-            kept.append(replace(note, end=min(note.end, again)))
-            struck_next[note.pitch] = note.start
-    return kept[::-1]
 
 
 # --- the child of read_midi -----------------------------------------------------------------------------------------

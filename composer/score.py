@@ -5,7 +5,7 @@ All times are ticks from the first bar line, TICKS_PER_BEAT to a quarter note.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -120,6 +120,21 @@ def excerpt(score: Score, start: int, end: int) -> Score:
         meters=_holding(score.meters, start, end),
         end=end - start,
     )
+
+
+def cut_at_repeats(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """The notes, sorted, each ending at the latest where its pitch starts again, as on a piano.
+
+    Of those of one pitch that start together the longest stays.
+    """
+    next_start: dict[int, int] = {}  # by pitch
+    kept = []
+    for note in sorted(notes, reverse=True):  # of those at one tick the longest comes first
+        end = min(note.end, next_start.get(note.pitch, note.end))
+        if end > note.start:
+            kept.append(note if end == note.end else replace(note, end=end))
+            next_start[note.pitch] = note.start
+    return tuple(reversed(kept))
 
 
 def _moved(note: Note, start: int) -> Note:

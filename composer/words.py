@@ -87,8 +87,10 @@ class Vocabulary:
             raise ValueError("pitches have to be a range without gaps")
         if self.durations[0] != 1:
             raise ValueError("the shortest duration has to be one position")
-        if not self.chords or len(set(self.chords)) < len(self.chords):
-            raise ValueError("chords have to be there, each once")
+        if "N" not in self.chords or len(set(self.chords)) < len(self.chords):
+            raise ValueError('chords have to be there each once, "N" among them')
+        if max(self.sizes.values()) > 256:
+            raise ValueError("no attribute may have more than 255 values: encoded corpora keep an id in a byte")
         for name in self.chords:
             parse_chord(name)
 

@@ -1,7 +1,7 @@
 """Score -> MP3: FluidSynth plays it from a soundfont, loudness.py levels it, pydub has ffmpeg encode it.
 
 The MP3 begins with the first note (at most LEAD_SECONDS before it), goes on to the end of the last one, which
-`duration_seconds` gives, and then lets that ring until it has sunk to -60 dBFS: half a second for a piano, at most
+`duration_seconds` gives, and then lets that ring until it has sunk to -54 dBFS: half a second for a piano, at most
 TAIL_SECONDS for bells. The same score always gives the same bytes.
 """
 
@@ -30,7 +30,7 @@ LEAD_SECONDS = 0.5  # silence before the first note that is kept; an opening may
 TAIL_SECONDS = 5.0  # the longest that the last note rings on
 FADE_SECONDS = 1.0  # what still sounds when the time is up is faded out
 LIMIT_SECONDS = 20 * 60.0  # of sound in one MP3: 420 MB as float32, 19 MB at 128k
-INAUDIBLE = 10 ** (-60 / 20)  # -60 dBFS
+INAUDIBLE = 10 ** (-54 / 20)  # -54 dBFS, 38 dB below the music
 
 CHANNEL = 0  # not 9, which would be drums
 BLOCK = 64  # frames: FluidSynth begins and ends notes at multiples of this, 1.5 ms

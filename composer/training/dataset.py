@@ -30,7 +30,7 @@ from composer.words import ATTRIBUTES, END, Family, Vocabulary
 Words = npt.NDArray[np.uint8]  # (words, attributes)
 Split = Literal["train", "validation"]
 
-ENCODING_VERSION = 1  # raise it when the same files give other words: encoded corpora are made anew
+ENCODING_VERSION = 2  # raise it when the same files give other words: encoded corpora are made anew
 SHORTEST_BARS = 8  # what is left between two short bars has to be a phrase at least
 ANNOTATIONS = frozenset({"CHORD"})  # POP909's track of chord labels, which nobody plays
 GRID_TOLERANCE_TICKS = TICKS_PER_BEAT // 24

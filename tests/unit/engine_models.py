@@ -1,4 +1,4 @@
-"""Small random models for the engine's tests, and the rules of words as one reads them, written apart from the engine."""
+"""Small random models for the engine's tests, and the rules of words as one reads them, apart from the engine."""
 
 from __future__ import annotations
 

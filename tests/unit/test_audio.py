@@ -29,7 +29,7 @@ from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, TempoChan
 
 PIANO, CHURCH_ORGAN = 0, 19
 FULL_SCALE = 1.0
-INAUDIBLE = 10 ** (-60 / 20)
+INAUDIBLE = 10 ** (-54 / 20)
 
 
 def score_of(notes: list[Note], *tempos: TempoChange) -> Score:

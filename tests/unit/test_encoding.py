@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from composer.encoding import (
     STEADY_BARS,
     RemiToken,
-    cut_at_repeats,
     decode,
     encode,
     from_remi,
@@ -35,6 +34,7 @@ from composer.score import (
     Note,
     Score,
     TempoChange,
+    cut_at_repeats,
 )
 from composer.words import ATTRIBUTES, BAR, END, USED, Family, Vocabulary, Word, default_vocabulary, parse_chord
 
@@ -393,7 +393,8 @@ def continued(opening: Score, continuation: Score) -> Score:
 def test_behind_the_opening_as_it_was_played_comes_the_continuation(played: Score, continuation: Score) -> None:
     end = MOST_BARS * TICKS_PER_BAR
     struck = [note for note in played.notes if note.start < end - SIXTEENTH // 2]
-    opening = replace(played, notes=cut_at_repeats(struck), end=end)
+    tempos = played.tempos or (TempoChange(0, DEFAULT_BPM),)
+    opening = replace(played, notes=cut_at_repeats(struck), tempos=tempos, end=end)
     whole = continued(opening, continuation)
     assert [note for note in whole.notes if note.start >= end] == [shifted(note, end) for note in continuation.notes]
     assert whole.end == end + continuation.end
@@ -409,6 +410,15 @@ def test_a_tempo_between_two_bins_does_not_jump_at_the_boundary() -> None:
     assert its_bin != 101.3
     whole = continued(opening, replace(EMPTY_BARS, tempos=(TempoChange(0, its_bin),)))
     assert whole.tempos == (TempoChange(0, 101.3),)
+
+
+def test_behind_a_last_beat_that_slows_down_the_tempo_of_the_phrase_goes_on() -> None:
+    last_beat = TempoChange(2 * TICKS_PER_BAR - TICKS_PER_BEAT, 60.0)
+    opening = replace(opening_at(101.3), tempos=(TempoChange(0, 101.3), last_beat))
+    heard = decode(to_words(opening, DEFAULT), DEFAULT).tempos[-1].bpm
+    assert 90 < heard < 101
+    whole = continued(opening, replace(EMPTY_BARS, tempos=(TempoChange(0, heard),)))
+    assert whole.tempos == (*opening.tempos, TempoChange(opening.end, heard))
 
 
 def test_a_tempo_that_the_continuation_changes_is_heard() -> None:

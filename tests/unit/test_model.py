@@ -71,5 +71,5 @@ def test_a_model_can_learn_a_sequence_by_heart() -> None:
 
 @pytest.mark.parametrize("bad", [{"dim": 30}, {"heads": 4, "kv_heads": 3}, {"sizes": {"pitch": 3}}])
 def test_impossible_models_are_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="sizes|multiple"):
+    with pytest.raises(ValueError, match=r"sizes|multiple"):
         ModelConfig(**({"sizes": VOCABULARY.sizes} | bad))  # type: ignore[arg-type]

@@ -128,6 +128,8 @@ BAD = {
     "no duration of one position": {"durations": (2, 4)},
     "falling tempi": {"tempos": (120.0, 60.0)},
     "no chords": {"chords": ()},
+    "no word for no chord": {"chords": ("C",)},
+    "more values than a byte holds": {"durations": tuple(range(1, 300))},
     "a chord twice": {"chords": ("N", "C", "C")},
     "a chord that nobody knows": {"chords": ("N", "C", "Cb9")},
 }
@@ -135,7 +137,7 @@ BAD = {
 
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
 def test_a_bad_vocabulary_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"positions|rise|gaps|one position|chord"):
+    with pytest.raises(ValueError, match=r"positions|rise|gaps|one position|chord|byte"):
         replace(VOCABULARY, **change)  # type: ignore[arg-type]
 
 
