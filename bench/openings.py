@@ -66,17 +66,13 @@ def kept(before: Key | None, after: Key | None) -> bool:
 
 
 def row(song: Song, take: Take) -> str:
-    before, after = song.key, new_key(take)
+    before, after = take.keys
     tempos = take.score.tempos
     heard = [tempo.bpm for tempo in tempos if tempo.tick < song.opening.score.end][-1]
     return (
         f"| {song.name} | {take.bars} | {before and before.name} | {after and after.name} | {heard:.0f} "
         f"| {tempos[-1].bpm:.0f} | {len(take.words) / take.seconds:.0f} "
     )
-
-
-def new_key(take: Take) -> Key | None:
-    return find_key(note for note in take.score.notes if note.start >= take.opening_bars * TICKS_PER_BAR)
 
 
 def sound_row(take: Take) -> str:
@@ -119,7 +115,7 @@ def main() -> None:
     print(f"| song | bars | key | key after | bpm | bpm after | words/s |{sound}")
     print("| --- " * (10 if options.audio else 7) + "|")
     print(*rows, sep="\n")
-    ours = sum(kept(song.key, new_key(take)) for song, take in zip(songs, takes, strict=True))
+    ours = sum(kept(*take.keys) for take in takes)
     theirs = sum(kept(song.key, find_key(song.continuation.notes)) for song in songs)
     print(f"\nin the opening's key: {ours} of {len(songs)}; the songs' own next {options.bars} bars: {theirs}")
     print(f"exactly {options.bars} bars: {sum(take.bars == options.bars for take in takes)} of {len(songs)}")

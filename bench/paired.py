@@ -46,7 +46,7 @@ def main() -> None:
         warmup=50,
         learning_rate=2e-3,
         evaluate_every=options.steps,
-        save_every=10**9,
+        save_every=options.steps,
     )
     columns = ["loss", *(f"loss_{name}" for name in ATTRIBUTES)]
     print(f"| variant | {' | '.join(columns).replace('loss_', '')} | words/s |")

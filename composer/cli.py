@@ -5,6 +5,7 @@ Torch and the rest are imported where they are used: `segue --help` answers at o
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import sys
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "examples" / "opening.mid"
+CHECKPOINTS = ROOT / "checkpoints"
 DEFAULT_CHECKPOINT = CHECKPOINTS / "first"
 
 
@@ -48,19 +51,26 @@ class HeadsOption(StrEnum):
 
 def main() -> None:
     """Run the command line; what goes wrong is said in one sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
         status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except typer.Abort:
         status = 130
     except typer.TyperException as error:  # a wrong option or argument
         status = _refuse(error.format_message())
-    except (SegueError, OSError) as error:
+    except SegueError as error:
         status = _refuse(str(error))
+    except OSError as error:
+        status = _refuse(
+            f"{error.filename or 'A file'}: {(error.strerror or str(error)).lower()}. Check it and try again."
+        )
     sys.exit(status or 0)
 
 
 def _refuse(sentence: str) -> int:
-    print(f"segue: {sentence}", file=sys.stderr)
+    print("segue:", " ".join(sentence.split()), file=sys.stderr)
     return 2
 
 
@@ -74,7 +84,7 @@ def _segue() -> None:
 
 @app.command()
 def compose(
-    opening: Annotated[Path, typer.Argument(help="The opening: a MIDI file of 1 to 64 bars in 4/4.")],
+    opening: Annotated[Path, typer.Argument(help="A MIDI file of 1 to 64 bars in 4/4.")] = EXAMPLE,
     bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
     takes: Annotated[int, typer.Option(help="How many continuations, from seeds that follow each other.")] = 1,
@@ -104,27 +114,39 @@ def compose(
     from composer.engine.checkpoint import load_checkpoint
     from composer.midi import read_midi
     from composer.opening import to_opening
+    from composer.rendering.audio import check_installed
     from composer.rendering.instruments import program_of
     from composer.sampling import SamplingParams
 
     order = Order(bars, takes, seed, SamplingParams().with_settings(settings or []))
     program = program_of(instrument)
+    where = _torch_device(device)
+    if audio:
+        check_installed()
     score = read_midi(opening.read_bytes())
     model = load_checkpoint(checkpoint)
     pitches = model.vocabulary.pitches
     given = to_opening(score, pitch_range=(pitches[0], pitches[-1]))
-    folder = out or Path("out") / opening.stem
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _emptied(out or Path("out") / opening.stem)
 
     with tqdm(total=bars * takes, unit="bar", desc="composing") as progress:
-        done = compose_takes(given, model, order, _torch_device(device), lambda b: _move(progress, b))
-    command = _command(opening, order, settings or [], checkpoint, instrument)
+        done = compose_takes(given, model, order, where, lambda b: _move(progress, b))
+    command = _command(opening, order, settings or [], checkpoint, where, instrument)
     for number, take in enumerate(done, start=1):
         path = folder / (f"piece-{number}" if takes > 1 else "piece")
-        _write(take, path, opening.stem, program, audio)
-        text = json.dumps(receipt(take, model, order, command), indent=2)
+        text = json.dumps(receipt(take, model, order, command, where.type), indent=2)
         path.with_suffix(".json").write_text(text + "\n")
+        _write(take, path, opening.stem, program, audio)
     print(folder)
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder, there, and without the pieces of an earlier call, which would pass for takes of this one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("piece*"):
+        if old.suffix in (".json", ".mid", ".mp3", ".png"):
+            old.unlink()
+    return folder
 
 
 def _move(progress: tqdm[NoReturn], bars: int) -> None:
@@ -133,22 +155,26 @@ def _move(progress: tqdm[NoReturn], bars: int) -> None:
 
 def _write(take: Take, path: Path, title: str, program: int, audio: bool) -> None:
     from composer.midi import dump_midi
-    from composer.rendering.audio import render_mp3
+    from composer.rendering.audio import LIMIT_SECONDS, render_mp3
     from composer.rendering.piano_roll import draw_piano_roll
 
     path.with_suffix(".mid").write_bytes(dump_midi(take.score, program, title))
     path.with_suffix(".png").write_bytes(draw_piano_roll(take.score, take.opening_bars, title))
-    if audio:
-        path.with_suffix(".mp3").write_bytes(render_mp3(take.score, program, title))
+    if not audio:
+        return
+    path.with_suffix(".mp3").write_bytes(render_mp3(take.score, program, title))
+    if take.score.seconds_at(take.score.end) > LIMIT_SECONDS:
+        print(f"The MP3 ends after {LIMIT_SECONDS / 60:.0f} minutes; {path}.mid holds it all.", file=sys.stderr)
 
 
-def _command(opening: Path, order: Order, settings: list[str], checkpoint: Path, instrument: str) -> str:
+def _command(
+    opening: Path, order: Order, settings: list[str], checkpoint: Path, device: torch.device, instrument: str
+) -> str:
     """What gives the same piece again, typed in the same folder."""
-    words = ["segue", "compose", str(opening), "--bars", str(order.bars), "--seed", str(order.seed)]
-    words += ["--takes", str(order.takes)] if order.takes > 1 else []
-    words += [word for setting in settings for word in ("--set", setting)]
-    words += ["--checkpoint", str(checkpoint)] if checkpoint != DEFAULT_CHECKPOINT else []
-    words += ["--instrument", instrument] if instrument != "piano" else []
+    path = f"./{opening}" if str(opening).startswith("-") else str(opening)  # or it would pass for an option
+    words = ["segue", "compose", path, "--bars", str(order.bars), "--seed", str(order.seed)]
+    words += ["--takes", str(order.takes)] + [word for setting in settings for word in ("--set", setting)]
+    words += ["--checkpoint", str(checkpoint), "--device", device.type, "--instrument", instrument]
     return shlex.join(words)
 
 

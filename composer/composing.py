@@ -13,10 +13,10 @@ from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.scheduler import Request
 from composer.errors import SettingsError
-from composer.key import find_key
+from composer.key import Key, find_key
 from composer.opening import Opening
 from composer.sampling import SamplingParams
-from composer.score import Score
+from composer.score import TICKS_PER_BAR, Score
 from composer.words import Family, Word
 
 MAX_BARS = 512
@@ -52,12 +52,24 @@ class Take:
     opening_bars: int
     words: tuple[Word, ...]  # of the continuation, the end word included
     seed: int
-    seconds: float  # from the request to its last word
+    seconds: float  # that the whole batch took
 
     @property
     def bars(self) -> int:
         """Bars added to the opening."""
         return self.score.bars - self.opening_bars
+
+    @property
+    def boundary(self) -> int:
+        """Where the continuation begins, in ticks."""
+        return self.opening_bars * TICKS_PER_BAR
+
+    @property
+    def keys(self) -> tuple[Key | None, Key | None]:
+        """The keys of the opening and of the continuation."""
+        notes = self.score.notes
+        before, after = (n for n in notes if n.start < self.boundary), (n for n in notes if n.start >= self.boundary)
+        return find_key(before), find_key(after)
 
     @property
     def continuation_notes(self) -> int:
@@ -79,36 +91,38 @@ def compose(
     given = to_words(opening.score, vocabulary)
     requests = [Request(tuple(given), order.bars, order.seed + k, order.sampling) for k in range(order.takes)]
     generator = Generator(checkpoint, slots=order.takes, device=device)
-    started, seconds = time.monotonic(), [0.0] * order.takes
+    started = time.monotonic()
     for pieces in generator.compose(requests):
         if on_bars is not None:
             on_bars(sum(piece.bars_done for piece in pieces))
-        seconds = [
-            s if piece.finished and s else time.monotonic() - started for s, piece in zip(seconds, pieces, strict=True)
-        ]
+    seconds = time.monotonic() - started
     return [
-        Take(join(opening.score, [*given, *piece.words], vocabulary), opening.bars, tuple(piece.words), request.seed, s)
-        for piece, request, s in zip(pieces, requests, seconds, strict=True)
+        Take(
+            score=join(opening.score, [*given, *piece.words], vocabulary),
+            opening_bars=opening.bars,
+            words=tuple(piece.words),
+            seed=piece.request.seed,
+            seconds=seconds,
+        )
+        for piece in pieces
     ]
 
 
-def receipt(take: Take, checkpoint: Checkpoint, order: Order, command: str) -> Mapping[str, object]:
+def receipt(take: Take, checkpoint: Checkpoint, order: Order, command: str, device: str) -> Mapping[str, object]:
     """All that tells how a piece came about, ready for JSON.
 
-    command: what, typed again, gives the same piece
+    command: what, typed again, gives the same piece   device: where the model ran; others may round differently
     """
-    score, start = take.score, take.opening_bars
-    boundary = score.end * start // score.bars
-    opening_key = find_key(note for note in score.notes if note.start < boundary)
-    new_key = find_key(note for note in score.notes if note.start >= boundary)
+    score, boundary = take.score, take.boundary
+    key, new_key = take.keys
     tempos = [change.bpm for change in score.tempos if change.tick >= boundary]
     in_force = [change.bpm for change in score.tempos if change.tick < boundary][-1]
     return {
         "checkpoint": {"name": checkpoint.name, "digest": checkpoint.digest},
         "seed": take.seed,
         "settings": order.sampling.to_json(),
-        "bars": {"opening": start, "added": take.bars},
-        "key": {"opening": opening_key and opening_key.name, "continuation": new_key and new_key.name},
+        "bars": {"opening": take.opening_bars, "added": take.bars},
+        "key": {"opening": key and key.name, "continuation": new_key and new_key.name},
         "tempo": {
             "opening_ends_at": round(in_force, 1),
             "continuation": [round(bpm, 1) for bpm in tempos or [in_force]],
@@ -116,5 +130,6 @@ def receipt(take: Take, checkpoint: Checkpoint, order: Order, command: str) -> M
         "words": len(take.words),
         "notes": {"added": take.continuation_notes},
         "seconds": {"composing": round(take.seconds, 2), "music": round(score.seconds_at(score.end), 2)},
+        "device": device,
         "command": command,
     }

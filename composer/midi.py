@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from composer import errors
-from composer.errors import HostileMidiError, NoNotesError, NotMidiError, OpeningError
+from composer.errors import CompositionError, HostileMidiError, NoNotesError, NotMidiError, OpeningError
 from composer.score import (
     DEFAULT_BPM,
     EARLY_TICKS,
@@ -91,7 +92,8 @@ def parse_midi(data: bytes, leave_out: Collection[str] = ()) -> Score:
 def read_midi(data: bytes) -> Score:
     """parse_midi for a stranger's file: in a child process with limits, so that no file can hang or fill this one.
 
-    Raises what parse_midi raises, and HostileMidiError if the child had to be killed. Blocks: call it in a thread.
+    Raises what parse_midi raises, HostileMidiError if the child had to be killed, CompositionError if it cannot work
+    here at all. Blocks: call it in a thread.
     """
     if len(data) > MAX_BYTES:
         raise HostileMidiError(f"it has {len(data):,} bytes; {MAX_BYTES:,} are taken")
@@ -102,7 +104,8 @@ def read_midi(data: bytes) -> Score:
     if child.returncode < 0:  # a signal ended it
         raise HostileMidiError("reading it takes too much time or memory")
     if child.returncode > 0:  # no file can do this: the installation is broken
-        raise RuntimeError(f"the child that reads MIDI failed: {child.stderr.decode(errors='replace')}")
+        last_line = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise CompositionError(f"MIDI files cannot be read here: {last_line}. Set Segue up again and try once more.")
     return _received(json.loads(child.stdout))
 
 
@@ -114,7 +117,9 @@ def dump_midi(score: Score, program: int = 0, title: str = "") -> bytes:
     """
     import miditoolkit
 
-    piano = miditoolkit.Instrument(program, name=title.encode().decode("latin-1"))  # mido writes Latin-1: UTF-8 it is
+    piano = miditoolkit.Instrument(
+        program, name=title.encode(errors="replace").decode("latin-1")
+    )  # mido writes Latin-1: UTF-8 it is
     piano.notes = [miditoolkit.Note(n.velocity, n.pitch, n.start, n.end) for n in cut_at_repeats(score.notes)]
     midi = miditoolkit.MidiFile(ticks_per_beat=TICKS_PER_BEAT)
     midi.instruments = [piano]
@@ -128,8 +133,9 @@ def dump_midi(score: Score, program: int = 0, title: str = "") -> bytes:
 
 # --- the child of read_midi -----------------------------------------------------------------------------------------
 
-# No variable of ours (the bot's token is one) goes to the child. Threads of BLAS would take address space each.
-_CHILD_ENV = {"OPENBLAS_NUM_THREADS": "1"}
+# No variable of ours (the bot's token is one) goes to the child, but for where a Python may find its own library.
+# Threads of BLAS would take address space each.
+_CHILD_ENV = {"OPENBLAS_NUM_THREADS": "1"} | {n: os.environ[n] for n in ("LD_LIBRARY_PATH",) if n in os.environ}
 _CHILD_CODE = "import sys; sys.path[:] = sys.argv[1:]; from composer.midi import answer; answer()"
 
 

@@ -10,6 +10,7 @@ from composer.midi import bar_ticks
 from composer.score import EARLY_TICKS, TICKS_PER_BAR, MeterChange, Score, excerpt
 
 PIANO = (21, 108)  # the lowest and the highest key, as MIDI pitches
+LONGEST_ECHO = 2 * TICKS_PER_BAR  # so far a note of the opening may sound into what follows: as far as a word can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ def to_opening(
 ) -> Opening:
     """The score from its first bar that sounds, with that bar line at tick 0.
 
-    pitch_range: lowest and highest pitch, both included.   A pickup keeps its place at the end of bar 0.
+    pitch_range: lowest and highest pitch, both included.   A pickup keeps its place at the end of bar 0.   A note that
+    hangs, as when a key is never released, ends LONGEST_ECHO behind the last bar.
     Raises NoNotesError, MeterError, OpeningTooLongError, OpeningTooDenseError or PitchRangeError.
     """
     if not score.notes:
@@ -49,7 +51,8 @@ def _from(bar_line: int, score: Score) -> Score:
     """The score from bar_line on. Where that lies before the file's own beginning, the file's first tempo holds."""
     part = excerpt(score, bar_line, score.end)
     tempo, *tempos = part.tempos
-    return replace(part, tempos=(replace(tempo, tick=0), *tempos), meters=(MeterChange(0, 4, 4),))
+    notes = tuple(replace(note, end=min(note.end, part.end + LONGEST_ECHO)) for note in part.notes)
+    return replace(part, notes=notes, tempos=(replace(tempo, tick=0), *tempos), meters=(MeterChange(0, 4, 4),))
 
 
 def _first_bar_line(score: Score) -> int:

@@ -20,7 +20,7 @@ WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.js
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model ready to compose, in float32 on the CPU, and what a receipt says of it."""
+    """A model ready to compose, in float32 (on the CPU until a Generator moves it), and what a receipt says of it."""
 
     name: str
     model: CompoundWordTransformer

@@ -58,7 +58,7 @@ class Generator:
         self.positions += 1
         rows = self.words.tolist()
         for piece in self.scheduler.running:
-            piece.words.append(Word(*rows[piece.slot]))
+            piece.append(Word(*rows[piece.slot]))
         return self.scheduler.retire()
 
     def _prefill(self, piece: Piece) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -58,8 +58,14 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if tuple(self.sizes) != ATTRIBUTES:
             raise ValueError(f"sizes are those of {', '.join(ATTRIBUTES)}, in this order")
+        if min(self.dim, self.layers, self.heads, self.kv_heads, self.window) < 1:
+            raise ValueError("dim, layers, heads, kv_heads and window have to be at least 1")
         if self.dim % (2 * self.heads) or self.heads % self.kv_heads:
             raise ValueError("dim has to be a multiple of 2 * heads, and heads of kv_heads")
+        if self.positions not in get_args(Positions) or self.head_order not in STAGES:
+            raise ValueError(f"positions are one of {get_args(Positions)}, head_order one of {tuple(STAGES)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError("dropout has to lie from 0 up to 1")
 
     @property
     def stages(self) -> tuple[tuple[str, ...], ...]:

@@ -22,13 +22,14 @@ class Request:
     sampling: SamplingParams = field(default_factory=SamplingParams)
 
 
-@dataclass
+@dataclass(eq=False)  # two pieces of one request are two pieces
 class Piece:
     """A request on its way: the words drawn so far. The bar word that opens the first new bar is given, not drawn."""
 
     request: Request
     slot: int = -1  # while it composes
     words: list[Word] = field(default_factory=lambda: [BAR])
+    bars_done: int = 0  # new bars that are complete
 
     @property
     def drawn(self) -> int:
@@ -38,11 +39,9 @@ class Piece:
     def finished(self) -> bool:
         return self.words[-1].family == Family.END
 
-    @property
-    def bars_done(self) -> int:
-        """How many of the new bars are complete."""
-        bars = sum(word.family == Family.BAR for word in self.words)
-        return bars if self.finished else bars - 1
+    def append(self, word: Word) -> None:
+        self.words.append(word)
+        self.bars_done += word.family in (Family.BAR, Family.END)
 
 
 class Scheduler:

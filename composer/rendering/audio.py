@@ -106,8 +106,7 @@ def trim(sound: Sound, seconds: float) -> Sound:
 
 def encode_mp3(sound: Sound, title: str = "", bitrate: str = "128k") -> bytes:
     """`sound` as an MP3 file with an ID3 title. Raises RenderingError without ffmpeg."""
-    if shutil.which("ffmpeg") is None:
-        raise RenderingError("ffmpeg is missing, so no MP3 can be made. Install it, for example: apt install ffmpeg")
+    _need_ffmpeg()
     with warnings.catch_warnings():  # on Python 3.11 and 3.12 pydub imports audioop, which 3.13 left out
         warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
         from pydub import AudioSegment
@@ -119,6 +118,13 @@ def encode_mp3(sound: Sound, title: str = "", bitrate: str = "128k") -> bytes:
     except CouldntEncodeError as error:
         raise RenderingError(f"ffmpeg could not write an MP3 with bitrate {bitrate!r}.") from error
     return file.getvalue()
+
+
+def check_installed() -> None:
+    """Raises RenderingError if FluidSynth, a soundfont or ffmpeg is missing: better said before composing."""
+    _fluidsynth()
+    find_soundfont()
+    _need_ffmpeg()
 
 
 def find_soundfont(soundfont: Path | None = None) -> Path:
@@ -209,6 +215,11 @@ def _write_float() -> Any:
     channel = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)  # where to, offset, step
     write.argtypes = (ctypes.c_void_p, ctypes.c_int, *channel, *channel)
     return write
+
+
+def _need_ffmpeg() -> None:
+    if shutil.which("ffmpeg") is None:
+        raise RenderingError("ffmpeg is missing, so no MP3 can be made. Install it, for example: apt install ffmpeg")
 
 
 def _fluidsynth() -> Any:

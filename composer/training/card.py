@@ -11,11 +11,12 @@ from typing import Any
 from composer.engine.checkpoint import CONFIG, VOCABULARY, WEIGHTS, load_checkpoint
 from composer.errors import CheckpointError
 from composer.training.train import CONFIG as RUN_CONFIG
-from composer.training.train import read_curves
+from composer.training.train import VALIDATION, VALIDATION_WHOLE, read_curves
 from composer.words import ATTRIBUTES
 
 Row = Mapping[str, str]
 
+MAX_BYTES = 45_000_000  # of weights; each checkpoint stays in the history for good
 LICENCES = {
     "pop909_aligned": "POP909 (Music X Lab, MIT) on the bar grid of POP909-CL (AndyWeasley2004, MIT)",
     "pop909_aligned_versions": "other arrangements of POP909's training songs (MIT)",
@@ -30,7 +31,11 @@ def promote(checkpoint: Path, target: Path) -> Path:
     if not rows or not (run / RUN_CONFIG).is_file():
         raise CheckpointError(checkpoint, f"its folder has no {RUN_CONFIG} and curves, so it is no part of a run")
     loaded = load_checkpoint(checkpoint)
+    if (size := (checkpoint / WEIGHTS).stat().st_size) > MAX_BYTES:
+        raise CheckpointError(checkpoint, f"its weights have {size / 1e6:.0f} MB, and 45 are the most that is kept")
     step = _step(checkpoint, rows)
+    if not any(int(row["step"]) == step for row in rows):
+        raise CheckpointError(checkpoint, f"its run was not evaluated at step {step}")
     target.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS, CONFIG, VOCABULARY):
         shutil.copyfile(checkpoint / name, target / name)
@@ -73,7 +78,8 @@ def card(name: str, asked: Mapping[str, Any], weights: int, rows: Sequence[Row])
         "",
         "## Figures",
         "",
-        "Nats a word in total, nats a use by attribute, and accuracy of the likeliest id.",
+        "Nats a word in total, nats a use by attribute, and accuracy of the likeliest id. "
+        f"`{VALIDATION_WHOLE}` is every word of a list, `{VALIDATION}` the part of it that a run watches.",
         "",
         f"| split | loss | {' | '.join(ATTRIBUTES)} |",
         f"| --- | --- | {' | '.join('---' for _ in ATTRIBUTES)} |",
@@ -99,6 +105,8 @@ def draw_curves(rows: Sequence[Row], step: int, path: Path) -> None:
     marked = next(int(row["words"]) for row in rows if int(row["step"]) == step) / 1e6
     for axes, name in zip(figure.subplots(2, 4).flat, names, strict=True):
         for split in dict.fromkeys(row["split"] for row in rows):
+            if split.startswith(VALIDATION_WHOLE):  # a single point at the end
+                continue
             points = [(int(row["words"]) / 1e6, float(row[name])) for row in rows if row["split"] == split]
             axes.plot(*zip(*points, strict=True), label=split)
         axes.axvline(marked, color="grey", linestyle=":")
@@ -108,13 +116,15 @@ def draw_curves(rows: Sequence[Row], step: int, path: Path) -> None:
 
 
 def _step(checkpoint: Path, rows: Sequence[Row]) -> int:
-    """The step of step-NNNNNN, or, for best, the one of the lowest mean validation loss."""
+    """The step of step-NNNNNN, or, for best, the one of the lowest mean validation loss. Raises CheckpointError."""
     if checkpoint.name.startswith("step-"):
         return int(checkpoint.name.removeprefix("step-"))
     means: dict[int, list[float]] = {}
     for row in rows:
-        if row["split"].startswith("validation"):
+        if row["split"].startswith(f"{VALIDATION}/"):
             means.setdefault(int(row["step"]), []).append(float(row["loss"]))
+    if not means:
+        raise CheckpointError(checkpoint, "its run has no validation, so no step is the best")
     return min(means, key=lambda step: sum(means[step]) / len(means[step]))
 
 

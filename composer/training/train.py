@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ from composer.words import ATTRIBUTES, Vocabulary
 STATE = "state.safetensors"
 CONFIG = "config.json"
 CURVES = "curves.csv"
+VALIDATION, VALIDATION_WHOLE = "validation", "validation-whole"  # a part of the lists, the same every time; all of them
 CURVE_FIELDS = (
     "step",
     "words",
@@ -52,19 +53,30 @@ class TrainingConfig:
     """How long, how fast and from what seed. Words are counted as drawn, transpositions included."""
 
     steps: int = 10_000
-    batch: int = 16  # sequences a step
+    batch: int = 8  # sequences a step
     length: int = 512  # words a sequence
     micro_batch: int = (
         4  # sequences that go through the model at once, so that a CPU cache holds them; gradients add up
     )
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.2e-3
     warmup: int = 300  # steps from 0 up to the learning rate; then a cosine down to a twentieth of it
     weight_decay: float = 0.1
     clip: float = 1.0  # the gradient's norm
     seed: int = 0
     evaluate_every: int = 250  # steps
-    evaluation_words: int = 30_000  # of each validation list, evenly taken; the last evaluation takes all
-    save_every: int = 1_000  # steps
+    evaluation_words: int = 30_000  # of each validation list, evenly taken; the end of a run adds the whole lists
+    save_every: int = 500  # steps
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "batch", "length", "micro_batch", "evaluate_every", "evaluation_words", "save_every")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} has to be at least 1; {getattr(self, name)} is not.")
+        if self.seed < 0 or self.warmup < 0 or self.learning_rate <= 0:
+            raise SettingsError("seed and warmup are at least 0, and the learning rate is above 0.")
+        if self.save_every % self.evaluate_every:
+            # A run resumes where the sums of its curve begin anew, or the next row would lack some steps.
+            raise SettingsError("save_every has to be a multiple of evaluate_every.")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -133,7 +145,9 @@ class Run:
                 if self.step % self.config.evaluate_every == 0 or last:
                     curves.write(self.step, self.words, self.seconds, "train", tally.row())
                     tally = Tally()
-                    self._evaluate(curves, everything=last)
+                    self._keep_if_best(self._evaluate(curves))
+                    if last:
+                        self._evaluate(curves, whole=True)
                 if self.step % self.config.save_every == 0 or last:
                     save_checkpoint(self.folder / f"step-{self.step:06}", self.model, self.vocabulary)
                     self._save_state()
@@ -164,23 +178,27 @@ class Run:
             return loss_by_attribute(self.model.logits(context, words[:, 1:]), words[:, 1:])
 
     @torch.no_grad()
-    def _evaluate(self, curves: Curves, everything: bool) -> None:
-        """One row for each corpus' validation list; the best checkpoint is the one of the lowest mean over them."""
+    def _evaluate(self, curves: Curves, whole: bool = False) -> list[float]:
+        """The loss on each corpus' validation list: on the same part of it every time, or on the whole of it."""
         self.model.eval()
         losses = []
         for corpus in self.corpora:
             if not corpus.validation:
                 continue
             windows = validation_windows(corpus.validation, self.config.length)
-            if not everything:
+            if not whole:
                 wanted = max(1, self.config.evaluation_words // self.config.length)
                 windows = windows[:: max(1, len(windows) // wanted)]
             tally = Tally()
             for part in torch.from_numpy(windows).split(self.config.micro_batch):
                 tally.add(self._losses(part.to(self.device)))
-            row = tally.row()
-            losses.append(row["loss"])
-            curves.write(self.step, self.words, self.seconds, f"validation/{corpus.name}", row)
+            split = f"{VALIDATION_WHOLE if whole else VALIDATION}/{corpus.name}"
+            curves.write(self.step, self.words, self.seconds, split, tally.row())
+            losses.append(tally.row()["loss"])
+        return losses
+
+    def _keep_if_best(self, losses: Sequence[float]) -> None:
+        """The best checkpoint is the one of the lowest mean over the corpora."""
         if losses and (mean := sum(losses) / len(losses)) < self.best:
             self.best = mean
             save_checkpoint(self.folder / "best", self.model, self.vocabulary)
@@ -259,15 +277,23 @@ def _optimiser(model: CompoundWordTransformer, config: TrainingConfig) -> torch.
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95))
 
 
+# What may be another in a resumed run: how long it goes on, and how it is watched.
+FREE_TO_CHANGE = frozenset({"steps", "micro_batch", "evaluate_every", "evaluation_words", "save_every"})
+
+
 def _write_or_check_config(path: Path, model: ModelConfig, config: TrainingConfig, corpora: Sequence[Corpus]) -> None:
-    """Raises SettingsError if the folder holds a run of another model: it cannot go on as this one."""
+    """Raises SettingsError if the folder holds a run of another model, data or training: it cannot go on as this."""
     asked = {
         "model": asdict(model),
         "training": asdict(config),
         "corpora": {c.name: {"train": len(c.train), "validation": len(c.validation)} for c in corpora},
     }
-    if path.exists() and json.loads(path.read_text())["model"] != json.loads(json.dumps(asked["model"])):
-        raise SettingsError(
-            f"{path.parent} holds a run of another model. Name another folder, or ask for the same model."
-        )
-    path.write_text(json.dumps(asked, indent=2) + "\n")
+    text = json.dumps(asked, indent=2) + "\n"
+    if path.exists() and _fixed(json.loads(path.read_text())) != _fixed(json.loads(text)):
+        raise SettingsError(f"{path.parent} holds another run. Name another folder, or give the command that began it.")
+    path.write_text(text)
+
+
+def _fixed(asked: dict[str, Any]) -> dict[str, Any]:
+    training = {name: value for name, value in asked["training"].items() if name not in FREE_TO_CHANGE}
+    return asked | {"training": training}

@@ -95,9 +95,16 @@ def test_a_run_of_another_model_is_not_gone_on_with(corpus: Path, unbroken: Path
     command = [*train_command(corpus, unbroken, 50), "--dim", "64"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "another model" in done.stderr.splitlines()[-1]
+    assert "holds another run" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert (unbroken / CURVES).read_bytes() == before
+
+
+def test_a_run_that_could_not_resume_to_its_curve_is_refused(corpus: Path, tmp_path: Path) -> None:
+    command = [*train_command(corpus, tmp_path / "run", 10), "--evaluate-every", "4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "segue: save_every has to be a multiple of evaluate_every.\n"
 
 
 def test_nothing_of_validation_is_trained_on(corpus: Path) -> None:
@@ -111,7 +118,9 @@ def test_nothing_of_validation_is_trained_on(corpus: Path) -> None:
 def test_a_promoted_checkpoint_has_its_card_and_curves(unbroken: Path, tmp_path: Path) -> None:
     target = promote(unbroken / "step-000040", tmp_path / "mine")
     card = (target / "CARD.md").read_text()
-    last = next(row for row in read_curves(unbroken) if row["step"] == "40" and row["split"] != "train")
+    last = next(
+        row for row in read_curves(unbroken) if row["step"] == "40" and row["split"].startswith("validation-whole")
+    )
     assert f"{float(last['loss']):.3f}" in card
     assert "40 steps" in card
     assert (target / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -128,6 +137,17 @@ def test_weights_survive_the_way_to_disk(unbroken: Path) -> None:
     loaded = load_checkpoint(unbroken / "step-000040").model.state_dict()
     for name, tensor in loaded.items():
         assert torch.equal(tensor, state[f"model.{name}"].bfloat16().float())
+
+
+@pytest.mark.parametrize(
+    "option", [("--heads", "0"), ("--evaluate-every", "0"), ("--seed", "-1"), ("--batch", "0"), ("--dropout", "2")]
+)
+def test_impossible_runs_are_refused_in_a_sentence(corpus: Path, tmp_path: Path, option: tuple[str, str]) -> None:
+    command = [*train_command(corpus, tmp_path / "run", 10), *option]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocabulary.json"])

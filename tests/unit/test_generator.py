@@ -112,6 +112,15 @@ def test_cancelling_leaves_the_others_alone() -> None:
     assert [piece.words for piece in pieces[1:3]] == [piece.words for piece in expected[1:3]]
 
 
+def test_cancelling_one_of_two_equal_requests_takes_out_that_one() -> None:
+    generator, request = Generator(CHECKPOINT, 1), requests(1)[0]
+    pieces = [generator.submit(request) for _ in range(3)]
+    generator.cancel(pieces[2])
+    while not generator.scheduler.idle:
+        generator.step()
+    assert [piece.finished for piece in pieces] == [True, True, False]
+
+
 def test_progress_counts_finished_bars_and_ends_at_the_asked_number() -> None:
     seen = [pieces[0].bars_done for pieces in Generator(CHECKPOINT, 1).compose([Request(opening(), 5, 3, FREE)])]
     assert seen == sorted(seen)

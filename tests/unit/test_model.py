@@ -69,7 +69,21 @@ def test_a_model_can_learn_a_sequence_by_heart() -> None:
     assert total.item() < 0.1
 
 
-@pytest.mark.parametrize("bad", [{"dim": 30}, {"heads": 4, "kv_heads": 3}, {"sizes": {"pitch": 3}}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"dim": 30},
+        {"heads": 4, "kv_heads": 3},
+        {"heads": 0},
+        {"kv_heads": 0},
+        {"window": 0},
+        {"layers": -1},
+        {"dropout": 1.0},
+        {"positions": "nonsense"},
+        {"head_order": "nonsense"},
+        {"sizes": {"pitch": 3}},
+    ],
+)
 def test_impossible_models_are_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"sizes|multiple"):
+    with pytest.raises(ValueError, match=r"sizes|multiple|at least 1|dropout|positions"):
         ModelConfig(**({"sizes": VOCABULARY.sizes} | bad))  # type: ignore[arg-type]

@@ -172,3 +172,10 @@ def test_the_outermost_keys_are_taken(pitch: int) -> None:
 def test_a_score_without_notes_is_no_opening() -> None:
     with pytest.raises(NoNotesError):
         to_opening(Score((), end=BAR))
+
+
+def test_a_note_that_hangs_ends_two_bars_behind_the_opening() -> None:
+    held = Note(0, 60, 300 * TICKS_PER_BAR, 64)
+    opening = to_opening(Score((held, Note(480, 64, 960, 64)), end=TICKS_PER_BAR))
+    assert opening.score.notes == (Note(0, 60, 3 * TICKS_PER_BAR, 64), Note(480, 64, 960, 64))
+    assert opening.bars == 1
