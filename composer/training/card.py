@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ def card(name: str, asked: Mapping[str, Any], weights: int, rows: Sequence[Row])
     model, training, corpora = asked["model"], asked["training"], asked["corpora"]
     first = rows[0]
     shape = f"{model['layers']} layers, {model['dim']} wide, {model['heads']} heads ({model['kv_heads']} of keys)"
+    chance = [f"{math.log(model['sizes'][attribute] - 1):.2f}" for attribute in ATTRIBUTES]  # any value alike
     lines = [
         f"# {name}",
         "",
@@ -84,6 +86,7 @@ def card(name: str, asked: Mapping[str, Any], weights: int, rows: Sequence[Row])
         f"| split | loss | {' | '.join(ATTRIBUTES)} |",
         f"| --- | --- | {' | '.join('---' for _ in ATTRIBUTES)} |",
         *(f"| {row['split']} | {float(row['loss']):.3f} | {_figures(row)} |" for row in rows),
+        f"| chance | | {' | '.join(chance)} |",
         "",
         "`segue promote` printed this card from the run's curves.csv.",
         "",

@@ -73,7 +73,7 @@ def test_training_learns_what_is_there_to_learn(unbroken: Path) -> None:
     assert losses[-1] < losses[0] / 2
     last = [row for row in read_curves(unbroken) if row["split"].startswith("validation")][-1]
     assert float(last["accuracy_family"]) > 0.8
-    assert {row["split"].split("/")[0] for row in read_curves(unbroken)} == {"train", "validation"}
+    assert {row["split"].split("/")[0] for row in read_curves(unbroken)} == {"train", "validation", "validation-whole"}
 
 
 def test_a_run_killed_in_the_middle_goes_on_to_the_same_curve(corpus: Path, unbroken: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composer import midi as midi_module
-from composer.errors import HostileMidiError, NoNotesError, NotMidiError, OpeningError
+from composer.errors import CompositionError, HostileMidiError, NoNotesError, NotMidiError, OpeningError
 from composer.midi import FASTEST, SLOWEST, dump_midi, parse_midi, read_midi
 from composer.score import (
     DEFAULT_BPM,
@@ -285,14 +285,14 @@ def test_a_child_past_its_limits_is_killed(code: str, words: str, monkeypatch: p
 
 def test_a_broken_installation_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(midi_module, "_CHILD_CODE", "import a_package_that_is_missing")
-    with pytest.raises(RuntimeError, match="a_package_that_is_missing"):
+    with pytest.raises(CompositionError, match="a_package_that_is_missing"):
         read_midi(midi(NOTE))
 
 
 def test_the_child_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "secret")
     monkeypatch.setattr(midi_module, "_CHILD_CODE", "import os, sys; sys.exit(str(dict(os.environ)))")
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(CompositionError) as caught:
         read_midi(midi(NOTE))
     assert "secret" not in str(caught.value)
 
