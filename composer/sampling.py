@@ -37,14 +37,17 @@ class Nucleus:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """One Nucleus an attribute. Attributes that are not named take the default."""
+    """One Nucleus an attribute. Attributes that are not named take the default.
 
-    family: Nucleus = Nucleus(1.0, 1.0)
-    position: Nucleus = Nucleus(1.0, 0.98)
-    pitch: Nucleus = Nucleus(1.0, 0.95)
-    velocity: Nucleus = Nucleus(1.0, 0.95)
-    duration: Nucleus = Nucleus(1.0, 0.95)
-    chord: Nucleus = Nucleus(1.0, 0.95)
+    The defaults are those that kept key and density best with the first checkpoint (docs/decisions.md).
+    """
+
+    family: Nucleus = Nucleus(0.97, 0.97)
+    position: Nucleus = Nucleus(0.97, 0.95)
+    pitch: Nucleus = Nucleus(0.95, 0.95)
+    velocity: Nucleus = Nucleus(0.97, 0.95)
+    duration: Nucleus = Nucleus(0.97, 0.95)
+    chord: Nucleus = Nucleus(0.9, 0.95)
     tempo: Nucleus = Nucleus(0.5, 0.9)
 
     def __getitem__(self, attribute: str) -> Nucleus:
