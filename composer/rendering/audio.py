@@ -13,7 +13,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -225,7 +225,8 @@ def _need_ffmpeg() -> None:
 def _fluidsynth() -> Any:
     """The module, imported only here because the import fails where libfluidsynth is not installed."""
     try:
-        import fluidsynth
+        with redirect_stdout(io.StringIO()):  # where the variable CI is set it prints which library it found
+            import fluidsynth
     except (ImportError, OSError) as error:
         raise RenderingError(
             "FluidSynth is missing, so nothing can be played. Install it, for example: apt install libfluidsynth3"

@@ -141,7 +141,9 @@ def test_json_names_every_setting() -> None:
 
 
 def test_json_that_names_a_few_leaves_the_others_at_their_defaults() -> None:
-    assert SamplingParams.from_json({"top_p": {"pitch": 0.5}}) == SamplingParams(pitch=Nucleus(1.0, 0.5))
+    assert SamplingParams.from_json({"top_p": {"pitch": 0.5}}) == SamplingParams(
+        pitch=Nucleus(SamplingParams().pitch.temperature, 0.5)
+    )
     assert SamplingParams.from_json({}) == SamplingParams()
 
 
