@@ -107,6 +107,7 @@ def compose(
     Writes piece.mid, piece.mp3, piece.png and piece.json into a folder; with --takes N piece-1.mid and so on. The
     MIDI and the MP3 hold the opening and then its continuation.
     """
+    import torch
     from tqdm import tqdm
 
     from composer.composing import Order, receipt
@@ -121,6 +122,9 @@ def compose(
     order = Order(bars, takes, seed, SamplingParams().with_settings(settings or []))
     program = program_of(instrument)
     where = _torch_device(device)
+    if takes == 1:
+        # One row is no work to share: two threads are not faster, and far slower where a core is busy with something.
+        torch.set_num_threads(1)
     if audio:
         check_installed()
     score = read_midi(opening.read_bytes())
