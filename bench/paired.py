@@ -15,7 +15,7 @@ import torch
 
 from composer.engine.model import ModelConfig
 from composer.training.dataset import load_corpus
-from composer.training.train import Run, TrainingConfig, read_curves
+from composer.training.train import VALIDATION_WHOLE, Run, TrainingConfig, read_curves
 from composer.words import ATTRIBUTES, default_vocabulary
 
 VARIANTS: dict[str, dict[str, object]] = {
@@ -57,7 +57,7 @@ def main() -> None:
         folder = options.out / name.replace(" ", "-").replace(",", "")
         Run(folder, corpora, vocabulary, model, config, torch.device("cpu")).train()
         last = [row for row in read_curves(folder) if int(row["step"]) == options.steps]
-        valid = [row for row in last if row["split"].startswith("validation")]
+        valid = [row for row in last if row["split"].startswith(VALIDATION_WHOLE)]
         means = (sum(float(row[column]) for row in valid) / len(valid) for column in columns)
         speed = int(last[0]["words"]) / max(1, int(last[0]["seconds"]))
         first_speed = first_speed or speed

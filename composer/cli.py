@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import sys
 from enum import StrEnum
@@ -147,8 +148,8 @@ def compose(
 def _emptied(folder: Path) -> Path:
     """The folder, there, and without the pieces of an earlier call, which would pass for takes of this one."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("piece*"):
-        if old.suffix in (".json", ".mid", ".mp3", ".png"):
+    for old in folder.iterdir():
+        if re.fullmatch(r"piece(-\d+)?\.(json|mid|mp3|png)", old.name):
             old.unlink()
     return folder
 

@@ -101,11 +101,13 @@ def test_takes_differ_and_settings_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_folder_holds_the_pieces_of_one_call(tmp_path: Path) -> None:
-    (tmp_path / "piece.txt").write_text("mine")
+    mine = ["piece of mine.mid", "piece.txt", "pieces.png"]
+    for name in mine:
+        (tmp_path / name).write_text("mine")
     for takes in (2, 1):
         words = ("--bars", 1, "--takes", takes, "--no-audio", "-o", tmp_path)
         assert segue("compose", *words, cwd=tmp_path).returncode == 0  # the example, for no opening is named
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["piece.json", "piece.mid", "piece.png", "piece.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*mine, "piece.json", "piece.mid", "piece.png"])
 
 
 def waltz(path: Path) -> Path:
