@@ -21,11 +21,12 @@ import numpy as np
 import pyloudnorm
 from tqdm import tqdm
 
-from composer.composing import Order, Take, compose
+from composer.composing import compose
 from composer.engine.checkpoint import load_checkpoint
 from composer.key import Key, find_key
 from composer.midi import dump_midi, parse_midi
 from composer.opening import Opening, to_opening
+from composer.piece import Order, Take
 from composer.rendering.audio import duration_seconds, render_mp3
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Score, excerpt
@@ -71,7 +72,7 @@ def row(song: Song, take: Take) -> str:
     heard = [tempo.bpm for tempo in tempos if tempo.tick < song.opening.score.end][-1]
     return (
         f"| {song.name} | {take.bars} | {before and before.name} | {after and after.name} | {heard:.0f} "
-        f"| {tempos[-1].bpm:.0f} | {len(take.words) / take.seconds:.0f} "
+        f"| {tempos[-1].bpm:.0f} | {len(take.composed.words) / take.composed.seconds:.0f} "
     )
 
 

@@ -1,1 +1,1 @@
-"""Everything about Discord. Never imports torch."""
+"""Segue on Discord: from an attachment to a piece in the channel. It never imports torch."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
-import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from tqdm import tqdm
 
-    from composer.composing import Order, Take
+    from composer.piece import Take
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "opening.mid"
 CHECKPOINTS = ROOT / "checkpoints"
 DEFAULT_CHECKPOINT = CHECKPOINTS / "first"
+DEFAULT_DATABASE = "sqlite+aiosqlite:///segue.db"
 
 
 class Device(StrEnum):
@@ -43,6 +44,11 @@ class PositionsOption(StrEnum):
     music = "music"
     rotary = "rotary"
     sinusoidal = "sinusoidal"
+
+
+class LogFormatOption(StrEnum):
+    json = "json"
+    console = "console"
 
 
 class HeadsOption(StrEnum):
@@ -111,11 +117,11 @@ def compose(
     import torch
     from tqdm import tqdm
 
-    from composer.composing import Order, receipt
     from composer.composing import compose as compose_takes
     from composer.engine.checkpoint import load_checkpoint
     from composer.midi import read_midi
     from composer.opening import to_opening
+    from composer.piece import Order, command_line, receipt
     from composer.rendering.audio import check_installed
     from composer.rendering.instruments import program_of
     from composer.sampling import SamplingParams
@@ -136,10 +142,11 @@ def compose(
 
     with tqdm(total=bars * takes, unit="bar", desc="composing") as progress:
         done = compose_takes(given, model, order, where, lambda b: _move(progress, b))
-    command = _command(opening, order, settings or [], checkpoint, where, instrument)
+    options = ["--checkpoint", str(checkpoint), "--device", where.type, "--instrument", instrument]
+    command = command_line(str(opening), bars, seed, takes, order.sampling, options)
     for number, take in enumerate(done, start=1):
         path = folder / (f"piece-{number}" if takes > 1 else "piece")
-        text = json.dumps(receipt(take, model, order, command, where.type), indent=2)
+        text = json.dumps(receipt(take, command), indent=2)
         path.with_suffix(".json").write_text(text + "\n")
         _write(take, path, opening.stem, program, audio)
     print(folder)
@@ -170,17 +177,6 @@ def _write(take: Take, path: Path, title: str, program: int, audio: bool) -> Non
     path.with_suffix(".mp3").write_bytes(render_mp3(take.score, program, title))
     if take.score.seconds_at(take.score.end) > LIMIT_SECONDS:
         print(f"The MP3 ends after {LIMIT_SECONDS / 60:.0f} minutes; {path}.mid holds it all.", file=sys.stderr)
-
-
-def _command(
-    opening: Path, order: Order, settings: list[str], checkpoint: Path, device: torch.device, instrument: str
-) -> str:
-    """What gives the same piece again, typed in the same folder."""
-    path = f"./{opening}" if str(opening).startswith("-") else str(opening)  # or it would pass for an option
-    words = ["segue", "compose", path, "--bars", str(order.bars), "--seed", str(order.seed)]
-    words += ["--takes", str(order.takes)] + [word for setting in settings for word in ("--set", setting)]
-    words += ["--checkpoint", str(checkpoint), "--device", device.type, "--instrument", instrument]
-    return shlex.join(words)
 
 
 def _torch_device(device: Device) -> torch.device:
@@ -283,6 +279,71 @@ def promote(
     from composer.training.card import promote as promote_checkpoint
 
     print(promote_checkpoint(checkpoint, CHECKPOINTS / name))
+
+
+# ------------------------------------------------------------------ segue worker, bot, doctor
+
+
+@app.command()
+def worker(
+    database: Annotated[
+        str,
+        typer.Option(envvar="DATABASE_URL", help="Of the table of jobs. It may hold a password: say it there."),
+    ] = DEFAULT_DATABASE,
+    checkpoint: Annotated[Path, typer.Option(envvar="CHECKPOINT", help="The folder of a trained model.")] = (
+        DEFAULT_CHECKPOINT
+    ),
+    slots: Annotated[int, typer.Option(envvar="SLOTS", min=1, max=256, help="Pieces composed at once.")] = 4,
+    device: Annotated[Device, typer.Option(envvar="DEVICE", help="auto takes a GPU if there is one.")] = Device.auto,
+    threads: Annotated[
+        int, typer.Option(envvar="THREADS", min=1, help="Of torch on a CPU; more than one wants idle cores.")
+    ] = 1,
+    lease: Annotated[
+        float,
+        typer.Option(envvar="LEASE_SECONDS", min=0.2, help="Seconds until a dead worker's work is taken over."),
+    ] = 15.0,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(envvar="WORKER_METRICS_PORT", help="Loopback port for /metrics and /healthz."),
+    ] = None,
+    log_format: Annotated[LogFormatOption, typer.Option(envvar="LOG_FORMAT")] = LogFormatOption.json,
+) -> None:
+    """Compose what is asked for in the table of jobs, many pieces in one batch. Stops cleanly on SIGTERM.
+
+    The bot starts one itself unless WORKERS=0; any number of them, on any machines, may work on one table.
+    """
+    import asyncio
+
+    import torch
+
+    from composer.telemetry import configure_logging
+    from composer.worker import work
+
+    configure_logging(log_format.value)
+    torch.set_num_threads(threads)
+    asyncio.run(work(database, checkpoint, slots, _torch_device(device), lease, metrics_port))
+
+
+@app.command(hidden=True)
+def probe(checkpoint: Path = DEFAULT_CHECKPOINT, device: Device = Device.auto) -> None:
+    """Load a checkpoint and say where it would run; `segue doctor` asks it."""
+    from composer.engine.checkpoint import load_checkpoint
+
+    loaded, where = load_checkpoint(checkpoint), _torch_device(device)
+    parameters = sum(weight.numel() for weight in loaded.model.parameters())
+    print(f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}")
+
+
+@app.command()
+def bot() -> None:
+    """Run the Discord bot; its settings come from the environment and from .env."""
+    os.execv(sys.executable, [sys.executable, "-m", "bot"])
+
+
+@app.command()
+def doctor() -> None:
+    """Check all that the bot needs, and say what to do about what is missing."""
+    os.execv(sys.executable, [sys.executable, "-m", "bot", "doctor"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as types that carry their data. Imports nothing.
+"""Everything that can go wrong, as types that carry their data. Imports nothing of ours.
 
     SegueError
       OpeningError            the user's file: say what was found and what to do
@@ -10,14 +10,24 @@
         OpeningTooDenseError    more notes than are taken
         PitchRangeError         notes that the checkpoint has no word for
       SettingsError           a setting out of range or of an unknown name
+        OutOfRangeError         a number that is too low or too high
+        UnknownNameError        there is nothing of that name
+        UnknownInstrumentError  General MIDI has no such instrument
       CompositionError        ours: the checkpoint or the machine
         CheckpointError         missing, broken, or not matching its vocabulary
         RenderingError          the sound or the picture could not be made
+        RequestError            a row of the table that no piece can be made from
+      LineFullError           the line, or a person's share of it, is full
+      DatabaseError           the table of jobs cannot be reached
 
 str(error) is a sentence for people: what was found, what is taken, what to do.
 """
 
 from __future__ import annotations
+
+import difflib
+import math
+from typing import Literal
 
 
 class SegueError(Exception):
@@ -85,6 +95,41 @@ class SettingsError(SegueError):
     """A setting that cannot be used; the sentence names the range."""
 
 
+class OutOfRangeError(SettingsError):
+    """name: what the number is, as a user would call it   lowest, highest: both included"""
+
+    def __init__(self, name: str, value: float, lowest: float, highest: float) -> None:
+        numbers = (lowest, highest, value)
+        low, high, found = (str(number) if isinstance(number, int) else f"{number:g}" for number in numbers)
+        super().__init__(f"{name.capitalize()} lies between {low} and {high}; {found} does not.")
+        self.name, self.value, self.lowest, self.highest = name, value, lowest, highest
+
+
+class UnknownNameError(SettingsError):
+    """what: the kind of thing   known: what there is   near: the one that may have been meant"""
+
+    def __init__(self, what: str, name: str, known: tuple[str, ...]) -> None:
+        self.what, self.name, self.known = what, name, known
+        self.near = next(iter(difflib.get_close_matches(name, known, n=1)), None)
+        if self.near:
+            hint = f"did you mean {self.near}?"
+        else:
+            hint = f"there are {', '.join(known)}." if known else "there are none yet."
+        super().__init__(f"No {what} is called '{name}'; {hint}")
+
+
+class UnknownInstrumentError(SettingsError):
+    """likely: names that may have been meant, perhaps none"""
+
+    def __init__(self, name: str, likely: tuple[str, ...]) -> None:
+        if likely:
+            advice = f"Did you mean {' or '.join(likely)}?"
+        else:
+            advice = "Take a General MIDI name, such as Acoustic Grand Piano, Violin or Flute."
+        super().__init__(f'There is no instrument "{name}". {advice}')
+        self.name, self.likely = name, likely
+
+
 class CompositionError(SegueError):
     """Ours to mend: the checkpoint, the packages or the machine."""
 
@@ -97,3 +142,54 @@ class CheckpointError(CompositionError):
 
 class RenderingError(CompositionError):
     """The sound or the picture could not be made; the sentence says what is missing."""
+
+
+class RequestError(CompositionError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"No piece can be made from this request: {reason}.")
+        self.reason = reason
+
+
+class LineFullError(SegueError):
+    """kind: which limit was met: an owner's pieces in line, those of a day, or the whole line
+    place: of the owner's foremost piece, 0 while it is composed; for the whole line that of a new one; None for a day
+    again_in_seconds: when it is worth trying again; None where that cannot be told
+    """
+
+    def __init__(
+        self, kind: Literal["in_line", "a_day", "table"], limit: int, place: int | None, again_in_seconds: float | None
+    ) -> None:
+        found = {
+            "in_line": f"At most {_pieces(limit)} of yours may be in line at a time",
+            "a_day": f"At most {_pieces(limit)} of yours can be taken in 24 hours",
+            "table": f"The line is full: {_pieces(limit)} may wait",
+        }[kind]
+        if kind == "in_line" and place is not None:
+            found += ", and the first of them is " + (f"number {place} in line" if place else "being composed")
+        when = "later" if again_in_seconds is None else f"in {_duration(again_in_seconds)}"
+        remedy = ", or cancel one of them" if kind == "in_line" and limit else ""
+        super().__init__(f"{found}. Try again {when}{remedy}.")
+        self.kind, self.limit, self.place, self.again_in_seconds = kind, limit, place, again_in_seconds
+
+
+class DatabaseError(SegueError):
+    """database: its address, without user and password"""
+
+    def __init__(self, database: str, reason: str) -> None:
+        super().__init__(
+            f"The database {database} cannot be used: {reason}. "
+            "Check DATABASE_URL, and that its server runs or its disk is there."
+        )
+        self.database, self.reason = database, reason
+
+
+def _pieces(count: int) -> str:
+    return "1 piece" if count == 1 else f"{count} pieces"
+
+
+def _duration(seconds: float) -> str:
+    """Rounded up: "90 seconds", "5 minutes", "23 hours"."""
+    units = (("hour", 3600), ("minute", 60))
+    unit, length = next((found for found in units if seconds > 2 * found[1]), ("second", 1))
+    count = max(1, math.ceil(seconds / length))
+    return f"{count} {unit}" + "s" * (count > 1)

@@ -5,15 +5,15 @@ Low for what keeps a piece together (bars, positions, tempo), high for what make
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from composer.errors import SettingsError
+from composer.errors import OutOfRangeError, SettingsError, UnknownNameError
 from composer.words import ATTRIBUTES
 
 MAX_TEMPERATURE = 2.0  # beyond it a trained model is not to be told from a random one
+MIN_TOP_P = 0.01  # below it no more than the likeliest id would be left
 ALL = "all"  # names every attribute at once
 
 Knob = Literal["temperature", "top_p"]
@@ -30,9 +30,9 @@ class Nucleus:
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= MAX_TEMPERATURE:
-            raise SettingsError(f"A temperature lies between 0 and {MAX_TEMPERATURE:g}; {self.temperature:g} does not.")
-        if not 0 < self.top_p <= 1:
-            raise SettingsError(f"A top_p lies above 0 and is at most 1; {self.top_p:g} is not.")
+            raise OutOfRangeError("a temperature", self.temperature, 0, MAX_TEMPERATURE)
+        if not MIN_TOP_P <= self.top_p <= 1:
+            raise OutOfRangeError("a top_p", self.top_p, MIN_TOP_P, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,16 @@ class SamplingParams:
         """{knob: {attribute: value}}, every setting named."""
         return {knob: {name: getattr(self[name], knob) for name in ATTRIBUTES} for knob in KNOBS}
 
+    def changes(self) -> list[str]:
+        """What differs from the defaults, as it is typed: "temperature.pitch=0.5"."""
+        mine, default = self.to_json(), SamplingParams().to_json()
+        return [
+            f"{knob}.{name}={value!r}"
+            for knob, values in mine.items()
+            for name, value in values.items()
+            if value != default[knob][name]
+        ]
+
     @classmethod
     def from_json(cls, data: Mapping[str, Mapping[str, float]]) -> SamplingParams:
         """The inverse of to_json. Raises SettingsError on values out of range or unknown names."""
@@ -96,6 +106,4 @@ def parse_setting(text: str) -> tuple[str, str, float]:
 
 def _check_name(name: str, known: tuple[str, ...], what: str) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
-        raise SettingsError(f"No {what} is called '{name}'; {hint}")
+        raise UnknownNameError(what, name, known)

@@ -1,5 +1,89 @@
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import postgres as server
+import pytest
 from hypothesis import settings
+
+from composer.database import Database
 
 # A machine that is busy with something else is no failure: no test asserts a time, hypothesis neither.
 settings.register_profile("segue", deadline=None)
 settings.load_profile("segue")
+
+_numbers = itertools.count()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that is `async def` runs in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[server.Postgres]:
+    """The server that all tests share. Without PostgreSQL they fail: a change that only SQLite bears is no good."""
+    try:
+        with server.started() as running:
+            yield running
+    except server.PostgresError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of its own for the test, once on each engine, with no table in it."""
+    if request.param == "sqlite":
+        yield _sqlite_url(tmp_path / "segue.db")
+    else:
+        yield from _fresh(request.getfixturevalue("postgres"), "template0")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The same with all tables in it, as Database.migrate leaves them."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("_sqlite_template"), tmp_path / "segue.db")
+        yield _sqlite_url(tmp_path / "segue.db")
+    else:
+        yield from _fresh(request.getfixturevalue("postgres"), request.getfixturevalue("_postgresql_template"))
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "segue.db"
+    asyncio.run(_migrate(_sqlite_url(path)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgresql_template(postgres: server.Postgres) -> str:
+    postgres.create("migrated")
+    asyncio.run(_migrate(postgres.url("migrated")))
+    return "migrated"
+
+
+def _fresh(postgres: server.Postgres, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    postgres.create(name, template)
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+def _sqlite_url(path: Path) -> str:
+    return f"sqlite+aiosqlite:///{path}"
+
+
+async def _migrate(url: str) -> None:
+    async with Database(url) as database:
+        await database.migrate()

@@ -9,7 +9,8 @@ import torch
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.draw import Drawer
 from composer.engine.grammar import Grammar
-from composer.engine.scheduler import Piece, Request, Scheduler
+from composer.engine.scheduler import Piece, Scheduler
+from composer.request import Request
 from composer.words import ATTRIBUTES, Word
 
 PREFILL_WORDS = 128  # an opening goes through the model in chunks of so many words

@@ -5,21 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from composer.sampling import SamplingParams
+from composer.request import Request
 from composer.words import BAR, Family, Word
-
-
-@dataclass(frozen=True)
-class Request:
-    """All that decides a piece, given a checkpoint.
-
-    words: the opening, which ends with a whole bar   bars: how many bars to add, at least 1   seed: 0 to 2^63 - 1
-    """
-
-    words: tuple[Word, ...]
-    bars: int
-    seed: int
-    sampling: SamplingParams = field(default_factory=SamplingParams)
 
 
 @dataclass(eq=False)  # two pieces of one request are two pieces

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from composer.errors import SettingsError
+from composer.errors import UnknownInstrumentError
 
 # In the order of their program numbers, eight to a family, each spelled as in the standard.
 INSTRUMENTS = (
@@ -92,15 +92,8 @@ def program_of(name: str) -> int:
     containing = [program for program, known in enumerate(names) if wanted and wanted in known]
     if len(containing) == 1:
         return containing[0]
-    raise SettingsError(f'There is no instrument "{name[:50]}". {_advice(wanted, containing)}')
-
-
-def _advice(wanted: str, containing: list[int]) -> str:
-    """A sentence with the instruments that contain `wanted`, else with those spelled most like it."""
     likely = [INSTRUMENTS[program] for program in containing] or _spelled_like(wanted)
-    if not likely:
-        return "Take a General MIDI name, such as Acoustic Grand Piano, Violin or Flute."
-    return f"Did you mean {' or '.join(likely[:SUGGESTIONS])}?"
+    raise UnknownInstrumentError(name[:50], tuple(likely[:SUGGESTIONS]))
 
 
 def _spelled_like(wanted: str) -> list[str]:

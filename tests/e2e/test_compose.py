@@ -132,7 +132,7 @@ def test_refusals_are_one_sentence_and_status_2(tmp_path: Path) -> None:
         ((OPENING, "--seed", "-1"), "seed"),
         ((OPENING, "--set", "temperature.pich=1"), "did you mean pitch"),
         ((OPENING, "--set", "temperature.pitch=9"), "between 0 and 2"),
-        ((OPENING, "--set", "top_p.pitch=0"), "above 0"),
+        ((OPENING, "--set", "top_p.pitch=0"), "between 0.01 and 1"),
         ((OPENING, "--set", "pitch"), "temperature.pitch=0.5"),
         ((OPENING, "--instrument", "kazzo"), "kazzo"),
         ((OPENING, "--checkpoint", "nowhere"), "missing"),

@@ -5,10 +5,11 @@ import inspect
 import pytest
 
 from composer import errors
-from composer.errors import OpeningError
+from composer.errors import DatabaseError, LineFullError, OpeningError
 
 EXAMPLES = {"reason": "it hurts", "numerator": 3, "denominator": 4, "bar": 2, "bars": 90, "limit": 64, "notes": 9000}
 EXAMPLES |= {"pitch": 5, "lowest": 21, "highest": 108, "drum_notes": 7}
+EXAMPLES |= {"kind": "in_line", "place": 2, "again_in_seconds": 90.0, "database": "postgresql+asyncpg://host/segue"}
 
 
 def leaves(base: type[Exception]) -> list[type[Exception]]:
@@ -16,8 +17,8 @@ def leaves(base: type[Exception]) -> list[type[Exception]]:
     return [leaf for child in below for leaf in leaves(child)] if below else [base]
 
 
-@pytest.mark.parametrize("kind", leaves(OpeningError))
-def test_every_opening_error_carries_its_data_and_says_what_to_do(kind: type[OpeningError]) -> None:
+@pytest.mark.parametrize("kind", [*leaves(OpeningError), LineFullError, DatabaseError])
+def test_every_error_of_a_request_carries_its_data_and_says_what_to_do(kind: type[Exception]) -> None:
     names = list(inspect.signature(kind).parameters)
     error = kind(**{name: EXAMPLES[name] for name in names})
     assert vars(error) == {name: EXAMPLES[name] for name in names}
@@ -30,3 +31,30 @@ def test_the_tree_at_the_top_of_the_file_is_the_tree() -> None:
     for name, kind in inspect.getmembers(errors, inspect.isclass):
         assert issubclass(kind, errors.SegueError)
         assert name in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            LineFullError("in_line", 3, 0, 61.2),
+            "At most 3 pieces of yours may be in line at a time, and the first of them is being composed. "
+            "Try again in 62 seconds, or cancel one of them.",
+        ),
+        (
+            LineFullError("in_line", 1, 4, None),
+            "At most 1 piece of yours may be in line at a time, and the first of them is number 4 in line. "
+            "Try again later, or cancel one of them.",
+        ),
+        (
+            LineFullError("a_day", 20, None, 7000),
+            "At most 20 pieces of yours can be taken in 24 hours. Try again in 117 minutes.",
+        ),
+        (
+            LineFullError("table", 200, 201, 0.2),
+            "The line is full: 200 pieces may wait. Try again in 1 second.",
+        ),
+    ],
+)
+def test_a_full_line_says_when_to_try_again(error: LineFullError, sentence: str) -> None:
+    assert str(error) == sentence

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composer.errors import SettingsError
-from composer.sampling import ALL, KNOBS, MAX_TEMPERATURE, Nucleus, SamplingParams, parse_setting
+from composer.sampling import ALL, KNOBS, MAX_TEMPERATURE, MIN_TOP_P, Nucleus, SamplingParams, parse_setting
 from composer.words import ATTRIBUTES
 
-nuclei = st.builds(Nucleus, st.floats(0, MAX_TEMPERATURE), st.floats(0, 1, exclude_min=True, allow_subnormal=False))
+nuclei = st.builds(Nucleus, st.floats(0, MAX_TEMPERATURE), st.floats(MIN_TOP_P, 1))
 params = st.builds(SamplingParams, **dict.fromkeys(ATTRIBUTES, nuclei))
 
 
@@ -38,16 +38,16 @@ def test_other_temperatures_are_refused(value: float) -> None:
     assert str(refused.value) == f"A temperature lies between 0 and 2; {value:g} does not."
 
 
-@pytest.mark.parametrize("value", [0.0001, 0.5, 1.0])
-def test_every_top_p_above_0_up_to_1_is_taken(value: float) -> None:
+@pytest.mark.parametrize("value", [MIN_TOP_P, 0.5, 1.0])
+def test_every_top_p_from_the_lowest_up_to_1_is_taken(value: float) -> None:
     assert Nucleus(top_p=value).top_p == value
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, 1.01, float("nan")])
+@pytest.mark.parametrize("value", [0.0, 0.0099, -1.0, 1.01, float("nan")])
 def test_every_other_top_p_is_refused(value: float) -> None:
     with pytest.raises(SettingsError) as refused:
         Nucleus(top_p=value)
-    assert str(refused.value) == f"A top_p lies above 0 and is at most 1; {value:g} is not."
+    assert str(refused.value) == f"A top_p lies between 0.01 and 1; {value:g} does not."
 
 
 # --- as they are typed ---
@@ -117,7 +117,7 @@ def test_no_settings_change_nothing() -> None:
             "No attribute is called 'xyz'; there are family, position, pitch, velocity, duration, chord, tempo, all.",
         ),
         ("temperature.pitch=2.5", "A temperature lies between 0 and 2; 2.5 does not."),
-        ("top_p.all=0", "A top_p lies above 0 and is at most 1; 0 is not."),
+        ("top_p.all=0", "A top_p lies between 0.01 and 1; 0 does not."),
     ],
 )
 def test_a_setting_that_cannot_be_used_gets_its_sentence(setting: str, sentence: str) -> None:

@@ -1,0 +1,127 @@
+"""The client: what it may hear, its commands, what happens to failures, and staying connected."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import discord
+import structlog
+import yarl
+from discord import app_commands
+from discord.app_commands import AppCommandContext, AppInstallationType
+
+from bot.commands import about, admin, compose, queue, settings
+from bot.messages import CHINESE_COMMANDS
+from bot.pieces import PieceButton
+from bot.replies import refuse
+from bot.settings import ConfigurationError, Settings
+
+if TYPE_CHECKING:
+    from bot.services import Services
+
+LONGEST_PAUSE = 60.0  # seconds between two tries to connect
+
+log = structlog.get_logger("app")
+
+
+class SegueClient(discord.AutoShardedClient):
+    """services: what the commands call upon"""
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        super().__init__(
+            intents=discord.Intents(guilds=True),  # none that is privileged
+            allowed_mentions=discord.AllowedMentions.none(),  # nobody is pinged, whatever a file is called
+            shard_ids=settings.shard_ids,  # type: ignore[arg-type] # None: all
+            shard_count=settings.shard_count,
+            max_messages=None,
+        )
+        self.services = services
+        self.tree = Tree(self)
+
+    async def setup_hook(self) -> None:
+        await self.tree.set_translator(Chinese())
+        for module in (compose, settings, queue, about, admin):
+            for command in module.commands():
+                self.tree.add_command(command)
+        self.add_dynamic_items(PieceButton)
+        await self.tree.sync_if_changed()
+        self.services.delivery.client = self
+
+    async def on_ready(self) -> None:
+        log.info("connected", guilds=len(self.guilds), shards=len(self.shards))
+
+
+class Tree(app_commands.CommandTree[SegueClient]):
+    """Commands that work everywhere: in servers, threads and direct messages, and where a user brings the bot along."""
+
+    def __init__(self, client: SegueClient) -> None:
+        super().__init__(
+            client,
+            allowed_installs=AppInstallationType(guild=True, user=True),
+            allowed_contexts=AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+        )
+
+    async def on_error(
+        self, interaction: discord.Interaction[SegueClient], error: app_commands.AppCommandError, /
+    ) -> None:
+        await refuse(interaction, getattr(error, "original", error))
+
+    async def sync_if_changed(self) -> None:
+        """Hand the commands to Discord unless it has them: it takes 200 changes a day."""
+        storage = self.client.services.storage
+        translator = self.translator
+        assert translator is not None
+        payload = [await command.get_translated_payload(self, translator) for command in self._get_all_commands()]
+        digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+        mark = f"commands:{self.client.application_id}"
+        if await storage.mark(mark) != digest:
+            await self.sync()
+            await storage.set_mark(mark, digest)
+            log.info("commands registered", count=len(payload))
+
+
+class Chinese(app_commands.Translator):
+    """Names and descriptions of commands, for clients in Simplified Chinese."""
+
+    async def translate(
+        self, string: app_commands.locale_str, locale: discord.Locale, _: app_commands.TranslationContextTypes
+    ) -> str | None:
+        return CHINESE_COMMANDS.get(string.message) if locale is discord.Locale.chinese else None
+
+
+def point_at(settings: Settings) -> None:
+    """Talk to the Discord that the settings name."""
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nothing is ever played in a voice channel
+        False  # voice is not used: no warning that it cannot
+    )
+    discord.http.Route.BASE = settings.discord_api
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway)
+
+
+async def stay_connected(services: Services) -> None:
+    """Log in and serve until cancelled; whatever breaks the connection, a new client is made.
+
+    discord.py reconnects by itself, but not when the very first handshake fails. Raises ConfigurationError if Discord
+    does not know the token.
+    """
+    token, pause = services.settings.discord_token.get_secret_value(), 1.0
+    while True:
+        client = SegueClient(services)
+        began = asyncio.get_running_loop().time()
+        try:
+            async with client:
+                await client.start(token)
+        except discord.LoginFailure as error:
+            raise ConfigurationError(
+                "DISCORD_TOKEN: Discord does not know this token. Copy it again from the portal, Bot -> Reset Token."
+            ) from error
+        except (discord.DiscordException, OSError, AttributeError, TimeoutError) as error:
+            log.warning("connection lost", error=type(error).__name__, pause=pause)
+        if asyncio.get_running_loop().time() - began > LONGEST_PAUSE:
+            pause = 1.0
+        await asyncio.sleep(pause)
+        pause = min(LONGEST_PAUSE, 2 * pause)

@@ -1,0 +1,120 @@
+"""/compose, and "Continue this" on a message."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot.commands import Command
+from bot.commands.settings import preset_names
+from bot.conversation import MAX_BARS, Ask, new_seed
+from bot.errors import FileTooLargeError, NoMidiHereError, UnreadableError
+from bot.pieces import PATTERN, carry_on
+from bot.replies import Interaction, begin
+from bot.storage import Piece
+from composer.midi import MAX_BYTES
+from composer.piece import Order
+from composer.rendering.instruments import INSTRUMENTS, program_of
+
+MAX_TAKES = 4
+MAX_SEED = 2**53 - 5  # a whole number in Discord is a double
+CHOICES = 25  # as many suggestions as Discord shows
+HEADERS = (b"MThd", b"RIFF")  # of a MIDI file, and of one in a RIFF wrapper
+LOOKED_INTO = 4  # attachments of a message
+
+
+def commands() -> list[Command]:
+    return [
+        app_commands.Command(name="compose", description="Continue the opening of a piece", callback=compose),
+        app_commands.ContextMenu(name="Continue this", callback=continue_this),
+    ]
+
+
+async def _instruments(_: Interaction, current: str) -> list[Choice[str]]:
+    found = [name for name in INSTRUMENTS if current.lower() in name.lower()]
+    return [Choice(name=name, value=name) for name in found[:CHOICES]]
+
+
+@app_commands.describe(
+    opening="A MIDI file of 1 to 64 bars in 4/4",
+    bars="How many bars to add (32)",
+    takes="How many different continuations (1)",
+    preset="One of your presets, for this piece only",
+    seed="The same seed and settings give the same piece",
+    instrument="What plays it (piano)",
+    private="Whether only you see it",
+)
+@app_commands.autocomplete(preset=preset_names, instrument=_instruments)
+async def compose(
+    interaction: Interaction,
+    opening: discord.Attachment,
+    bars: Range[int, 1, MAX_BARS] = 32,
+    takes: Range[int, 1, MAX_TAKES] = 1,
+    preset: str | None = None,
+    seed: Range[int, 0, MAX_SEED] | None = None,
+    instrument: str = "piano",
+    private: bool = False,
+) -> None:
+    storage, user = interaction.client.services.storage, interaction.user.id
+    _check_size(opening)
+    program = program_of(instrument)
+    sampling = await (storage.preset(user, preset) if preset else storage.sampling(user))
+    order = Order(bars, takes, new_seed() if seed is None else seed, sampling)
+    place = await begin(interaction, private)
+    ask = Ask(str(interaction.id), user, place, PurePath(opening.filename).stem, order, program)
+    await interaction.client.services.conversations.take_upload(ask, await _bytes(opening))
+
+
+async def continue_this(interaction: Interaction, message: discord.Message) -> None:
+    if piece := await _own_piece(interaction, message):
+        await carry_on(interaction, piece)
+        return
+    sampling = await interaction.client.services.storage.sampling(interaction.user.id)
+    attachment, data = await _find_midi(message)
+    place = await begin(interaction, private=False)
+    title = PurePath(attachment.filename).stem
+    ask = Ask(str(interaction.id), interaction.user.id, place, title, Order(seed=new_seed(), sampling=sampling))
+    await interaction.client.services.conversations.take_upload(ask, data)
+
+
+async def _own_piece(interaction: Interaction, message: discord.Message) -> Piece | None:
+    """The finished piece of ours that the message holds."""
+    if message.author.id != interaction.application_id:
+        return None
+    for part in (part for row in message.components for part in getattr(row, "children", ())):
+        if match := re.fullmatch(PATTERN, getattr(part, "custom_id", None) or ""):
+            piece = await interaction.client.services.storage.piece(int(match["piece"]))
+            return piece if piece and piece.receipt else None
+    return None
+
+
+async def _find_midi(message: discord.Message) -> tuple[discord.Attachment, bytes]:
+    """The first attachment that is a MIDI file, by what it holds. Raises NoMidiHereError or FileTooLargeError."""
+    named = [attachment for attachment in message.attachments if _is_named_midi(attachment)]
+    others = [attachment for attachment in message.attachments if not _is_named_midi(attachment)]
+    for attachment in named:
+        _check_size(attachment)
+    for attachment in [*named, *others][:LOOKED_INTO]:
+        if attachment.size <= MAX_BYTES and (data := await _bytes(attachment)).startswith(HEADERS):
+            return attachment, data
+    raise NoMidiHereError
+
+
+def _is_named_midi(attachment: discord.Attachment) -> bool:
+    return PurePath(attachment.filename).suffix.lower() in (".mid", ".midi", ".kar", ".rmi")
+
+
+def _check_size(attachment: discord.Attachment) -> None:
+    if attachment.size > MAX_BYTES:
+        raise FileTooLargeError(attachment.size, MAX_BYTES)
+
+
+async def _bytes(attachment: discord.Attachment) -> bytes:
+    try:
+        return await attachment.read()
+    except discord.HTTPException as error:
+        raise UnreadableError from error

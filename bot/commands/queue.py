@@ -1,0 +1,87 @@
+"""/queue, /cancel and /history: a person's own pieces."""
+
+from __future__ import annotations
+
+from discord import app_commands
+from discord.app_commands import Choice
+
+from bot.commands import Command
+from bot.errors import EndedError, NotYoursError
+from bot.messages import Language, say, say_key, say_settings, say_time
+from bot.replies import Interaction, language, whisper
+from bot.storage import Piece
+from composer.jobs import Progress, State
+
+LOOKED_AT = 100  # newest pieces, among which those in line are
+SHOWN = 10
+
+
+def commands() -> list[Command]:
+    return [
+        app_commands.Command(name="queue", description="Your pieces in line", callback=_queue),
+        app_commands.Command(
+            name="cancel", description="Cancel a piece of yours that waits or is being composed", callback=_cancel
+        ),
+        app_commands.Command(name="history", description="Your last pieces, with links", callback=_history),
+    ]
+
+
+async def _in_line(interaction: Interaction) -> list[tuple[Piece, Progress]]:
+    """The person's pieces that wait or are being composed, the next to be done first."""
+    services = interaction.client.services
+    pieces = {piece.id: piece for piece in await services.storage.pieces_of(interaction.user.id, LOOKED_AT)}
+    progress = await services.jobs.progress(list(pieces))
+    under_way = [found for found in progress.values() if found.state in (State.QUEUED, State.RUNNING)]
+    return [(pieces[found.id], found) for found in sorted(under_way, key=lambda found: (found.place, found.id))]
+
+
+def _where(spoken: Language, progress: Progress) -> str:
+    if progress.state is State.RUNNING:
+        what = say(spoken, "queue_running", done=progress.bars_done, bars=progress.bars)
+    else:
+        what = say(spoken, "queue_waiting", place=progress.place)
+    if progress.seconds is None:
+        return what
+    return say(spoken, "queue_about", what=what, time=say_time(spoken, progress.seconds))
+
+
+async def _queue(interaction: Interaction) -> None:
+    spoken = language(interaction)
+    lines = [f"**{_linked(piece)}** · {_where(spoken, progress)}" for piece, progress in await _in_line(interaction)]
+    text = "\n".join([say(spoken, "queue_title"), *lines]) if lines else say(spoken, "queue_empty")
+    await whisper(interaction, text[:2000])
+
+
+def _linked(piece: Piece) -> str:
+    return f"[{piece.title}]({piece.link})" if piece.link else piece.title
+
+
+async def _suggest(interaction: Interaction, current: str) -> list[Choice[int]]:
+    spoken = language(interaction)
+    found = [(f"{piece.title} · {_where(spoken, at)}"[:100], piece.id) for piece, at in await _in_line(interaction)]
+    return [Choice(name=name, value=number) for name, number in found if current.lower() in name.lower()][:25]
+
+
+@app_commands.describe(piece="Which one (all of them)")
+@app_commands.autocomplete(piece=_suggest)
+async def _cancel(interaction: Interaction, piece: int | None = None) -> None:
+    services, mine = interaction.client.services, [found.id for found, _ in await _in_line(interaction)]
+    if piece is not None and piece not in mine:
+        found = await services.storage.piece(piece)
+        raise EndedError if found and found.owner == interaction.user.id else NotYoursError
+    cancelled = [await services.jobs.cancel(number) for number in (mine if piece is None else [piece])]
+    if not any(cancelled):
+        raise EndedError
+    await whisper(interaction, say(language(interaction), "cancelled_count", count=sum(cancelled)))
+
+
+async def _history(interaction: Interaction) -> None:
+    spoken = language(interaction)
+    pieces = await interaction.client.services.storage.pieces_of(interaction.user.id, LOOKED_AT)
+    lines = []
+    for piece in [piece for piece in pieces if piece.receipt][:SHOWN]:
+        key = say_key(spoken, (piece.receipt or {})["key"]["continuation"])
+        settings = say_settings(spoken, piece.sampling)
+        lines.append(f"**{_linked(piece)}** · <t:{piece.asked_at:.0f}:R> · {key} · `{piece.seed}` · {settings}"[:190])
+    text = "\n".join([say(spoken, "history_title"), *lines]) if lines else say(spoken, "history_empty")
+    await whisper(interaction, text)

@@ -1,0 +1,368 @@
+"""One request from attachment to posted piece, top to bottom. No Discord objects: places, pieces and letters.
+
+take      check the opening, put a job for each take into the line          (a command or a button)
+attend    tell how far it is, until it has ended; then render and post it   (one task a piece)
+tend      attend to what a bot that is gone has left behind                 (always)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bot.buttons import ENDED, FINISHED, UNDER_WAY
+from bot.delivery import Delivery, Letter, TooLargeError, UndeliverableError
+from bot.errors import GoneError, NotFinishedError
+from bot.messages import progress_bar, say, say_key, say_settings, say_time
+from bot.storage import Guild, Piece, Place, Storage
+from bot.studio import Finished, Read, Sound, Studio
+from composer.database import Database
+from composer.errors import RenderingError, SegueError
+from composer.jobs import Draft, Job, Jobs, Limits, Progress, State
+from composer.piece import Order
+from composer.request import Composed, Request
+from composer.telemetry import Exposition
+
+EDIT_SECONDS = 2.5  # between two edits of one message
+EDITS_A_SECOND = 10  # of all messages together; Discord takes 50 from a bot
+TRIES = 5  # to deliver a piece, where the fault is ours
+SMALLER = 0.6  # of the size that was too large, for the next try
+MAX_TITLE = 60  # characters
+MAX_BARS = 128  # of one request; a piece goes on with Continue
+
+log = structlog.get_logger("conversation")
+
+
+def new_seed() -> int:
+    """One that people can read out to each other."""
+    return secrets.randbelow(10**9)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a person wants.
+
+    key: of the command or click that asked; the same key twice is one request   program: General MIDI, 0-127
+    """
+
+    key: str
+    user: int
+    place: Place
+    title: str
+    order: Order
+    program: int = 0
+    parent: int | None = None
+
+
+class Conversations:
+    """defaults: what a user may have in line and ask for, where a server does not say otherwise"""
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: Jobs,
+        storage: Storage,
+        studio: Studio,
+        delivery: Delivery,
+        defaults: Limits,
+        exposition: Exposition,
+    ) -> None:
+        self.name = f"bot-{secrets.token_hex(6)}"
+        self._database, self._jobs, self._storage = database, jobs, storage
+        self._studio, self._delivery, self._defaults = studio, delivery, defaults
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._known: dict[int, Progress] = {}
+        self._moved = asyncio.Condition()
+        self._ended = exposition.counted("segue_pieces_ended", "Pieces brought to an end.", ["how"])
+        self._wait = exposition.histogram("segue_wait_seconds", "From the request to its first word.", _BUCKETS)
+        self._until_posted = exposition.histogram("segue_posted_seconds", "From the request to the post.", _BUCKETS)
+
+    # ------------------------------------------------------------------ take
+
+    async def take_upload(self, ask: Ask, data: bytes) -> list[Piece]:
+        """Put the continuations of a stranger's MIDI file into the line. Raises OpeningError or LineFullError."""
+        return await self._submit(ask, await self._studio.read(data, ask.order))
+
+    async def carry_on(self, ask: Ask, parent: int) -> list[Piece]:
+        """Go on from where a finished piece ends. Raises GoneError, NotFinishedError or as take_upload."""
+        midi = await self._storage.midi_of(parent)
+        if midi is None:
+            raise NotFinishedError if await self._storage.opening_of(parent) else GoneError
+        return await self._submit(ask, await self._studio.read_again(midi, ask.order))
+
+    async def compose_again(self, ask: Ask, parent: int) -> list[Piece]:
+        """Another continuation of the opening that a piece was made from. Raises GoneError or as take_upload."""
+        opening = await self._storage.opening_of(parent)
+        if not opening:
+            raise GoneError
+        return await self._submit(ask, await self._studio.read_again(opening, ask.order))
+
+    async def limits(self, guild: Guild) -> Limits:
+        return Limits(
+            in_line=guild.in_line or self._defaults.in_line,
+            a_day=guild.a_day or self._defaults.a_day,
+            table=self._defaults.table,
+        )
+
+    async def _submit(self, ask: Ask, read: Read) -> list[Piece]:
+        limits = await self.limits(await self._storage.guild(ask.place.guild))
+        drafts = [
+            Draft(
+                key=f"{ask.key}:{take}",
+                owner=str(ask.user),
+                scope=str(ask.place.guild or ""),
+                vocabulary=self._studio.vocabulary.digest,
+                payload=request.to_json(),
+                bars=request.bars,
+            )
+            for take, request in enumerate(read.requests)
+        ]
+        async with self._database.write() as connection:
+            submitted = await self._jobs.submit(connection, drafts, limits, tender=self.name)
+            for take, (job, request) in enumerate(zip(submitted, read.requests, strict=True)):
+                await self._storage.add_piece(
+                    connection,
+                    number=job.id,
+                    owner=ask.user,
+                    parent=ask.parent,
+                    title=ask.title[:MAX_TITLE],
+                    opening=read.midi,
+                    bars=request.bars,
+                    seed=request.seed,
+                    program=ask.program,
+                    sampling=request.sampling,
+                    # The reply to the command is the message of the first take; the others get one of their own.
+                    place=ask.place if take == 0 else replace(ask.place, message=None),
+                )
+        pieces = [piece for job in submitted if (piece := await self._storage.piece(job.id))]
+        for piece in pieces:
+            log.info("in line", job=piece.id, user=piece.owner, guild=piece.place.guild, bars=piece.bars)
+            self._attend(piece)
+        return pieces
+
+    # ------------------------------------------------------------------ tend
+
+    async def run(self) -> None:
+        """Attend to pieces until cancelled; then another bot may take them over at once."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch())
+                group.create_task(_always(self._tend, self._jobs.lease_seconds / 3))
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            with contextlib.suppress(SegueError):
+                await self._jobs.let_go(self.name)
+
+    @property
+    def attended(self) -> int:
+        return len(self._tasks)
+
+    async def _tend(self) -> None:
+        """Keep what is ours, and take over what nobody holds."""
+        await self._jobs.hold(self.name)
+        for job in await self._jobs.tend(self.name, 100):
+            if job.id in self._tasks:
+                continue
+            if piece := await self._storage.piece(job.id):
+                log.info("taken over", job=job.id, state=job.state)
+                self._attend(piece)
+            else:  # its owner had everything deleted
+                await self._jobs.delivered(job.id, self.name)
+
+    async def _watch(self) -> None:
+        """Keep `_known` up to date: one query for all pieces whenever the table has changed."""
+        async with self._database.changes() as changes:
+            while True:
+                try:
+                    if self._tasks:
+                        self._known = await self._jobs.progress(list(self._tasks))
+                        async with self._moved:
+                            self._moved.notify_all()
+                    await changes.wait(1.0)
+                except SegueError as error:  # the database is away; it comes back
+                    log.warning("table out of reach", error=str(error))
+                    await asyncio.sleep(1)
+                await asyncio.sleep(0.1)  # a worker that reports five times a second is not asked more often
+
+    # ------------------------------------------------------------------ attend
+
+    def _attend(self, piece: Piece) -> None:
+        task = asyncio.create_task(self._attend_to(piece), name=f"piece {piece.id}")
+        self._tasks[piece.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(piece.id, None))
+
+    async def _attend_to(self, piece: Piece) -> None:
+        """Until it is delivered. What goes wrong on our side is tried again, a little later each time."""
+        for number in range(1, TRIES + 1):
+            try:
+                piece = await self._tell_progress(piece)
+                await self._conclude(piece)
+                return
+            except UndeliverableError:
+                log.warning("nowhere to deliver to", job=piece.id)
+                break
+            except Exception:
+                log.exception("delivery failed", job=piece.id, attempt=number)
+                await asyncio.sleep(2**number)
+                piece = await self._storage.piece(piece.id) or piece
+        self._ended.labels("undelivered").inc()
+        await self._jobs.delivered(piece.id, self.name)
+
+    async def _tell_progress(self, piece: Piece) -> Piece:
+        """Show how far it is until it has ended, the newest state only."""
+        shown, began = "", None
+        while (progress := await self._progress(piece.id)) and progress.state in (State.QUEUED, State.RUNNING):
+            if progress.state is State.RUNNING and began is None:
+                began = time.monotonic()
+            text = tell(piece, progress)
+            if text != shown:
+                piece = await self._delivery.show(piece, Letter(text, UNDER_WAY))
+                shown = text
+                await self._pause(piece.id)
+            else:
+                await self._news(progress)
+        return piece
+
+    async def _progress(self, number: int) -> Progress | None:
+        """The newest that is known; None if the job is gone."""
+        if number not in self._known:
+            self._known |= await self._jobs.progress([number])
+        return self._known.get(number)
+
+    async def _news(self, seen: Progress) -> None:
+        """Until something else than that is known."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._known.get(seen.id) != seen)
+
+    async def _pause(self, number: int) -> None:
+        """Until the message may be edited again; the end is not waited for."""
+
+        def ended() -> bool:
+            progress = self._known.get(number)
+            return progress is None or progress.state not in (State.QUEUED, State.RUNNING)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(EDIT_SECONDS, len(self._tasks) / EDITS_A_SECOND)), self._moved:
+                await self._moved.wait_for(ended)
+
+    async def _conclude(self, piece: Piece) -> None:
+        """Bring the end of a job to the person, whichever it is."""
+        job = await self._jobs.get(piece.id)
+        if job is None or job.delivered_at is not None:
+            return
+        language = piece.place.language
+        if job.state is State.DONE:
+            piece = await self._deliver(piece, job)
+        elif job.state is State.CANCELLED:
+            await self._delivery.post(piece, Letter(say(language, "cancelled"), ENDED))
+        else:
+            await self._delivery.post(piece, Letter(say(language, "failed"), ENDED))
+        if await self._jobs.delivered(job.id, self.name):
+            self._ended.labels(job.state.value).inc()
+            self._time(job)
+            log.info("delivered", job=job.id, user=piece.owner, state=job.state, message=piece.place.message)
+
+    def _time(self, job: Job) -> None:
+        if job.started_at is not None:
+            self._wait.observe(max(0.0, job.started_at - job.submitted_at))
+        if job.finished_at is not None:
+            self._until_posted.observe(max(0.0, job.finished_at - job.submitted_at))
+
+    # ------------------------------------------------------------------ deliver
+
+    async def _deliver(self, piece: Piece, job: Job) -> Piece:
+        """Render what was composed and make its message the piece."""
+        opening = await self._storage.opening_of(piece.id)
+        if not opening:
+            raise UndeliverableError("It was deleted while it was composed.")
+        request = Request.from_json(job.payload, self._studio.vocabulary)
+        composed = Composed.from_json(job.result or {})
+        finished = await self._studio.finish(opening, request, composed, piece.program, piece.title)
+        await self._storage.set_result(piece.id, finished.midi, finished.receipt)  # the buttons ask for it at once
+        limit = piece.place.filesize_limit
+        while True:
+            sound = await self._sound(piece, finished, limit)
+            letter = await self._letter(piece, finished, sound)
+            try:
+                return await self._delivery.post(piece, letter)
+            except TooLargeError:
+                if sound.mp3 is None:
+                    raise
+                limit = int(SMALLER * len(sound.mp3))
+
+    async def _sound(self, piece: Piece, finished: Finished, limit: int) -> Sound:
+        try:
+            return await self._studio.sound(finished.midi, piece.program, piece.title, limit)
+        except RenderingError as error:  # the MIDI goes all the same
+            log.error("no sound", job=piece.id, error=str(error))
+            return Sound(None, None)
+
+    async def _letter(self, piece: Piece, finished: Finished, sound: Sound) -> Letter:
+        language, receipt = piece.place.language, finished.receipt
+        lines = [
+            say(
+                language,
+                "piece",
+                title=piece.title,
+                added=receipt["bars"]["added"],
+                opening=receipt["bars"]["opening"],
+                tempo=round(receipt["tempo"]["continuation"][-1]),
+                key=say_key(language, receipt["key"]["continuation"]),
+                seed=piece.seed,
+                settings=say_settings(language, piece.sampling),
+            )
+        ]
+        parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
+        if parent is not None and parent.link:
+            lines.append(say(language, "from_parent", link=parent.link))
+        if sound.mp3 is None:
+            lines.append(say(language, "no_sound"))
+        elif sound.shortened is not None:
+            lines.append(say(language, "shortened", time=say_time(language, sound.shortened)))
+        name = _file_name(piece.title)
+        files = {f"{name}.mp3": sound.mp3} if sound.mp3 else {}
+        files |= {f"{name}.mid": finished.midi, f"{name}.png": finished.picture}
+        return Letter("\n".join(lines), FINISHED, files)
+
+
+_BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900, 3600)
+
+
+def tell(piece: Piece, progress: Progress) -> str:
+    """How far a piece is, for its message."""
+    language = piece.place.language
+    if progress.state is State.RUNNING:
+        values = {
+            "done": progress.bars_done,
+            "bars": progress.bars,
+            "bar": progress_bar(progress.bars_done, progress.bars),
+        }
+        if progress.seconds is None:
+            return say(language, "composing", **values)
+        return say(language, "composing_about", **values, time=say_time(language, progress.seconds))
+    if progress.seconds is None:
+        return say(language, "no_worker", place=progress.place)
+    return say(language, "in_line_about", place=progress.place, time=say_time(language, progress.seconds))
+
+
+def _file_name(title: str) -> str:
+    """A name that Discord keeps as it is."""
+    kept = "".join(character if character.isalnum() or character in "-_" else "_" for character in title)
+    return kept.strip("_") or "piece"
+
+
+async def _always(action: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        try:
+            await action()
+        except SegueError as error:  # the database is away; it comes back
+            log.warning("table out of reach", error=str(error))
+        await asyncio.sleep(seconds)

@@ -1,0 +1,70 @@
+"""What a user may be refused by the bot itself; bot.messages has a sentence for each.
+
+SegueError
+  GoneError               the piece is no longer kept
+  NotFinishedError        the piece is still being composed
+  EndedError              there is nothing left to cancel
+  NotYoursError           only the person who asked for the piece may do that
+  FileTooLargeError       the attachment
+  UnreadableError         Discord did not hand the attachment out
+  NoMidiHereError         the message has no MIDI file
+  NotHereError            the server wants it in other channels
+  FormError               a field of a form that is not understood
+  TooManyPresetsError     as many as there is room for
+"""
+
+from __future__ import annotations
+
+from composer.errors import SegueError
+
+
+class GoneError(SegueError):
+    pass
+
+
+class NotFinishedError(SegueError):
+    pass
+
+
+class EndedError(SegueError):
+    pass
+
+
+class NotYoursError(SegueError):
+    pass
+
+
+class FileTooLargeError(SegueError):
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"{size} bytes; {limit} are taken")
+        self.size, self.limit = size, limit
+
+
+class UnreadableError(SegueError):
+    pass
+
+
+class NoMidiHereError(SegueError):
+    pass
+
+
+class NotHereError(SegueError):
+    """channels: where it is allowed"""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__(f"only in {channels}")
+        self.channels = channels
+
+
+class FormError(SegueError):
+    """whole: whether a whole number was wanted"""
+
+    def __init__(self, text: str, whole: bool = False) -> None:
+        super().__init__(text)
+        self.text, self.whole = text, whole
+
+
+class TooManyPresetsError(SegueError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} at most")
+        self.limit = limit

@@ -1,0 +1,563 @@
+"""Every sentence that a user reads, in every language. Nothing here knows Discord.
+
+A text stands in all languages side by side, so that none can be forgotten. `say` finds it by its name.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from bot.errors import (
+    EndedError,
+    FileTooLargeError,
+    FormError,
+    GoneError,
+    NoMidiHereError,
+    NotFinishedError,
+    NotHereError,
+    NotYoursError,
+    TooManyPresetsError,
+    UnreadableError,
+)
+from composer.errors import (
+    HostileMidiError,
+    LineFullError,
+    MeterError,
+    NoNotesError,
+    NotMidiError,
+    OpeningTooDenseError,
+    OpeningTooLongError,
+    OutOfRangeError,
+    PitchRangeError,
+    SegueError,
+    UnknownInstrumentError,
+    UnknownNameError,
+)
+from composer.sampling import KNOBS, SamplingParams
+from composer.words import ATTRIBUTES
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+
+# The attributes as musicians call them. `family` decides what comes next: one more note, the next position, a new bar.
+MUSICAL_NAMES: Mapping[str, str] = {
+    "bar": "family",
+    "beat": "position",
+    "pitch": "pitch",
+    "velocity": "velocity",
+    "duration": "duration",
+    "chord": "chord",
+    "tempo": "tempo",
+}
+BAR_LENGTH = 20  # characters of the bar that fills
+
+
+# Errors without data, and the names of their texts.
+SIMPLE: Mapping[type[SegueError], str] = {
+    GoneError: "gone",
+    NotFinishedError: "not_finished",
+    EndedError: "ended_already",
+    NotYoursError: "not_yours",
+    UnreadableError: "unreadable",
+    NoMidiHereError: "no_midi_here",
+}
+
+
+class Text(NamedTuple):
+    en: str
+    zh: str
+
+
+TEXTS: Mapping[str, Text] = {
+    # ---- on the way
+    "reading": Text("Reading your opening …", "正在读取你的开头……"),
+    "in_line": Text("In line: place **{place}**.", "排队中：第 **{place}** 位。"),
+    "in_line_about": Text(
+        "In line: place **{place}**. It will be done in about {time}.",
+        "排队中：第 **{place}** 位，大约 {time}后完成。",
+    ),
+    "no_worker": Text(
+        "In line: place **{place}**. The composer is away at the moment; your piece keeps its place "
+        "and begins by itself as soon as it is back.",
+        "排队中：第 **{place}** 位。作曲程序暂时不在线；你的作品会保留位置，等它回来后自动开始。",
+    ),
+    "composing": Text("Composing: bar {done} of {bars}\n`{bar}`", "作曲中：第 {done} / {bars} 小节\n`{bar}`"),
+    "composing_about": Text(
+        "Composing: bar {done} of {bars}, about {time} left\n`{bar}`",
+        "作曲中：第 {done} / {bars} 小节，大约还需 {time}\n`{bar}`",
+    ),
+    "of_takes": Text("Take {take} of {takes}.", "第 {take} 版，共 {takes} 版。"),
+    "cancelled": Text("Cancelled.", "已取消。"),
+    "failed": Text(
+        "This piece could not be composed. Your opening is kept: press **Try again**.",
+        "这首作品没能完成。你的开头还在：请按“再试一次”。",
+    ),
+    "expired": Text(
+        "This request is from before a change of the model and cannot be composed any more. Please send it again.",
+        "这个请求来自模型更新之前，已无法继续。请重新发送。",
+    ),
+    # ---- the piece
+    "piece": Text(
+        "🎹 **{title}** · {added} bars added to {opening} · {tempo} BPM · {key} · seed `{seed}` · {settings}",
+        "🎹 **{title}** · 在 {opening} 小节之后续写 {added} 小节 · {tempo} BPM · {key} · 种子 `{seed}` · {settings}",
+    ),
+    "default_settings": Text("default settings", "默认设置"),
+    "from_parent": Text("From [this piece]({link}).", "来自[这首作品]({link})。"),
+    "shortened": Text(
+        "The MP3 is a preview of {time}: the whole is too large for this channel. The MIDI holds all of it.",
+        "MP3 是 {time}的试听：完整文件超过此频道的上限。MIDI 是完整的。",
+    ),
+    "no_sound": Text(
+        "The MP3 would be too large for this channel; the MIDI holds the piece.",
+        "MP3 超过此频道的上限；MIDI 是完整的作品。",
+    ),
+    "by_message": Text(
+        "Your piece from another place, brought here because that reply can no longer be edited.",
+        "这是你在别处请求的作品；那里的回复已无法编辑，所以送到这里。",
+    ),
+    "no_key": Text("no clear key", "调性不明"),
+    # ---- buttons and forms
+    "button_continue": Text("Continue", "继续写"),
+    "button_vary": Text("Vary", "换一版"),
+    "button_again": Text("Again with …", "改设置再来……"),
+    "button_info": Text("Info", "详情"),
+    "button_delete": Text("Delete", "删除"),
+    "button_cancel": Text("Cancel", "取消"),
+    "button_retry": Text("Try again", "再试一次"),
+    "button_forget": Text("Delete everything about me", "删除我的全部数据"),
+    "form_title": Text("Again with …", "改设置再来"),
+    "form_bars": Text("Bars to add", "续写小节数"),
+    "form_temperature": Text("Temperature: 0.9, or pitch 0.5, beat 1", "温度：0.9，或 pitch 0.5, beat 1"),
+    "form_top_p": Text("Top-p: 0.95, or duration 0.9", "top-p：0.95，或 duration 0.9"),
+    "form_number": Text(
+        "“{text}” is not understood. Write a number like 0.9, or attributes like: pitch 0.5, duration 1.1.",
+        "看不懂“{text}”。请写一个数，如 0.9；或写属性，如：pitch 0.5, duration 1.1。",
+    ),
+    "form_whole": Text("“{text}” is no whole number of bars. Write a number like 32.", "“{text}”不是整数。请写如 32。"),
+    "not_yours": Text(
+        "Only the person who asked for this piece can do that. You can Vary or Continue it.",
+        "只有请求这首作品的人可以这样做。你可以“换一版”或“继续写”。",
+    ),
+    "gone": Text(
+        "This piece is no longer kept. Send its MIDI file to /compose to go on with it.",
+        "这首作品已不再保存。把它的 MIDI 文件发给 /compose 就能继续。",
+    ),
+    "not_finished": Text(
+        "This piece is not finished yet. Wait for it, or cancel it.", "作品还没完成。请等待，或取消它。"
+    ),
+    "ended_already": Text("It has ended already.", "它已经结束了。"),
+    "deleted": Text("Deleted.", "已删除。"),
+    "info": Text("What this piece was made from", "这首作品的来历"),
+    "info_model": Text("Model: {model} on {device}", "模型：{model}，{device}"),
+    "info_bars": Text(
+        "Bars: {opening} given, {added} added, with {notes} notes · {key}",
+        "小节：给出 {opening}，续写 {added}，共 {notes} 个音 · {key}",
+    ),
+    "info_settings": Text("Seed `{seed}` · {settings}", "种子 `{seed}` · {settings}"),
+    "info_time": Text("Composed in {composing} s; {music} s of music", "用时 {composing} 秒；音乐 {music} 秒"),
+    # ---- refusals
+    "no_midi_here": Text(
+        "There is no MIDI file on that message. Choose a message with a .mid file.",
+        "那条消息里没有 MIDI 文件。请选择带 .mid 文件的消息。",
+    ),
+    "unreadable": Text(
+        "Discord did not hand that file out. Attach it again and try once more.",
+        "Discord 没有给出那个文件。请重新附上再试。",
+    ),
+    "not_here": Text(
+        "On this server pieces are composed only in {channels}. Ask there, or ask whoever runs the server.",
+        "这个服务器只允许在 {channels} 作曲。请到那里使用，或询问管理员。",
+    ),
+    "too_large": Text(
+        "The file has {size} kB; {limit} kB are taken. Export just the opening and try again.",
+        "文件有 {size} kB，最多接受 {limit} kB。请只导出开头再试。",
+    ),
+    "line_mine": Text(
+        "You have {limit} pieces in line already. Wait for one to finish (/queue), or cancel one (/cancel).",
+        "你已有 {limit} 首作品在排队。请等一首完成（/queue），或取消一首（/cancel）。",
+    ),
+    "line_day": Text(
+        "You have asked for {limit} pieces within a day, which is all there is. Try again in {time}.",
+        "你一天内已请求 {limit} 首，达到上限。请在 {time}后再试。",
+    ),
+    "line_full": Text(
+        "The line is full: {limit} pieces are waiting. Try again in a few minutes.",
+        "队伍已满：有 {limit} 首在等待。请过几分钟再试。",
+    ),
+    "not_midi": Text(
+        "This is not a MIDI file that can be read. Export it again as a standard .mid file and try again.",
+        "这不是可以读取的 MIDI 文件。请重新导出为标准 .mid 文件再试。",
+    ),
+    "hostile": Text(
+        "This MIDI file is not one that will be read: it asks for far more than music needs. "
+        "Export just the opening and try again.",
+        "这个 MIDI 文件超出了音乐所需，不会读取。请只导出开头再试。",
+    ),
+    "no_notes": Text(
+        "The file holds no notes. Put at least one bar of pitched notes into it.",
+        "文件里没有音符。请至少放入一小节有音高的音符。",
+    ),
+    "only_drums": Text(
+        "The file holds only drums ({drum_notes} notes). Put at least one bar of pitched notes into it.",
+        "文件里只有鼓（{drum_notes} 个音）。请至少放入一小节有音高的音符。",
+    ),
+    "meter": Text(
+        "The meter is {numerator}/{denominator} in bar {bar}; only 4/4 can be continued for now. "
+        "Give an opening that stays in 4/4.",
+        "第 {bar} 小节是 {numerator}/{denominator} 拍；目前只能续写 4/4 拍。请换一个全程 4/4 的开头。",
+    ),
+    "too_long": Text(
+        "The opening is {bars} bars long; {limit} are taken. Trim it and try again.",
+        "开头有 {bars} 小节，最多接受 {limit} 小节。请截短再试。",
+    ),
+    "too_dense": Text(
+        "The opening has {notes} notes; {limit} are taken. Trim it and try again.",
+        "开头有 {notes} 个音符，最多接受 {limit} 个。请截短再试。",
+    ),
+    "pitch_range": Text(
+        "The opening has a note of MIDI pitch {pitch}; the model knows {lowest} to {highest}. "
+        "Move that note by an octave and try again.",
+        "开头里有 MIDI 音高 {pitch}；模型只懂 {lowest} 到 {highest}。请把那个音移动一个八度再试。",
+    ),
+    "out_of_range": Text(
+        "{name} {value} is out of range: it lies between {lowest} and {highest}. Choose a number in between.",
+        "{name} {value} 超出范围：应在 {lowest} 到 {highest} 之间。请换一个数。",
+    ),
+    "unknown_name": Text(
+        "There is no “{name}” here. There are: {known}. Choose one of those.",
+        "没有“{name}”。现有：{known}。请从中选择。",
+    ),
+    "unknown_instrument": Text(
+        "There is no instrument “{name}”. Choose one from the list, such as {likely}.",
+        "没有乐器“{name}”。请从列表里选，例如 {likely}。",
+    ),
+    "none_yet": Text("none yet", "还没有"),
+    "ours": Text(
+        "Something is wrong on this side, and it has been noted. Nothing of yours is lost; try again in a while.",
+        "这边出了问题，已记录下来。你的东西都还在；请稍后再试。",
+    ),
+    # ---- settings
+    "set": Text(
+        "{knob} of **{attribute}** is now **{value}**. Your next /compose uses it.",
+        "**{attribute}** 的{knob}现在是 **{value}**。下次 /compose 就会用上。",
+    ),
+    "knob_temperature": Text("Temperature", "温度"),
+    "knob_top_p": Text("Top-p", "top-p"),
+    "settings_title": Text(
+        "Your settings: temperature / top-p, and the defaults in brackets",
+        "你的设置：温度 / top-p，括号里是默认值",
+    ),
+    "settings_hint": Text(
+        "Temperature 0 always takes the likeliest, 1 is as learned, above 1 is wilder. "
+        "Top-p leaves out what is unlikely: lower is safer.",
+        "温度 0 总选最可能的，1 照所学的来，大于 1 更狂野。top-p 去掉不太可能的：越低越稳妥。",
+    ),
+    "does_bar": Text("when the music moves on: low is even, high is restless", "何时往下走：低则均匀，高则躁动"),
+    "does_beat": Text(
+        "where in the bar notes fall: low is square, high is syncopated", "音落在哪一拍：低则方正，高则切分"
+    ),
+    "does_pitch": Text("which notes: low stays close to home, high goes looking", "用哪些音：低则守调，高则远游"),
+    "does_velocity": Text("how hard keys are struck: low is flat, high is lively", "弹得多重：低则平，高则起伏"),
+    "does_duration": Text("how long notes last: low is uniform, high is free", "音有多长：低则整齐，高则自由"),
+    "does_chord": Text("where the harmony goes: low is familiar, high surprises", "和声走向：低则熟悉，高则意外"),
+    "does_tempo": Text("how the pace moves: low is steady, high sways", "快慢变化：低则稳，高则摇摆"),
+    "reset": Text("Your settings are the defaults again. Your presets stay.", "你的设置已恢复默认。预设还在。"),
+    "preset_saved": Text(
+        "Saved as **{name}**. Load it with /settings preset load.", "已存为 **{name}**。用 /settings preset load 载入。"
+    ),
+    "preset_loaded": Text(
+        "**{name}** is loaded; your next /compose uses it.", "已载入 **{name}**；下次 /compose 就会用上。"
+    ),
+    "preset_deleted": Text("**{name}** is deleted.", "**{name}** 已删除。"),
+    "presets": Text("Your presets:", "你的预设："),
+    "no_presets": Text(
+        "You have no presets yet. Make one with /settings preset save.", "你还没有预设。用 /settings preset save 新建。"
+    ),
+    "too_many_presets": Text(
+        "You have {limit} presets, and that is all there is room for. Delete one first.",
+        "你已有 {limit} 个预设，放不下了。请先删除一个。",
+    ),
+    # ---- queue, cancel, history
+    "queue_empty": Text(
+        "None of your pieces is in line. Start one with /compose.", "你没有排队的作品。用 /compose 开始一首。"
+    ),
+    "queue_title": Text("Your pieces in line:", "你排队的作品："),
+    "queue_running": Text("composing, bar {done} of {bars}", "作曲中，第 {done} / {bars} 小节"),
+    "queue_waiting": Text("place {place}", "第 {place} 位"),
+    "queue_about": Text("{what}, about {time}", "{what}，大约 {time}"),
+    "cancelled_count": Text("Cancelled: {count}.", "已取消：{count} 首。"),
+    "history_empty": Text("You have no pieces yet. Start one with /compose.", "你还没有作品。用 /compose 开始一首。"),
+    "history_title": Text("Your last pieces:", "你最近的作品："),
+    # ---- help and privacy
+    "help": Text(
+        "**Segue continues what you begin.**\n"
+        "Give `/compose` the opening of a piece as a MIDI file (1 to 64 bars in 4/4), or choose *Apps → Continue this* "
+        "on a message with one. You get an MP3, the MIDI and a picture.\n"
+        "**Under a piece:** Continue goes on from its end; Vary tries another seed; Again with … changes bars, "
+        "temperature and top-p; Info tells what it was made from.\n"
+        "**Your taste:** `/settings temperature pitch 0.5` makes melodies calmer, `1.2` wilder; `/settings show` "
+        "explains each. Keep them with `/settings preset save`.\n"
+        "**In line:** /queue, /cancel, /history. **What is kept:** /privacy show.",
+        "**Segue 把你的开头写下去。**\n"
+        "把一段 MIDI 开头（4/4 拍，1 到 64 小节）交给 `/compose`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
+        "你会得到 MP3、MIDI 和一张图。\n"
+        "**作品下方：**“继续写”从结尾接着写；“换一版”换个种子；“改设置再来”修改小节数、温度和 top-p；“详情”说明来历。\n"
+        "**你的口味：**`/settings temperature pitch 0.5` 让旋律更平稳，`1.2` 更狂野；`/settings show` 逐项说明。"
+        "用 `/settings preset save` 保存。\n"
+        "**排队：**/queue、/cancel、/history。**保存了什么：**/privacy show。",
+    ),
+    "privacy": Text(
+        "Kept about you, under your Discord id: {settings} settings, {presets} presets, and {pieces} pieces (the "
+        "opening and the piece as MIDI, seed, settings, and where it was posted) for {days} days. No names, no "
+        "messages, no audio. Nothing is used for training. /privacy delete removes all of it, and the messages that "
+        "hold your pieces.",
+        "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{pieces} 首作品"
+        "（开头和成品的 MIDI、种子、设置、发布位置），保存 {days} 天。"
+        "不保存名字、消息和音频，也不用于训练。"
+        "/privacy delete 会全部删除，连同发布你作品的消息。",
+    ),
+    "privacy_sure": Text(
+        "This deletes your settings, your presets, your {pieces} pieces and the messages that hold them. "
+        "It cannot be undone.",
+        "这会删除你的设置、预设、{pieces} 首作品以及发布它们的消息，无法撤销。",
+    ),
+    "forgotten": Text(
+        "Done: nothing about you is kept any more. {messages} messages were deleted; {left} could not be.",
+        "完成：不再保存你的任何数据。删除了 {messages} 条消息；{left} 条无法删除。",
+    ),
+    # ---- for those who run a server
+    "limits_set": Text(
+        "On this server a user may have {in_line} pieces in line and ask for {a_day} a day.",
+        "在这个服务器，每人可排队 {in_line} 首，每天请求 {a_day} 首。",
+    ),
+    "channels_all": Text("Pieces may be asked for in every channel.", "所有频道都可以作曲。"),
+    "channels_some": Text("Pieces may be asked for only in {channels}.", "只可以在 {channels} 作曲。"),
+    # ---- small words
+    "seconds": Text("{count} s", "{count} 秒"),
+    "minutes": Text("{count} min", "{count} 分钟"),
+    "hours": Text("{count} h", "{count} 小时"),
+    "major": Text("{tonic} major", "{tonic} 大调"),
+    "minor": Text("{tonic} minor", "{tonic} 小调"),
+}
+
+# Names and descriptions of commands, options and choices. In Chinese; in English they are what stands in the code.
+CHINESE_COMMANDS: Mapping[str, str] = {
+    "compose": "作曲",
+    "Continue the opening of a piece": "把一段开头续写下去",
+    "opening": "开头",
+    "A MIDI file of 1 to 64 bars in 4/4": "一个 MIDI 文件，4/4 拍，1 到 64 小节",
+    "bars": "小节",
+    "How many bars to add (32)": "续写多少小节（默认 32）",
+    "takes": "版本",
+    "How many different continuations (1)": "写几个不同的版本（默认 1）",
+    "preset": "预设",
+    "One of your presets, for this piece only": "你的一个预设，只用于这一首",
+    "seed": "种子",
+    "The same seed and settings give the same piece": "种子和设置相同，作品就相同",
+    "instrument": "乐器",
+    "What plays it (piano)": "用什么演奏（默认钢琴）",
+    "private": "私密",
+    "Whether only you see it": "是否只有你能看到",
+    "Continue this": "续写这个",
+    "settings": "设置",
+    "Your own way of composing": "你自己的作曲方式",
+    "temperature": "温度",
+    "How adventurous each attribute is": "每个属性有多大胆",
+    "top_p": "top_p",
+    "How much of the unlikely is left out": "去掉多少不太可能的选择",
+    "bar": "小节",
+    "beat": "节拍",
+    "pitch": "音高",
+    "velocity": "力度",
+    "duration": "时值",
+    "chord": "和弦",
+    "tempo": "速度",
+    "all": "全部",
+    "value": "数值",
+    "0 is the likeliest only, 1 as learned, 2 wild": "0 只选最可能的，1 照所学的来，2 最狂野",
+    "1 leaves nothing out; lower is safer": "1 什么都不去掉；越低越稳妥",
+    "Of every attribute at once": "所有属性一起",
+    "When the music moves on": "音乐何时往下走",
+    "Where in the bar notes fall": "音落在小节的哪里",
+    "Which notes": "用哪些音",
+    "How hard keys are struck": "弹得多重",
+    "How long notes last": "音有多长",
+    "Where the harmony goes": "和声走向",
+    "How the pace moves": "快慢变化",
+    "show": "查看",
+    "Your settings, the defaults, and what each does": "你的设置、默认值，以及各项的作用",
+    "reset": "恢复",
+    "Back to the defaults": "恢复默认",
+    "Settings under a name": "给设置起名保存",
+    "save": "保存",
+    "Keep your settings of now under a name": "把现在的设置以一个名字保存",
+    "load": "载入",
+    "Make a preset your settings": "把预设用作你的设置",
+    "delete": "删除",
+    "Delete a preset": "删除一个预设",
+    "list": "列表",
+    "Your presets": "你的预设",
+    "name": "名字",
+    "Its name": "它的名字",
+    "queue": "排队",
+    "Your pieces in line": "你排队的作品",
+    "cancel": "取消",
+    "Cancel a piece of yours that waits or is being composed": "取消你正在等待或写作中的作品",
+    "piece": "作品",
+    "Which one (all of them)": "哪一首（默认全部）",
+    "history": "历史",
+    "Your last pieces, with links": "你最近的作品及链接",
+    "help": "帮助",
+    "What Segue does, in a minute": "一分钟了解 Segue",
+    "privacy": "隐私",
+    "What is kept about you": "保存了你的哪些数据",
+    "Delete all of it": "全部删除",
+    "admin": "管理",
+    "For those who run this server": "供服务器管理员使用",
+    "limits": "上限",
+    "How much one user may ask for": "每个用户可以请求多少",
+    "in_line": "排队数",
+    "Pieces in line": "排队的作品数",
+    "a_day": "每日",
+    "Pieces a day": "每天的作品数",
+    "channels": "频道",
+    "Where pieces may be asked for": "可以在哪里作曲",
+    "allow": "允许",
+    "Add this channel": "加入这个频道",
+    "forbid": "移除",
+    "Take this channel off the list": "把这个频道移出列表",
+    "everywhere": "不限",
+    "Allow every channel again": "重新允许所有频道",
+}
+
+
+def language_of(locale: str) -> Language:
+    """The language of texts for a Discord locale. "zh-TW" is written in other characters: it gets English."""
+    return "zh" if locale == "zh-CN" else "en"
+
+
+def say(language: Language, name: str, /, **values: object) -> str:
+    """The text of that name."""
+    text: str = getattr(TEXTS[name], language)
+    return text.format(**values)
+
+
+def say_time(language: Language, seconds: float) -> str:
+    """As people say it: 40 s, 3 min, 2 h; never less than it is."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds > 1.5 * length:
+            return say(language, unit, count=math.ceil(seconds / length))
+    return say(language, "seconds", count=max(1, math.ceil(seconds)))
+
+
+def say_key(language: Language, key: str | None) -> str:
+    """key: as composer.key names it, "C major"."""
+    if key is None:
+        return say(language, "no_key")
+    tonic, mode = key.split()
+    return say(language, mode, tonic=tonic)
+
+
+def say_settings(language: Language, sampling: SamplingParams) -> str:
+    """What differs from the defaults: "temperature pitch 0.5"."""
+    musical = {attribute: name for name, attribute in MUSICAL_NAMES.items()}
+    mine, default = sampling.to_json(), SamplingParams().to_json()
+    parts = []
+    for knob in KNOBS:
+        changed = {name: value for name, value in mine[knob].items() if value != default[knob][name]}
+        label = say(language, f"knob_{knob}").lower()
+        if len(changed) == len(ATTRIBUTES) and len(set(changed.values())) == 1:
+            parts.append(f"{label} {next(iter(changed.values())):g}")
+        elif changed:
+            parts.append(f"{label} " + ", ".join(f"{musical[name]} {value:g}" for name, value in changed.items()))
+    return "; ".join(parts) or say(language, "default_settings")
+
+
+def settings_table(language: Language, sampling: SamplingParams) -> str:
+    """Yours, the default, and what it does, a line an attribute."""
+    default = SamplingParams()
+    lines = [f"**{say(language, 'settings_title')}**"]
+    for name, attribute in MUSICAL_NAMES.items():
+        mine, usual = sampling[attribute], default[attribute]
+        label = _padded(CHINESE_COMMANDS[name] if language == "zh" else name, 9)
+        numbers = f"{mine.temperature:.2f} / {mine.top_p:.2f}  ({usual.temperature:.2f} / {usual.top_p:.2f})"
+        lines.append(f"`{label}{numbers}` {say(language, f'does_{name}')}")
+    return "\n".join([*lines, say(language, "settings_hint")])
+
+
+def say_attribute(language: Language, name: str) -> str:
+    """name: musical, or `all`."""
+    return CHINESE_COMMANDS[name] if language == "zh" else name
+
+
+def progress_bar(done: int, total: int) -> str:
+    """A bar that fills: ▓▓▓▓░░░░"""
+    filled = BAR_LENGTH * done // max(1, total)
+    return "▓" * filled + "░" * (BAR_LENGTH - filled)
+
+
+def describe(error: SegueError, language: Language) -> str:
+    """What went wrong and what to do, as a sentence."""
+    name, values = _named(error, language)
+    return say(language, name, **values)
+
+
+def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
+    data: dict[str, Any] = vars(error)
+    match error:
+        case NotMidiError():
+            return "not_midi", {}
+        case HostileMidiError():
+            return "hostile", {}
+        case NoNotesError(drum_notes=drums):
+            return ("only_drums" if drums else "no_notes"), data
+        case MeterError():
+            return "meter", data
+        case OpeningTooLongError():
+            return "too_long", data
+        case OpeningTooDenseError():
+            return "too_dense", data
+        case PitchRangeError():
+            return "pitch_range", data
+        case OutOfRangeError(name=name, value=value, lowest=lowest, highest=highest):
+            numbers = {"value": f"{value:g}", "lowest": f"{lowest:g}", "highest": f"{highest:g}"}
+            return "out_of_range", {"name": name[0].upper() + name[1:], **numbers}
+        case UnknownNameError(name=name, known=known):
+            return "unknown_name", {"name": name, "known": ", ".join(known) or say(language, "none_yet")}
+        case UnknownInstrumentError(name=name, likely=likely):
+            return "unknown_instrument", {"name": name, "likely": ", ".join(likely) or "Violin, Flute"}
+        case LineFullError():
+            return _line_full(error, language)
+        case FileTooLargeError(size=size, limit=limit):
+            return "too_large", {"size": -(-size // 1000), "limit": limit // 1000}
+        case NotHereError(channels=channels):
+            return "not_here", {"channels": say_channels(channels)}
+        case FormError(text=text, whole=whole):
+            return ("form_whole" if whole else "form_number"), {"text": text[:50]}
+        case TooManyPresetsError(limit=limit):
+            return "too_many_presets", {"limit": limit}
+        case _:
+            return SIMPLE.get(type(error), "ours"), {}
+
+
+def say_channels(channels: Sequence[int]) -> str:
+    return " ".join(f"<#{channel}>" for channel in channels)
+
+
+def _line_full(error: LineFullError, language: Language) -> tuple[str, dict[str, Any]]:
+    match error.kind:
+        case "in_line":
+            return "line_mine", {"limit": error.limit}
+        case "a_day":
+            return "line_day", {"limit": error.limit, "time": say_time(language, error.again_in_seconds or 3600)}
+        case _:
+            return "line_full", {"limit": error.limit}
+
+
+def _padded(text: str, width: int) -> str:
+    """To a width in columns, of which a Chinese character takes two."""
+    columns = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    return text + " " * (width - columns)

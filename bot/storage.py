@@ -1,0 +1,341 @@
+"""What the bot remembers: people's settings and presets, pieces, and what a server allows. The only SQL of the bot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.errors import TooManyPresetsError
+from bot.messages import Language
+from composer.database import Database, metadata, now
+from composer.errors import UnknownNameError
+from composer.sampling import SamplingParams
+
+MAX_PRESETS = 25  # of one user: as many as Discord shows in a list
+
+# People and servers are Discord's snowflakes, 64 bits.
+people = sa.Table(
+    "people",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("sampling", sa.JSON, nullable=False),  # only what differs from the defaults
+)
+presets = sa.Table(
+    "presets",
+    metadata,
+    sa.Column("owner", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("sampling", sa.JSON, nullable=False),
+)
+guilds = sa.Table(
+    "guilds",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("in_line", sa.Integer),  # NULL: as the settings say
+    sa.Column("a_day", sa.Integer),
+    sa.Column("channels", sa.JSON, nullable=False),  # where pieces may be asked for; empty: everywhere
+)
+pieces = sa.Table(
+    "pieces",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # that of its job
+    sa.Column("owner", sa.BigInteger, nullable=False),
+    sa.Column("parent", sa.Integer),  # the piece that this one continues or varies
+    sa.Column("title", sa.String(100), nullable=False),
+    sa.Column("opening", sa.LargeBinary, nullable=False),  # MIDI, as it was checked
+    sa.Column("bars", sa.Integer, nullable=False),  # asked for
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("program", sa.Integer, nullable=False),
+    sa.Column("sampling", sa.JSON, nullable=False),
+    # Where the answer goes.
+    sa.Column("guild", sa.BigInteger),
+    sa.Column("channel", sa.BigInteger, nullable=False),
+    sa.Column("message", sa.BigInteger),  # the one that tells how far it is and in the end holds the piece
+    sa.Column("token", sa.String(255)),  # of the interaction; good for 15 minutes
+    sa.Column("application", sa.BigInteger, nullable=False),
+    sa.Column("asked_at", sa.Double, nullable=False),  # by the database's clock
+    sa.Column("private", sa.Boolean, nullable=False),  # only its owner sees it
+    sa.Column("reachable", sa.Boolean, nullable=False),  # whether the bot itself may write in that channel
+    sa.Column("filesize_limit", sa.Integer, nullable=False),  # bytes
+    sa.Column("language", sa.String(8), nullable=False),
+    # Once it is composed.
+    sa.Column("midi", sa.LargeBinary),
+    sa.Column("receipt", sa.JSON),
+    sa.Column("posting_at", sa.Double),  # when a message of its own was about to be sent for it
+    sa.Column("deleted", sa.Boolean, nullable=False),
+)
+sa.Index("pieces_by_owner", pieces.c.owner, pieces.c.id)
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.String(255), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the answer to a request goes, and by which way it can get there."""
+
+    guild: int | None
+    channel: int
+    application: int
+    token: str | None
+    private: bool
+    reachable: bool
+    filesize_limit: int
+    language: Language
+    message: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One row of `pieces`, its blobs left in the table."""
+
+    id: int
+    owner: int
+    parent: int | None
+    title: str
+    bars: int
+    seed: int
+    program: int
+    sampling: SamplingParams
+    place: Place
+    asked_at: float
+    receipt: Mapping[str, Any] | None
+    posting_at: float | None
+    deleted: bool
+
+    @property
+    def link(self) -> str | None:
+        """To its message in the channel, where there is one that others can open."""
+        if self.deleted or self.place.message is None or self.place.private:
+            return None
+        return f"https://discord.com/channels/{self.place.guild or '@me'}/{self.place.channel}/{self.place.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Guild:
+    """What a server allows. None: as the bot's own settings say."""
+
+    in_line: int | None = None
+    a_day: int | None = None
+    channels: tuple[int, ...] = ()
+
+
+_LIGHT = [column for column in pieces.c if column.name not in ("opening", "midi")]
+
+
+class Storage:
+    """All methods are one transaction each, but those that take a connection: they join the caller's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # ------------------------------------------------------------------ settings and presets
+
+    async def sampling(self, user: int) -> SamplingParams:
+        """The user's own settings, upon the defaults of today."""
+        return SamplingParams.from_json(await self.own_settings(user))
+
+    async def own_settings(self, user: int) -> dict[str, dict[str, float]]:
+        """{knob: {attribute: value}}, only what the user has set."""
+        async with self._database.read() as connection:
+            found = await connection.scalar(sa.select(people.c.sampling).where(people.c.id == user))
+        return dict(found or {})
+
+    async def set(self, user: int, knob: str, attribute: str, value: float) -> SamplingParams:
+        """Change one setting, or with attribute `all` every one of the knob. Raises SettingsError."""
+        changed = SamplingParams().with_setting(knob, attribute, value).to_json()[knob]
+        async with self._database.write() as connection:
+            mine = sa.select(people.c.sampling).where(people.c.id == user).with_for_update()
+            found = await connection.scalar(mine) or {}
+            names = changed if attribute == "all" else [attribute]
+            settings = {**found, knob: {**found.get(knob, {}), **{name: changed[name] for name in names}}}
+            await _put(connection, people, {"id": user}, {"sampling": settings})
+        return SamplingParams.from_json(settings)
+
+    async def reset(self, user: int) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(people).where(people.c.id == user))
+
+    async def save_preset(self, user: int, name: str) -> None:
+        """Keep the user's settings under a name, over an earlier preset of it. Raises TooManyPresetsError."""
+        settings = await self.own_settings(user)
+        async with self._database.write() as connection:
+            others = sa.select(sa.func.count()).where(presets.c.owner == user, presets.c.name != name)
+            if (await connection.scalar(others) or 0) >= MAX_PRESETS:
+                raise TooManyPresetsError(MAX_PRESETS)
+            await _put(connection, presets, {"owner": user, "name": name}, {"sampling": settings})
+
+    async def preset(self, user: int, name: str) -> SamplingParams:
+        """Raises UnknownNameError."""
+        return SamplingParams.from_json(await self._preset(user, name))
+
+    async def load_preset(self, user: int, name: str) -> SamplingParams:
+        """Make a preset the user's settings. Raises UnknownNameError."""
+        settings = await self._preset(user, name)
+        async with self._database.write() as connection:
+            await _put(connection, people, {"id": user}, {"sampling": settings})
+        return SamplingParams.from_json(settings)
+
+    async def delete_preset(self, user: int, name: str) -> None:
+        """Raises UnknownNameError."""
+        async with self._database.write() as connection:
+            found = await connection.execute(
+                sa.delete(presets).where(presets.c.owner == user, presets.c.name == name).returning(presets.c.name)
+            )
+            gone = found.first() is not None
+        if not gone:
+            raise UnknownNameError("preset", name, tuple(await self.presets(user)))
+
+    async def presets(self, user: int) -> dict[str, dict[str, dict[str, float]]]:
+        """The user's presets by name."""
+        async with self._database.read() as connection:
+            found = await connection.execute(
+                sa.select(presets.c.name, presets.c.sampling).where(presets.c.owner == user).order_by(presets.c.name)
+            )
+            return {row.name: row.sampling for row in found}
+
+    async def _preset(self, user: int, name: str) -> dict[str, dict[str, float]]:
+        there = await self.presets(user)
+        if name not in there:
+            raise UnknownNameError("preset", name, tuple(there))
+        return there[name]
+
+    # ------------------------------------------------------------------ servers
+
+    async def guild(self, guild: int | None) -> Guild:
+        async with self._database.read() as connection:
+            found = (await connection.execute(sa.select(guilds).where(guilds.c.id == guild))).first()
+        return Guild(found.in_line, found.a_day, tuple(found.channels)) if found else Guild()
+
+    async def set_guild(self, guild: int, allowed: Guild) -> None:
+        values = {"in_line": allowed.in_line, "a_day": allowed.a_day, "channels": list(allowed.channels)}
+        async with self._database.write() as connection:
+            await _put(connection, guilds, {"id": guild}, values)
+
+    # ------------------------------------------------------------------ pieces
+
+    async def add_piece(
+        self,
+        connection: AsyncConnection,
+        number: int,
+        owner: int,
+        parent: int | None,
+        title: str,
+        opening: bytes,
+        bars: int,
+        seed: int,
+        program: int,
+        sampling: SamplingParams,
+        place: Place,
+    ) -> None:
+        """In the transaction that submits its job, so that there is never one without the other."""
+        values = {name: getattr(place, name) for name in Place.__dataclass_fields__}
+        await connection.execute(
+            sa.insert(pieces).values(
+                id=number,
+                owner=owner,
+                parent=parent,
+                title=title,
+                opening=opening,
+                bars=bars,
+                seed=seed,
+                program=program,
+                sampling=sampling.to_json(),
+                asked_at=now(),
+                deleted=False,
+                **values,
+            )
+        )
+
+    async def piece(self, number: int) -> Piece | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(sa.select(*_LIGHT).where(pieces.c.id == number))).first()
+        return _piece(row) if row else None
+
+    async def pieces_of(self, owner: int, count: int | None) -> list[Piece]:
+        """The user's newest pieces that were not deleted, newest first; count None: all."""
+        query = sa.select(*_LIGHT).where(pieces.c.owner == owner, pieces.c.deleted.is_(False))
+        async with self._database.read() as connection:
+            rows = await connection.execute(query.order_by(pieces.c.id.desc()).limit(count))
+            return [_piece(row) for row in rows]
+
+    async def opening_of(self, number: int) -> bytes | None:
+        """Its opening as MIDI; None once it is gone."""
+        async with self._database.read() as connection:
+            return await connection.scalar(sa.select(pieces.c.opening).where(pieces.c.id == number, ~pieces.c.deleted))
+
+    async def midi_of(self, number: int) -> bytes | None:
+        """The finished piece as MIDI; None before it is finished and once it is gone."""
+        async with self._database.read() as connection:
+            return await connection.scalar(sa.select(pieces.c.midi).where(pieces.c.id == number, ~pieces.c.deleted))
+
+    async def set_message(self, number: int, channel: int, message: int) -> None:
+        await self._change(number, channel=channel, message=message)
+
+    async def set_result(self, number: int, midi: bytes, receipt: Mapping[str, Any]) -> None:
+        await self._change(number, midi=midi, receipt=dict(receipt))
+
+    async def set_posting(self, number: int) -> None:
+        """A message of its own is about to be sent: whoever takes over looks for it first."""
+        await self._change(number, posting_at=now())
+
+    async def delete_piece(self, number: int) -> None:
+        """Forget its music; that it was there stays, for the pieces that came from it."""
+        await self._change(number, deleted=True, opening=b"", midi=None, receipt=None, token=None)
+
+    async def _change(self, number: int, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(**values))
+
+    # ------------------------------------------------------------------ privacy
+
+    async def kept_of(self, user: int) -> tuple[int, int, int]:
+        """How many settings, presets and pieces of a user are kept."""
+        settings = await self.own_settings(user)
+        async with self._database.read() as connection:
+            pieces_kept = await connection.scalar(sa.select(sa.func.count()).where(pieces.c.owner == user)) or 0
+        return sum(map(len, settings.values())), len(await self.presets(user)), pieces_kept
+
+    async def forget(self, connection: AsyncConnection, user: int) -> None:
+        """Delete every row about a user."""
+        for table, column in ((people, people.c.id), (presets, presets.c.owner), (pieces, pieces.c.owner)):
+            await connection.execute(sa.delete(table).where(column == user))
+
+    async def sweep(self, days: float) -> int:
+        """Delete pieces older than that. Returns how many."""
+        async with self._database.write() as connection:
+            gone = await connection.execute(sa.delete(pieces).where(pieces.c.asked_at < now() - days * 86400))
+            return gone.rowcount
+
+    # ------------------------------------------------------------------ marks
+
+    async def mark(self, name: str) -> str | None:
+        """What was written down under a name, such as the hash of the commands that Discord has."""
+        async with self._database.read() as connection:
+            return await connection.scalar(sa.select(marks.c.value).where(marks.c.name == name))
+
+    async def set_mark(self, name: str, value: str) -> None:
+        async with self._database.write() as connection:
+            await _put(connection, marks, {"name": name}, {"value": value})
+
+
+async def _put(connection: AsyncConnection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Insert a row, or update the one with that key."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    row = insert(table).values(**key, **values)
+    await connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
+def _piece(row: sa.Row[Any]) -> Piece:
+    at = row._asdict()
+    shared = {name: at[name] for name in Piece.__dataclass_fields__ if name not in ("place", "sampling")}
+    place = Place(**{name: at[name] for name in Place.__dataclass_fields__})
+    return Piece(**shared, sampling=SamplingParams.from_json(at["sampling"]), place=place)

@@ -1,0 +1,88 @@
+"""What crosses the table of jobs: a request for one piece, and the words that answer it. No torch, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from composer.errors import RequestError
+from composer.sampling import SamplingParams
+from composer.words import ATTRIBUTES, BAR, Family, Vocabulary, Word
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that decides a piece, given a checkpoint.
+
+    words: the opening, which ends with a whole bar   bars: how many bars to add, at least 1   seed: 0 to 2^63 - 1
+    """
+
+    words: tuple[Word, ...]
+    bars: int
+    seed: int
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+
+    def to_json(self) -> dict[str, Any]:
+        """The ids of all words in one list, len(ATTRIBUTES) a word."""
+        return {
+            "words": _flat(self.words),
+            "bars": self.bars,
+            "seed": self.seed,
+            "sampling": self.sampling.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], vocabulary: Vocabulary) -> Request:
+        """The inverse of to_json. Raises RequestError if it is no request or holds ids that the vocabulary lacks."""
+        try:
+            request = cls(
+                words=_unflat(data["words"]),
+                bars=int(data["bars"]),
+                seed=int(data["seed"]),
+                sampling=SamplingParams.from_json(data["sampling"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RequestError(f"{type(error).__name__} in {error}") from error
+        sizes = [vocabulary.sizes[name] for name in ATTRIBUTES]
+        if not request.words or request.words[0] != BAR:
+            raise RequestError("the opening does not begin with a bar")
+        if request.bars < 1 or not 0 <= request.seed < 2**63:
+            raise RequestError("bars or seed are out of range")
+        for word in request.words:
+            if word.family == Family.END or not all(0 <= i < size for i, size in zip(word, sizes, strict=True)):
+                raise RequestError(f"{word} is no word of an opening")
+        return request
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a worker answers.
+
+    words: of the continuation, the end word included   checkpoint, digest: of the model   device: cpu or cuda
+    seconds: from the first word to the last, beside whatever else was composed then
+    """
+
+    words: tuple[Word, ...]
+    checkpoint: str
+    digest: str
+    device: str
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "words": _flat(self.words)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Composed:
+        return cls(**{**data, "words": _unflat(data["words"])})
+
+
+def _flat(words: Iterable[Word]) -> list[int]:
+    return [i for word in words for i in word]
+
+
+def _unflat(ids: list[int]) -> tuple[Word, ...]:
+    width = len(ATTRIBUTES)
+    if len(ids) % width:
+        raise ValueError("the ids do not make whole words")
+    return tuple(Word(*map(int, ids[at : at + width])) for at in range(0, len(ids), width))

@@ -1,0 +1,284 @@
+"""The worker: claims requests from the table of jobs, composes them in one batch, and writes the words back.
+
+    main thread     asyncio: claims, beats its leases, reports progress, finishes; torch cannot hold it up
+    engine thread   the generator: a step at a time as long as there is something to compose
+
+A worker may be killed at any moment: its leases run out, and another composes the same pieces, to the same words. It
+knows neither Discord nor MIDI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+import torch
+from sqlalchemy.exc import SQLAlchemyError
+
+from composer.database import Database
+from composer.engine.checkpoint import Checkpoint, load_checkpoint
+from composer.engine.generator import Generator
+from composer.engine.scheduler import Piece
+from composer.errors import DatabaseError, SegueError
+from composer.jobs import Job, Jobs
+from composer.request import Composed, Request
+from composer.sampling import SamplingParams
+from composer.telemetry import Exposition
+from composer.words import BAR
+
+PROGRESS_SECONDS = 0.2  # between two writes of how far the pieces are, for all of them together
+GRACE_SECONDS = 20.0  # for what is begun, once the worker is asked to stop
+LONGEST_PAUSE = 30.0  # seconds between two tries to reach the database
+WARM_UP_BARS = 2
+
+log = structlog.get_logger("worker")
+
+
+class EngineStoppedError(Exception):
+    """The engine's thread has ended with an error; the process cannot go on."""
+
+
+@dataclass
+class Task:
+    """A job on its way through the engine."""
+
+    job: Job
+    request: Request
+    piece: Piece | None = None  # once the engine has taken it
+    began: float = field(default_factory=time.monotonic)
+    composed: Composed | None = None  # once it is finished
+
+    @property
+    def bars_done(self) -> int:
+        return self.piece.bars_done if self.piece else 0
+
+
+class Engine(threading.Thread):
+    """The generator in a thread of its own. All methods but `run` may be called from any other thread.
+
+    on_news: called in this thread whenever a task has its words, or the thread has ended
+    """
+
+    def __init__(self, generator: Generator, checkpoint: Checkpoint, on_news: Callable[[], None]) -> None:
+        super().__init__(name="engine", daemon=True)  # a step cannot be interrupted; the process may end all the same
+        self.error: BaseException | None = None
+        self.words = 0  # drawn so far
+        self._generator, self._checkpoint, self._on_news = generator, checkpoint, on_news
+        self._orders: queue.SimpleQueue[tuple[str, Task | None]] = queue.SimpleQueue()
+        self._tasks: dict[Piece, Task] = {}
+
+    def submit(self, task: Task) -> None:
+        self._orders.put(("submit", task))
+
+    def cancel(self, task: Task) -> None:
+        self._orders.put(("cancel", task))
+
+    def stop(self) -> None:
+        self._orders.put(("stop", None))
+
+    def run(self) -> None:
+        try:
+            while self._obey():
+                ended = self._generator.step()
+                self.words += len(self._tasks)
+                for piece in ended:
+                    self._finish(self._tasks.pop(piece))
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._on_news()
+
+    def _obey(self) -> bool:
+        """Carry out what was ordered, waiting while there is nothing to compose. False: stop."""
+        while not self._orders.empty() or not self._tasks:
+            order, task = self._orders.get()
+            if task is None:
+                return False
+            if order == "submit":
+                task.piece = self._generator.submit(task.request)
+                self._tasks[task.piece] = task
+            elif task.piece in self._tasks:
+                self._generator.cancel(task.piece)
+                del self._tasks[task.piece]
+        return True
+
+    def _finish(self, task: Task) -> None:
+        assert task.piece is not None
+        task.composed = Composed(
+            words=tuple(task.piece.words),
+            checkpoint=self._checkpoint.name,
+            digest=self._checkpoint.digest,
+            device=self._generator.device.type,
+            seconds=round(time.monotonic() - task.began, 3),
+        )
+        self._on_news()
+
+
+class Worker:
+    """One process' share of the work, from the first claim until it is asked to stop."""
+
+    def __init__(self, jobs: Jobs, checkpoint: Checkpoint, slots: int, device: torch.device) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self.slots = slots
+        self.bars_per_second: float | None = None  # of one slot
+        self.stopping = False
+        self._jobs, self._checkpoint = jobs, checkpoint
+        self._vocabulary = checkpoint.vocabulary
+        self._generator = Generator(checkpoint, slots, device)
+        self._tasks: dict[int, Task] = {}
+        self._news = asyncio.Event()
+        self._beaten = self._enlisted = self._stop_by = float("-inf")
+        loop = asyncio.get_running_loop()
+        self._engine = Engine(self._generator, checkpoint, lambda: _tell(loop, self._news))
+
+    @property
+    def words(self) -> int:
+        """Drawn since the start, of all pieces."""
+        return self._engine.words
+
+    @property
+    def busy(self) -> int:
+        """Slots in use."""
+        return len(self._tasks)
+
+    def stop(self) -> None:
+        """Claim nothing more, finish what can be finished in GRACE_SECONDS and hand back the rest; twice: at once."""
+        self._stop_by = time.monotonic() + (0 if self.stopping else GRACE_SECONDS)
+        self.stopping = True
+        self._news.set()
+
+    async def run(self) -> None:
+        """Work until stopped. Raises EngineStoppedError if the engine breaks; then the leases run out."""
+        await asyncio.to_thread(self._warm_up)
+        self._engine.start()
+        log.info("ready", worker=self.name, slots=self.slots, bars_per_second=self.bars_per_second)
+        pause = 0.0
+        async with self._jobs.database.changes() as changes:
+            ears = asyncio.create_task(self._listen(changes.wait))
+            try:
+                while not self._over():
+                    try:
+                        await self._round()
+                        pause = 0.0
+                    except (SQLAlchemyError, DatabaseError, OSError) as error:
+                        pause = min(LONGEST_PAUSE, 2 * pause or 0.5)
+                        log.warning("database out of reach", error=type(error).__name__, pause=pause)
+                        await asyncio.sleep(pause)
+                await self._jobs.retire(self.name)
+            finally:
+                ears.cancel()
+                await asyncio.gather(ears, return_exceptions=True)
+                self._engine.stop()
+        log.info("stopped", worker=self.name)
+
+    def _over(self) -> bool:
+        if self._engine.error is not None:
+            raise EngineStoppedError from self._engine.error
+        return self.stopping and (not self._tasks or time.monotonic() >= self._stop_by)
+
+    async def _listen(self, wait: Callable[[float], Awaitable[bool]]) -> None:
+        while True:
+            if await wait(self._jobs.lease_seconds):
+                self._news.set()
+
+    async def _round(self) -> None:
+        """Everything that is due: then wait until something is."""
+        self._news.clear()
+        await self._enlist()
+        if not self.stopping and (free := self.slots - len(self._tasks)):
+            for job in await self._jobs.claim(self.name, self._vocabulary.digest, free):
+                await self._begin(job)
+        await self._beat()
+        for task in [task for task in self._tasks.values() if task.composed]:
+            await self._finish(task)
+        await self._sleep()
+
+    async def _sleep(self) -> None:
+        seconds = PROGRESS_SECONDS if self._tasks else self._jobs.lease_seconds / 3
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+
+    async def _enlist(self) -> None:
+        """Tell that this worker lives, and how fast it is."""
+        if time.monotonic() - self._enlisted >= self._jobs.lease_seconds / 3:
+            self._enlisted = time.monotonic()
+            await self._jobs.enlist(self.name, self.slots, self._vocabulary.digest, self.bars_per_second)
+
+    async def _begin(self, job: Job) -> None:
+        try:
+            request = Request.from_json(job.payload, self._vocabulary)
+        except SegueError as error:
+            log.error("unusable request", job=job.id, error=str(error))
+            await self._jobs.fail(job, "request")
+            return
+        log.info("begun", job=job.id, attempt=job.attempt, bars=request.bars)
+        self._tasks[job.id] = task = Task(job, request)
+        self._engine.submit(task)
+
+    async def _beat(self) -> None:
+        """Report how far the pieces are, keep their leases, and let go of those that nobody waits for any more."""
+        if not self._tasks or time.monotonic() - self._beaten < PROGRESS_SECONDS / 2:
+            return
+        self._beaten = time.monotonic()
+        for job_id in await self._jobs.beat(self.name, {i: task.bars_done for i, task in self._tasks.items()}):
+            task = self._tasks.pop(job_id)
+            self._engine.cancel(task)
+            dropped = await self._jobs.drop(task.job)
+            log.info("cancelled" if dropped else "taken over", job=job_id)
+
+    async def _finish(self, task: Task) -> None:
+        assert task.composed is not None
+        kept = await self._jobs.finish(task.job, task.composed.to_json())
+        del self._tasks[task.job.id]
+        speed = task.request.bars / task.composed.seconds
+        self.bars_per_second = round(0.8 * (self.bars_per_second or speed) + 0.2 * speed, 3)
+        log.info("finished" if kept else "too late", job=task.job.id, seconds=task.composed.seconds)
+
+    def _warm_up(self) -> None:
+        """A few bars in every slot, as in service: what the first steps cost is paid, and the speed is known."""
+        requests = [Request((BAR,), WARM_UP_BARS, seed, SamplingParams()) for seed in range(self.slots)]
+        began = time.monotonic()
+        for _ in self._generator.compose(requests):
+            pass
+        self.bars_per_second = round(WARM_UP_BARS / (time.monotonic() - began), 3)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
+        loop.call_soon_threadsafe(news.set)
+
+
+async def work(
+    database_url: str,
+    checkpoint: Path,
+    slots: int,
+    device: torch.device,
+    lease_seconds: float,
+    metrics_port: int | None = None,
+) -> None:
+    """Run a worker until SIGTERM or SIGINT. Raises CheckpointError or DatabaseError if it cannot start."""
+    loaded = load_checkpoint(checkpoint)
+    async with Database(database_url) as database:
+        await database.migrate()
+        worker = Worker(Jobs(database, lease_seconds), loaded, slots, device)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        exposition = Exposition()
+        exposition.counter("segue_words", "Words drawn since the start.", lambda: worker.words)
+        exposition.gauge("segue_slots_busy", "Slots that compose now.", lambda: worker.busy)
+        exposition.gauge("segue_slots", "Slots there are.", lambda: worker.slots)
+        exposition.gauge("segue_bars_per_second", "Speed of one slot.", lambda: worker.bars_per_second or 0)
+        async with exposition.served(metrics_port):
+            await worker.run()

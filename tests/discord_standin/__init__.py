@@ -1,0 +1,54 @@
+"""A stand-in for Discord on loopback, to which an unmodified discord.py client connects over real sockets.
+
+    with Standin() as standin:
+        channel = standin.guild().channel("music")
+        ann = standin.user("ann", locale="en-US")
+        # a bot in another process: its environment gets standin.environment and standin.token;
+        # a bot in this one: `with standin.patched():` around its start
+        await standin.ready()
+        reply = await ann.command("/compose bars:8", channel, opening=Attachment("opening.mid", data))
+        message = await reply.until(lambda message: "piece.mid" in message.files)
+        await ann.click(message, "Vary")
+        assert [edit.at for edit in message.edits] ...
+
+What is not there: voice, reactions, polls, stickers, components of version 2, webhooks other than interactions',
+message events of the gateway, member lists, rate limits by themselves (see `Standin.faults`).
+"""
+
+from .errors import DidNotRespondError, RefusedError, StandinError
+from .faults import Fault, Request
+from .permissions import BOT, EVERY, INVITE, MEMBER, Permission, permissions
+from .posts import Attachment, Button, Message, Pings, Version
+from .server import Standin
+from .state import MIB, Channel, Guild, Person, Role
+from .user import Choice, Field, Modal, Reply, User
+
+__all__ = [
+    "BOT",
+    "EVERY",
+    "INVITE",
+    "MEMBER",
+    "MIB",
+    "Attachment",
+    "Button",
+    "Channel",
+    "Choice",
+    "DidNotRespondError",
+    "Fault",
+    "Field",
+    "Guild",
+    "Message",
+    "Modal",
+    "Permission",
+    "Person",
+    "Pings",
+    "RefusedError",
+    "Reply",
+    "Request",
+    "Role",
+    "Standin",
+    "StandinError",
+    "User",
+    "Version",
+    "permissions",
+]

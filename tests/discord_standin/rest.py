@@ -1,0 +1,530 @@
+"""The REST routes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+from .commands import check_commands
+from .errors import DiscordError, Form, missing_access, missing_permissions, no_such_route, unauthorized, unknown
+from .faults import Fault, Faults, Kind, Log, Request
+from .gateway import Gateway
+from .messages import Upload, check_modal, check_rights, edit_message, thinking, write_message
+from .permissions import Permission
+from .posts import EPHEMERAL, Json, Message, StoredFile
+from .state import DM, THREAD, Channel, Interaction, Person, World
+from .timing import Timing
+
+CREATES_A_DAY = 200
+MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, AUTOCOMPLETE, MODAL = 4, 5, 6, 7, 8, 9
+# The interaction's type -> the answers it may get.
+ANSWERS = {2: (4, 5, 9), 3: (4, 5, 6, 7, 9), 4: (8,), 5: (4, 5, 6, 7)}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request taken apart for its handler. body: the JSON, or a form's payload_json."""
+
+    parameters: dict[str, str]
+    query: dict[str, str]
+    body: Any
+    files: dict[int, Upload]
+
+    def number(self, name: str) -> int:
+        value = self.parameters[name]
+        if not value.isdigit():
+            form = Form()
+            form.wrong((name,), "NUMBER_TYPE_COERCE", f'Value "{value}" is not snowflake.')
+            form.finish()
+        return int(value)
+
+
+Answer = tuple[int, Any]  # status and JSON; None for no body
+Handler = Callable[["Rest", Call], Answer]
+ROUTES: list[tuple[str, str, re.Pattern[str], Handler, bool]] = []
+
+
+def route(method: str, template: str, token: bool = True) -> Callable[[Handler], Handler]:
+    """Register a handler; token: whether the bot's token has to be in the header."""
+    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template) + "$")
+
+    def register(handler: Handler) -> Handler:
+        ROUTES.append((method, template, pattern, handler, token))
+        return handler
+
+    return register
+
+
+class Rest:
+    """Answers requests below /api/v10."""
+
+    def __init__(self, world: World, gateway: Gateway, faults: Faults, log: Log, timing: Timing) -> None:
+        self.world, self.gateway, self.faults, self.log, self.timing = world, gateway, faults, log, timing
+
+    # ---- the way of a request
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        path = "/" + request.match_info["path"]
+        method = request.method
+        match = next(((r, m) for r in ROUTES if r[0] == method and (m := r[2].match(path))), None)
+        body, files = await read_body(request)
+        authorization = request.headers.get("Authorization")
+        entry = Request(
+            method,
+            path,
+            match[0][1] if match else "",
+            dict(request.query),
+            authorization,
+            body,
+            {file.name: file.data for file in files.values()},
+            self.world.clock.now(),
+        )
+        self.log.add(entry)
+        fault = self.faults.take(entry)
+        self.world.thread.changed()
+        if fault is not None and fault.kind is not Kind.CARRY_OUT_AND_CUT:
+            answer = await self.suffer(fault, request)
+            if answer is not None:
+                entry.status, entry.done_at = fault.status, self.world.clock.now()
+                return answer
+        try:
+            if match is None:
+                raise no_such_route()
+            if match[0][4] and authorization != f"Bot {self.gateway.token}":
+                raise unauthorized()
+            status, result = match[0][3](self, Call(match[1].groupdict(), entry.query, body, files))
+        except DiscordError as error:
+            status, result = error.status, error.body
+            entry.code = error.body["code"]
+        except Exception as error:
+            self.world.failures.append(error)
+            status, result = 500, {"code": 0, "message": f"the stand-in failed: {error!r}"}
+        entry.status, entry.done_at = status, self.world.clock.now()
+        self.world.thread.changed()
+        if fault is not None and fault.kind is Kind.CARRY_OUT_AND_CUT:
+            entry.status = 0
+            cut(request)
+        return reply(status, result)
+
+    async def suffer(self, fault: Fault, request: web.Request) -> web.StreamResponse | None:
+        """Do what the fault says; None to go on with the request."""
+        if fault.kind is Kind.ANSWER:
+            return reply(fault.status, fault.body, fault.headers)
+        if fault.kind is Kind.CUT:
+            cut(request)
+            return reply(204, None)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(fault.released.wait(), fault.seconds)
+        return None
+
+    # ---- finding things
+
+    def channel(self, call: Call, *needed: Permission) -> Channel:
+        """The channel of the path, seen with the bot's eyes. Raises DiscordError."""
+        channel = self.world.channels.get(call.number("channel"))
+        if channel is None or channel.deleted:
+            raise unknown("Channel")
+        held = channel.permissions_of(self.world.bot)
+        if Permission.VIEW_CHANNEL not in held:
+            raise missing_access()
+        for permission in needed:
+            if permission is Permission.SEND_MESSAGES and channel.type == THREAD:
+                permission = Permission.SEND_MESSAGES_IN_THREADS
+            if permission not in held:
+                raise missing_access() if permission is Permission.READ_MESSAGE_HISTORY else missing_permissions()
+        return channel
+
+    def message(self, channel: Channel, number: int) -> Message:
+        """A message that the bot's token reaches: ephemeral ones it does not."""
+        message = channel.everything.get(number)
+        if message is None or message.deleted or message.ephemeral:
+            raise unknown("Message")
+        return message
+
+    def webhook(self, call: Call) -> Interaction:
+        """The interaction of a token that was answered and still lives. Raises DiscordError."""
+        interaction = self.world.interactions.get(call.parameters["token"])
+        if interaction is None or call.number("application") != self.world.bot.id:
+            raise unknown("Webhook")
+        if self.world.clock.now() > interaction.created_at + self.timing.token_seconds:
+            raise DiscordError(401, 50027, "Invalid Webhook Token")
+        if interaction.answered_at is None or interaction.type == 4:
+            raise unknown("Webhook")
+        if interaction.channel.deleted:
+            raise unknown("Channel")
+        return interaction
+
+    def webhook_message(self, call: Call) -> Message:
+        interaction = self.webhook(call)
+        if call.parameters["message"] == "@original":
+            message = interaction.original
+        else:
+            number = call.number("message")
+            own = [interaction.original, *interaction.followups]
+            message = next((m for m in own if m is not None and m.id == number), None)
+        if message is None or message.deleted:
+            raise unknown("Message")
+        return message
+
+    def as_bot(self, message: Message) -> Json:
+        """A message as the bot reads it, without the intent for what others write in guilds."""
+        foreign = message.author is not self.world.bot and message.channel.guild is not None
+        hidden = foreign and self.world.bot.id not in message.mentioned.users
+        return message.payload(hidden=hidden)
+
+    def application(self) -> Json:
+        bot = self.world.bot
+        owner = Person(self.world, bot.id - 1, "owner").payload()
+        application: Json = {"id": str(bot.id), "name": bot.name, "description": "", "icon": None, "flags": 0}
+        application |= {"bot_public": True, "bot_require_code_grant": False, "owner": owner, "team": None}
+        return application | {"verify_key": "0" * 64, "summary": "", "bot": bot.payload()}
+
+    # ---- who and where
+
+    @route("GET", "/users/@me")
+    def me(self, _: Call) -> Answer:
+        return 200, self.world.bot.payload() | {"mfa_enabled": False, "verified": True, "locale": "en-US", "flags": 0}
+
+    @route("GET", "/users/{user}")
+    def user(self, call: Call) -> Answer:
+        person = self.world.people.get(call.number("user"))
+        if person is None:
+            raise unknown("User")
+        return 200, person.payload()
+
+    @route("GET", "/oauth2/applications/@me")
+    @route("GET", "/applications/@me")
+    def own_application(self, _: Call) -> Answer:
+        return 200, self.application()
+
+    @route("GET", "/applications/{application}")
+    def any_application(self, call: Call) -> Answer:
+        if call.number("application") != self.world.bot.id:
+            raise unknown("Application")
+        return 200, self.application()
+
+    @route("GET", "/gateway", token=False)
+    def gateway_url(self, _: Call) -> Answer:
+        return 200, {"url": self.gateway.url}
+
+    @route("GET", "/gateway/bot")
+    def gateway_bot(self, _: Call) -> Answer:
+        left = 1000 - len(self.gateway.identifies)
+        limit = {"total": 1000, "remaining": left, "reset_after": 86_400_000}
+        limit |= {"max_concurrency": self.gateway.max_concurrency}
+        return 200, {"url": self.gateway.url, "shards": self.gateway.shards, "session_start_limit": limit}
+
+    @route("GET", "/guilds/{guild}")
+    def guild(self, call: Call) -> Answer:
+        guild = self.world.guilds.get(call.number("guild"))
+        if guild is None:
+            raise unknown("Guild")
+        if not guild.has_bot:
+            raise missing_access()
+        return 200, guild.payload()
+
+    @route("GET", "/guilds/{guild}/members/{user}")
+    def member(self, call: Call) -> Answer:
+        self.guild(call)
+        person = self.world.people.get(call.number("user"))
+        if person is None:
+            raise unknown("Member")
+        return 200, self.world.guilds[call.number("guild")].member(person)
+
+    # ---- commands
+
+    @route("GET", "/applications/{application}/commands")
+    @route("GET", "/applications/{application}/guilds/{guild}/commands")
+    def commands(self, call: Call) -> Answer:
+        return 200, self.world.commands.get(self._scope(call), [])
+
+    @route("GET", "/applications/{application}/commands/{command}")
+    @route("GET", "/applications/{application}/guilds/{guild}/commands/{command}")
+    def command(self, call: Call) -> Answer:
+        for command in self.world.commands.get(self._scope(call), []):
+            if command["id"] == call.parameters["command"]:
+                return 200, command
+        raise unknown("application command")
+
+    @route("PUT", "/applications/{application}/commands")
+    @route("PUT", "/applications/{application}/guilds/{guild}/commands")
+    def overwrite_commands(self, call: Call) -> Answer:
+        """Replace all commands of a scope; those whose name and type stay keep their id and are no creates."""
+        scope = self._scope(call)
+        check_commands(call.body)
+        old = {(command["type"], command["name"]): command for command in self.world.commands.get(scope, [])}
+        new = [(command.get("type") or 1, command["name"]) for command in call.body]
+        creates = self.world.command_creates.get(scope, 0) + sum(key not in old for key in new)
+        if creates > CREATES_A_DAY:
+            message = "Max number of daily application command creates has been reached (200)"
+            raise DiscordError(400, 30034, message)
+        self.world.command_creates[scope] = creates
+        self.world.commands[scope] = [
+            self._registered(command, old.get(key), scope) for command, key in zip(call.body, new, strict=True)
+        ]
+        return 200, self.world.commands[scope]
+
+    def _scope(self, call: Call) -> int | None:
+        if call.number("application") != self.world.bot.id:
+            raise unknown("Application")
+        if "guild" not in call.parameters:
+            return None
+        guild = self.world.guilds.get(call.number("guild"))
+        if guild is None or not guild.has_bot:
+            raise missing_access()
+        return guild.id
+
+    def _registered(self, command: Json, old: Json | None, scope: int | None) -> Json:
+        whole: Json = {"type": 1, "description": "", "nsfw": False, "dm_permission": True, "contexts": None}
+        whole |= {"integration_types": [0], "default_member_permissions": None}
+        whole |= {"name_localizations": None, "description_localizations": None}
+        whole |= {key: value for key, value in command.items() if value is not None}
+        if whole["default_member_permissions"] is not None:
+            whole["default_member_permissions"] = str(whole["default_member_permissions"])
+        whole |= {"id": old["id"] if old else str(self.world.ids.next()), "application_id": str(self.world.bot.id)}
+        return whole | {"version": str(self.world.ids.next())} | ({"guild_id": str(scope)} if scope else {})
+
+    # ---- interactions
+
+    @route("POST", "/interactions/{interaction}/{token}/callback", token=False)
+    def callback(self, call: Call) -> Answer:
+        interaction = self.world.interactions.get(call.parameters["token"])
+        if interaction is None or interaction.id != call.number("interaction"):
+            raise unknown("Interaction")
+        if interaction.answered_at is not None:
+            raise DiscordError(400, 40060, "Interaction has already been acknowledged.")
+        if self.world.clock.now() > interaction.created_at + self.timing.response_seconds:
+            raise unknown("Interaction")
+        kind, data = call.body.get("type"), call.body.get("data") or {}
+        form = Form()
+        form.choice(("type",), kind, ANSWERS[interaction.type])
+        if kind in (DEFERRED_UPDATE, UPDATE) and interaction.source is None:
+            form.wrong(("type",), "INTERACTION_INVALID_TYPE", "There is no message to update")
+        form.finish()
+        self._carry_out(interaction, kind, data, call.files)
+        interaction.answer, interaction.answered_at = kind, self.world.clock.now()
+        if call.query.get("with_response") not in ("1", "true"):
+            return 204, None
+        return 200, callback_response(interaction)
+
+    def _carry_out(self, interaction: Interaction, kind: int, data: Json, files: dict[int, Upload]) -> None:
+        if kind == MESSAGE:
+            interaction.original = self.respond(interaction, data, files, "callback", **interaction.shape())
+        elif kind == DEFERRED:
+            interaction.original = thinking(interaction, self.hidden_from_others(interaction, data))
+            interaction.awaits_first_followup = True
+        elif kind == DEFERRED_UPDATE:
+            interaction.original = interaction.source
+        elif kind == UPDATE:
+            assert interaction.source is not None
+            edit_message(interaction.source, data, files, "callback")
+            interaction.original = interaction.source
+        elif kind == AUTOCOMPLETE:
+            interaction.choices = checked_choices(data)
+        elif kind == MODAL:
+            check_modal(data)
+            interaction.modal = data
+
+    def hidden_from_others(self, interaction: Interaction, data: Json) -> Person | None:
+        """The person who alone sees the answer, if it is ephemeral.
+
+        So it is too where a person uses an app of their own in a guild that does not allow that.
+        """
+        held = interaction.channel.permissions_of(interaction.user)
+        own = interaction.channel.guild is not None and "0" not in interaction.owners
+        forced = own and Permission.USE_EXTERNAL_APPS not in held
+        return interaction.user if forced or int(data.get("flags") or 0) & EPHEMERAL else None
+
+    def respond(self, interaction: Interaction, data: Json, files: dict[int, Upload], via: str, **more: Any) -> Message:
+        shown_to = self.hidden_from_others(interaction, data)
+        more |= {"shown_to": shown_to, "interaction": interaction}
+        more |= {"flags": EPHEMERAL if shown_to is not None else 0}
+        return write_message(self.world, interaction.channel, self.world.bot, data, files, via, **more)
+
+    @route("POST", "/webhooks/{application}/{token}", token=False)
+    def follow_up(self, call: Call) -> Answer:
+        interaction = self.webhook(call)
+        if interaction.awaits_first_followup and interaction.original is not None and interaction.original.loading:
+            # Discord's old habit: the first follow-up after a deferred answer fills that answer.
+            edit_message(interaction.original, call.body, call.files, "followup")
+            return 200, interaction.original.payload()
+        more = {"reference": interaction.original} if interaction.original is not None else {}
+        message = self.respond(interaction, call.body, call.files, "followup", **more)
+        interaction.followups.append(message)
+        return 200, message.payload()
+
+    @route("GET", "/webhooks/{application}/{token}/messages/{message}", token=False)
+    def get_webhook_message(self, call: Call) -> Answer:
+        return 200, self.webhook_message(call).payload()
+
+    @route("PATCH", "/webhooks/{application}/{token}/messages/{message}", token=False)
+    def edit_webhook_message(self, call: Call) -> Answer:
+        message = self.webhook_message(call)
+        edit_message(message, call.body, call.files, "webhook")
+        return 200, message.payload()
+
+    @route("DELETE", "/webhooks/{application}/{token}/messages/{message}", token=False)
+    def delete_webhook_message(self, call: Call) -> Answer:
+        self.webhook_message(call).deleted = True
+        return 204, None
+
+    # ---- channels and messages
+
+    @route("POST", "/users/@me/channels")
+    def create_dm(self, call: Call) -> Answer:
+        person = self.world.people.get(int(call.body["recipient_id"]))
+        if person is None:
+            raise unknown("User")
+        return 200, self.world.direct_messages(person, self.world.bot).payload()
+
+    @route("GET", "/channels/{channel}")
+    def get_channel(self, call: Call) -> Answer:
+        return 200, self.channel(call).payload()
+
+    @route("POST", "/channels/{channel}/typing")
+    def typing(self, call: Call) -> Answer:
+        self.channel(call, Permission.SEND_MESSAGES)
+        return 204, None
+
+    @route("POST", "/channels/{channel}/messages")
+    def send(self, call: Call) -> Answer:
+        channel, bot, body = self.channel(call, Permission.SEND_MESSAGES), self.world.bot, call.body
+        if channel.type == DM and not all(p.accepts_dms for p in channel.recipients):
+            raise DiscordError(403, 50007, "Cannot send messages to this user")
+        if channel.archived and channel.locked:
+            raise DiscordError(400, 50083, "Thread is archived")
+        if body.get("nonce") is not None and body.get("enforce_nonce"):
+            earliest = self.world.clock.now() - self.timing.nonce_seconds
+            for message in self.world.channels[channel.id].everything.values():
+                same = message.author is bot and message.nonce == str(body["nonce"])
+                if same and message.versions[0].at > earliest:
+                    return 200, message.payload()
+        check_rights(channel, bot, body, call.files)
+        more = self._reference(channel, body)
+        return 200, write_message(self.world, channel, bot, body, call.files, "channel", **more).payload()
+
+    def _reference(self, channel: Channel, body: Json) -> Json:
+        reference = body.get("message_reference")
+        if reference is None:
+            return {}
+        if Permission.READ_MESSAGE_HISTORY not in channel.permissions_of(self.world.bot):
+            raise DiscordError(400, 160002, "Cannot reply without permission to read message history")
+        message = channel.everything.get(int(reference["message_id"]))
+        if message is not None and not message.deleted and not message.ephemeral:
+            return {"reference": message, "type": 19}
+        if reference.get("fail_if_not_exists", True):
+            form = Form()
+            form.wrong(("message_reference",), "REPLIES_UNKNOWN_MESSAGE", "Unknown message")
+            form.finish()
+        return {}
+
+    @route("GET", "/channels/{channel}/messages")
+    def list_messages(self, call: Call) -> Answer:
+        """Newest first, from `before` or `after` on."""
+        channel = self.channel(call)
+        if Permission.READ_MESSAGE_HISTORY not in channel.permissions_of(self.world.bot):
+            return 200, []
+        before, after = int(call.query.get("before", 2**63)), int(call.query.get("after", 0))
+        messages = [m for m in channel.messages if after < m.id < before and not m.ephemeral]
+        limit = int(call.query.get("limit", 50))
+        chosen = messages[:limit] if "after" in call.query else messages[-limit:]
+        return 200, [self.as_bot(message) for message in reversed(chosen)]
+
+    @route("GET", "/channels/{channel}/messages/{message}")
+    def get_message(self, call: Call) -> Answer:
+        channel = self.channel(call, Permission.READ_MESSAGE_HISTORY)
+        return 200, self.as_bot(self.message(channel, call.number("message")))
+
+    @route("PATCH", "/channels/{channel}/messages/{message}")
+    def edit(self, call: Call) -> Answer:
+        channel = self.channel(call)
+        message = self.message(channel, call.number("message"))
+        if message.author is not self.world.bot:
+            raise DiscordError(403, 50005, "Cannot edit a message authored by another user")
+        if channel.archived:
+            raise DiscordError(400, 50083, "Thread is archived")
+        check_rights(channel, self.world.bot, call.body, call.files)
+        edit_message(message, call.body, call.files, "channel")
+        return 200, message.payload()
+
+    @route("DELETE", "/channels/{channel}/messages/{message}")
+    def delete(self, call: Call) -> Answer:
+        channel = self.channel(call)
+        message = self.message(channel, call.number("message"))
+        may = Permission.MANAGE_MESSAGES in channel.permissions_of(self.world.bot) and channel.guild is not None
+        if message.author is not self.world.bot and not may:
+            raise missing_permissions()
+        message.deleted = True
+        return 204, None
+
+    # ---- files
+
+    async def serve(self, request: web.Request) -> web.Response:
+        """A stored file, until its link runs out."""
+        stored: StoredFile | None = self.world.stored.get(int(request.match_info["file"]))
+        until = int(request.query.get("ex", "0"), 16)
+        if stored is None or stored.name != request.match_info["name"] or until < self.world.clock.now():
+            return web.Response(status=404, text="This content is no longer available.")
+        return web.Response(body=stored.data, content_type=stored.content_type or "application/octet-stream")
+
+
+def callback_response(interaction: Interaction) -> Json:
+    about: Json = {"id": str(interaction.id), "type": interaction.type}
+    resource: Json = {"type": interaction.answer}
+    if interaction.original is not None:
+        original = interaction.original
+        about |= {"response_message_id": str(original.id), "response_message_loading": original.loading}
+        about |= {"response_message_ephemeral": original.ephemeral}
+    if interaction.original is not None and interaction.answer in (MESSAGE, DEFERRED, UPDATE):
+        resource["message"] = interaction.original.payload()
+    return {"interaction": about, "resource": resource}
+
+
+def checked_choices(data: Json) -> list[Json]:
+    """The suggestions of an autocomplete answer. Raises DiscordError."""
+    form, choices = Form(), data.get("choices") or []
+    form.length(("data", "choices"), choices, 0, 25)
+    for number, choice in enumerate(choices):
+        form.length(("data", "choices", number, "name"), choice.get("name"), 1, 100)
+        if isinstance(choice.get("value"), str):
+            form.length(("data", "choices", number, "value"), choice["value"], 1, 100)
+    form.finish()
+    return choices
+
+
+async def read_body(request: web.Request) -> tuple[Any, dict[int, Upload]]:
+    """The JSON of a request and its files by number."""
+    if not request.content_type.startswith("multipart/"):
+        text = await request.read()
+        return (json.loads(text) if text and request.content_type == "application/json" else None), {}
+    body: Any = None
+    files: dict[int, Upload] = {}
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader):
+            continue
+        data = bytes(await part.read(decode=True))
+        if part.name == "payload_json":
+            body = json.loads(data)
+        elif number := re.fullmatch(r"files\[(\d+)\]", part.name or ""):
+            files[int(number[1])] = Upload(part.filename or "unknown", data)
+    return body or {}, files
+
+
+def reply(status: int, body: Any, headers: dict[str, str] | None = None) -> web.Response:
+    """An answer with exactly application/json, without a charset."""
+    if body is None:
+        return web.Response(status=status, headers=headers)
+    data = json.dumps(body).encode()
+    return web.Response(status=status, body=data, content_type="application/json", headers=headers)
+
+
+def cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,0 +1,91 @@
+"""The real bot in a process of its own, with its real worker, beside the stand-in for Discord."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from discord_standin import Standin
+
+ROOT = Path(__file__).parent.parent.parent
+STOP_SECONDS = 60
+
+
+class BotProcess:
+    """`python -m bot` until the block ends; `kill` and `start` in between are the test's own.
+
+    folder: where it runs, with its log; a file .env there would be read
+    """
+
+    def __init__(self, standin: Standin, folder: Path, settings: Mapping[str, str], shards: int = 1) -> None:
+        self.standin, self.folder, self.shards = standin, folder, shards
+        self.log = folder / "bot.log"
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self.environment = (
+            inherited
+            | {"OMP_NUM_THREADS": "1", "LOG_FORMAT": "json", "LEASE_SECONDS": "2", "DISCORD_TOKEN": standin.token}
+            | standin.environment
+            | settings
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()
+
+    async def start(self) -> None:
+        """Returns once it is connected and its commands are known."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bot"], cwd=self.folder, env=self.environment, stderr=log, start_new_session=True
+            )
+        try:
+            await self.standin.ready(self.shards, timeout=60)
+            await self.standin.until(lambda: self.standin.commands(), timeout=30)
+        except TimeoutError:
+            raise AssertionError(f"the bot did not connect:\n{self.log.read_text()[-3000:]}") from None
+
+    async def kill(self) -> None:
+        """kill -9 of the bot and of the worker that it started, as when the machine goes down."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        await self.standin.gone()
+
+    def workers(self) -> list[int]:
+        """Process ids of its living workers."""
+        assert self.process is not None
+        found = subprocess.run(
+            ["pgrep", "-P", str(self.process.pid), "-f", "composer.cli worker"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return [int(pid) for pid in found.stdout.split()]
+
+    async def kill_worker(self) -> None:
+        """kill -9 of one worker; the bot goes on."""
+        while not (pids := self.workers()):
+            await asyncio.sleep(0.1)
+        os.kill(pids[0], signal.SIGKILL)
+
+    def end(self) -> int:
+        """SIGTERM, as a service is stopped. Returns the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise AssertionError(f"the bot did not stop:\n{self.log.read_text()[-3000:]}") from None
