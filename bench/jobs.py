@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import random
 import statistics
 import sys
@@ -181,8 +182,9 @@ async def claimer(jobs: Jobs, pipe: Connection) -> None:
         pipe.send(0)
         while True:
             for job in await jobs.claim("claimer", VOCABULARY, 8):
-                pipe.send(time.monotonic())
+                when = time.monotonic()
                 await jobs.finish(job, PAYLOAD)
+                pipe.send(when)  # only now, so that a kill leaves nothing behind that another would take over
             await changes.wait(LOOK_SECONDS)
 
 
@@ -196,8 +198,9 @@ async def holder(jobs: Jobs, pipe: Connection) -> None:
                 held[job.id] = job
                 pipe.send(time.monotonic())
             for job_id in await jobs.beat("holder", dict.fromkeys(held, 0)):
-                pipe.send(time.monotonic())
+                when = time.monotonic()
                 await jobs.drop(held.pop(job_id))
+                pipe.send(when)
             await changes.wait(LEASE_SECONDS / 3)
 
 
@@ -205,7 +208,7 @@ async def racer(jobs: Jobs, pipe: Connection) -> None:
     """Says when there was nothing left to claim."""
     pipe.send(0)
     await asyncio.to_thread(pipe.recv)
-    while claimed := await jobs.claim(str(id(jobs)), VOCABULARY, 1):
+    while claimed := await jobs.claim(str(os.getpid()), VOCABULARY, 1):
         await jobs.finish(claimed[0], PAYLOAD)
     pipe.send(time.monotonic())
     await asyncio.Event().wait()

@@ -96,8 +96,6 @@ class Chinese(app_commands.Translator):
 def point_at(settings: Settings) -> None:
     """Talk to the Discord that the settings name."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nothing is ever played in a voice channel
-        False  # voice is not used: no warning that it cannot
-    )
     discord.http.Route.BASE = settings.discord_api
     discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway)
 
