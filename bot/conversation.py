@@ -89,19 +89,22 @@ class Conversations:
         """Put the continuations of a stranger's MIDI file into the line. Raises OpeningError or LineFullError."""
         return await self._submit(ask, await self._studio.read(data, ask.order))
 
-    async def carry_on(self, ask: Ask, parent: int) -> list[Piece]:
+    async def carry_on(self, ask: Ask, parent: Piece) -> list[Piece]:
         """Go on from where a finished piece ends. Raises GoneError, NotFinishedError or as take_upload."""
-        midi = await self._storage.midi_of(parent)
+        if parent.receipt is None:
+            raise NotFinishedError
+        midi = await self._storage.midi_of(parent.id)
         if midi is None:
-            raise NotFinishedError if await self._storage.opening_of(parent) else GoneError
-        return await self._submit(ask, await self._studio.read_again(midi, ask.order))
+            raise GoneError
+        bars = parent.opening_bars + parent.bars
+        return await self._submit(ask, await self._studio.read_again(midi, bars, ask.order))
 
-    async def compose_again(self, ask: Ask, parent: int) -> list[Piece]:
+    async def compose_again(self, ask: Ask, parent: Piece) -> list[Piece]:
         """Another continuation of the opening that a piece was made from. Raises GoneError or as take_upload."""
-        opening = await self._storage.opening_of(parent)
+        opening = await self._storage.opening_of(parent.id)
         if not opening:
             raise GoneError
-        return await self._submit(ask, await self._studio.read_again(opening, ask.order))
+        return await self._submit(ask, await self._studio.read_again(opening, parent.opening_bars, ask.order))
 
     async def limits(self, guild: Guild) -> Limits:
         return Limits(
@@ -133,6 +136,7 @@ class Conversations:
                     parent=ask.parent,
                     title=ask.title[:MAX_TITLE],
                     opening=read.midi,
+                    opening_bars=read.bars,
                     bars=request.bars,
                     seed=request.seed,
                     program=ask.program,
@@ -285,7 +289,7 @@ class Conversations:
             raise UndeliverableError("It was deleted while it was composed.")
         request = Request.from_json(job.payload, self._studio.vocabulary)
         composed = Composed.from_json(job.result or {})
-        finished = await self._studio.finish(opening, request, composed, piece.program, piece.title)
+        finished = await self._studio.finish(opening, piece.opening_bars, request, composed, piece.program, piece.title)
         await self._storage.set_result(piece.id, finished.midi, finished.receipt)  # the buttons ask for it at once
         limit = piece.place.filesize_limit
         while True:
@@ -354,8 +358,8 @@ def tell(piece: Piece, progress: Progress) -> str:
 
 
 def _file_name(title: str) -> str:
-    """A name that Discord keeps as it is."""
-    kept = "".join(character if character.isalnum() or character in "-_" else "_" for character in title)
+    """A name that Discord keeps as it is: it drops what is not ASCII."""
+    kept = "".join(character if character.isascii() and character.isalnum() else "_" for character in title)
     return kept.strip("_") or "piece"
 
 

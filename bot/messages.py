@@ -148,7 +148,7 @@ TEXTS: Mapping[str, Text] = {
     "not_finished": Text(
         "This piece is not finished yet. Wait for it, or cancel it.", "作品还没完成。请等待，或取消它。"
     ),
-    "ended_already": Text("It has ended already.", "它已经结束了。"),
+    "ended_already": Text("It has ended already; there is nothing to cancel.", "它已经结束了；没有可取消的。"),
     "deleted": Text("Deleted.", "已删除。"),
     "info": Text("What this piece was made from", "这首作品的来历"),
     "info_model": Text("Model: {model} on {device}", "模型：{model}，{device}"),
@@ -424,6 +424,7 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "a_day": "每日",
     "Pieces a day": "每天的作品数",
     "channels": "频道",
+    "channel": "频道",
     "Where pieces may be asked for": "可以在哪里作曲",
     "allow": "允许",
     "Add this channel": "加入这个频道",

@@ -63,10 +63,8 @@ async def _piece(interaction: Interaction, number: int) -> Piece:
 
 async def carry_on(interaction: Interaction, piece: Piece) -> None:
     """From where it ended, for as many bars again."""
-    if piece.receipt is None:
-        raise NotFinishedError
     ask = await _ask(interaction, piece, Order(bars=piece.bars, seed=new_seed(), sampling=piece.sampling))
-    await interaction.client.services.conversations.carry_on(ask, piece.id)
+    await interaction.client.services.conversations.carry_on(ask, piece)
 
 
 async def _vary(interaction: Interaction, piece: Piece) -> None:
@@ -78,7 +76,7 @@ async def _retry(interaction: Interaction, piece: Piece) -> None:
 
 
 async def _again(interaction: Interaction, piece: Piece, order: Order) -> None:
-    await interaction.client.services.conversations.compose_again(await _ask(interaction, piece, order), piece.id)
+    await interaction.client.services.conversations.compose_again(await _ask(interaction, piece, order), piece)
 
 
 async def _ask(interaction: Interaction, piece: Piece, order: Order) -> Ask:

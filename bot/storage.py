@@ -48,6 +48,7 @@ pieces = sa.Table(
     sa.Column("parent", sa.Integer),  # the piece that this one continues or varies
     sa.Column("title", sa.String(100), nullable=False),
     sa.Column("opening", sa.LargeBinary, nullable=False),  # MIDI, as it was checked
+    sa.Column("opening_bars", sa.Integer, nullable=False),  # silent ones at its end count, which MIDI does not tell
     sa.Column("bars", sa.Integer, nullable=False),  # asked for
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("program", sa.Integer, nullable=False),
@@ -101,6 +102,7 @@ class Piece:
     owner: int
     parent: int | None
     title: str
+    opening_bars: int
     bars: int
     seed: int
     program: int
@@ -230,6 +232,7 @@ class Storage:
         parent: int | None,
         title: str,
         opening: bytes,
+        opening_bars: int,
         bars: int,
         seed: int,
         program: int,
@@ -245,6 +248,7 @@ class Storage:
                 parent=parent,
                 title=title,
                 opening=opening,
+                opening_bars=opening_bars,
                 bars=bars,
                 seed=seed,
                 program=program,

@@ -10,7 +10,7 @@ import multiprocessing
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,6 +23,7 @@ from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.request import Composed, Request
+from composer.score import TICKS_PER_BAR, Score
 from composer.words import Vocabulary
 
 # Tried one after the other until the file is small enough: (bitrate, seconds at most).
@@ -81,12 +82,15 @@ class Studio:
         """A stranger's MIDI file. Raises OpeningError."""
         return await self._run(read_opening, data, order, self.vocabulary)
 
-    async def read_again(self, midi: bytes, order: Order) -> Read:
+    async def read_again(self, midi: bytes, bars: int, order: Order) -> Read:
         """An opening or a piece of ours. Raises OpeningTooLongError where it has grown too long."""
-        return await self._run(reread_opening, midi, order, self.vocabulary)
+        return await self._run(reread_opening, midi, bars, order, self.vocabulary)
 
-    async def finish(self, opening: bytes, request: Request, composed: Composed, program: int, title: str) -> Finished:
-        return await self._run(finish_piece, opening, request, composed, self.vocabulary, program, title)
+    async def finish(
+        self, opening: bytes, bars: int, request: Request, composed: Composed, program: int, title: str
+    ) -> Finished:
+        """bars: of the opening"""
+        return await self._run(finish_piece, opening, bars, request, composed, self.vocabulary, program, title)
 
     async def sound(self, midi: bytes, program: int, title: str, limit: int) -> Sound:
         """The piece as an MP3 of at most `limit` bytes."""
@@ -126,19 +130,19 @@ def _wake() -> None:
 
 def read_opening(data: bytes, order: Order, vocabulary: Vocabulary) -> Read:
     pitches = vocabulary.pitches
-    return _read(dump_midi(to_opening(read_midi(data), pitch_range=(pitches[0], pitches[-1])).score), order, vocabulary)
+    opening = to_opening(read_midi(data), pitch_range=(pitches[0], pitches[-1]))
+    return _read(dump_midi(opening.score), opening.bars, order, vocabulary)
 
 
-def reread_opening(midi: bytes, order: Order, vocabulary: Vocabulary) -> Read:
-    read = _read(midi, order, vocabulary)
-    if read.bars + order.bars > MAX_BARS:
-        raise OpeningTooLongError(read.bars, MAX_BARS - order.bars)
-    return read
+def reread_opening(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
+    if bars + order.bars > MAX_BARS:
+        raise OpeningTooLongError(bars, MAX_BARS - order.bars)
+    return _read(midi, bars, order, vocabulary)
 
 
-def _read(midi: bytes, order: Order, vocabulary: Vocabulary) -> Read:
-    # Both sides of the table start from these bytes, so that what was heard and what is played are the same.
-    score = parse_midi(midi)
+def _read(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
+    # What the model hears and what is played in the end are made from the same bytes.
+    score = _score(midi, bars)
     key = find_key(score.notes)
     return Read(
         midi=midi,
@@ -150,10 +154,15 @@ def _read(midi: bytes, order: Order, vocabulary: Vocabulary) -> Read:
     )
 
 
+def _score(midi: bytes, bars: int) -> Score:
+    """A MIDI file of ours. Of silent bars at its end the file itself says nothing."""
+    return replace(parse_midi(midi), end=bars * TICKS_PER_BAR)
+
+
 def finish_piece(
-    opening: bytes, request: Request, composed: Composed, vocabulary: Vocabulary, program: int, title: str
+    opening: bytes, bars: int, request: Request, composed: Composed, vocabulary: Vocabulary, program: int, title: str
 ) -> Finished:
-    take = finish(parse_midi(opening), request, composed, vocabulary)
+    take = finish(_score(opening, bars), request, composed, vocabulary)
     options = ["--instrument", INSTRUMENTS[program]]
     command = command_line(f"{title}.mid", request.bars, request.seed, 1, request.sampling, options)
     picture = draw_piano_roll(take.score, take.opening_bars, title)

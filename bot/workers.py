@@ -23,6 +23,8 @@ log = structlog.get_logger("workers")
 
 async def keep_workers(settings: Settings) -> None:
     """Keep settings.workers workers running until cancelled; then ask them to stop, and wait for it."""
+    if not settings.workers:
+        await asyncio.Event().wait()  # they run elsewhere
     await asyncio.gather(*(_keep_worker(settings, number) for number in range(settings.workers)))
 
 

@@ -324,7 +324,11 @@ class _FileBell(_Bell):
 
     async def open(self) -> None:
         self._connection = sqlite3.connect(str(self._url.database), timeout=0)
-        self._version = self._look()
+        try:
+            self._version = self._look()
+        except sqlite3.Error:
+            self._connection.close()
+            raise
 
     async def run(self) -> None:
         while True:

@@ -26,12 +26,19 @@ str(error) is a sentence for people: what was found, what is taken, what to do.
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 from typing import Literal
 
 
 class SegueError(Exception):
-    """The root: what a user may be told. Anything else that escapes is a defect."""
+    """The root: what a user may be told. Anything else that escapes is a defect.
+
+    The attributes of an error are the arguments that it was made from: so it passes from one process to another.
+    """
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        return (functools.partial(type(self), **vars(self)), ()) if vars(self) else super().__reduce__()
 
 
 class OpeningError(SegueError):
@@ -106,16 +113,15 @@ class OutOfRangeError(SettingsError):
 
 
 class UnknownNameError(SettingsError):
-    """what: the kind of thing   known: what there is   near: the one that may have been meant"""
+    """what: the kind of thing   known: what there is"""
 
     def __init__(self, what: str, name: str, known: tuple[str, ...]) -> None:
-        self.what, self.name, self.known = what, name, known
-        self.near = next(iter(difflib.get_close_matches(name, known, n=1)), None)
-        if self.near:
-            hint = f"did you mean {self.near}?"
+        if near := difflib.get_close_matches(name, known, n=1):
+            hint = f"did you mean {near[0]}?"
         else:
             hint = f"there are {', '.join(known)}." if known else "there are none yet."
         super().__init__(f"No {what} is called '{name}'; {hint}")
+        self.what, self.name, self.known = what, name, known
 
 
 class UnknownInstrumentError(SettingsError):

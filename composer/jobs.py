@@ -1,18 +1,17 @@
 """The durable table of requests: who asked for what, who composes it, and who brings the answer.
 
-                 claim                    finish
-    submit --> QUEUED ------> RUNNING ---------------> DONE ------.
-                 |  ^            |  |                              |
-                 |  `------------'  |--- fail, or the last ---> FAILED ----+--> delivered
-                 |  release, retire |    attempt ran out           |
-                 |                  |                              |
-                 |                  `--- drop, or ran out ---> CANCELLED
-                 `------------------ cancel ----------------------^
+    submit ---> QUEUED ---- claim ----> RUNNING ---- finish --------------------> DONE
+                 |  ^                   | | | ^
+                 |  |                   | | | '- claim by another, the lease ran out
+                 |  |                   | | '-- fail, or too many attempts -----> FAILED
+                 |  '- release, retire -' |
+                 '------------------------'--- cancel --------------------------> CANCELLED
 
 A worker claims a job for `lease_seconds` and beats to keep it. A lease that has run out is claimed by whoever is alive,
 which is one attempt more. What a worker says about a job counts only while worker and attempt are still those of the
-row, so one that was asleep cannot overwrite. Beside the state, each job has a tender: the process that brings the
-answer to the person, which holds it by a lease of the same kind until it is delivered. All times are the database's.
+row, so one that was asleep cannot overwrite. A job that runs is cancelled once its worker has heard of it and dropped
+it. Beside the state, each job has a tender: the process that brings the answer to the person, which holds it by a lease
+of the same kind until it is delivered. All times are the database's.
 
 The line is fair: a job's turn is one more than the highest of its owner's jobs in line, and at least the lowest of
 anybody's (start-time fair queueing). So nobody's tenth stands before another's first, and nobody starves.
@@ -198,6 +197,7 @@ class Jobs:
         self.database, self.lease_seconds, self.max_attempts = database, lease_seconds, max_attempts
         self._lease = now() + lease_seconds
         self._alive = workers.c.seen_at > now() - lease_seconds
+        self._hopeless = _RAN_OUT & (jobs.c.cancel_requested | (jobs.c.attempt >= max_attempts))
 
     # ---- who asks
 
@@ -301,6 +301,9 @@ class Jobs:
         0 too. A worker that slept may get a job that it still has; the one with the higher attempt is the right one.
         """
         claimable = (jobs.c.vocabulary == vocabulary) & (_QUEUED | _RAN_OUT)
+        async with self.database.read() as connection:  # so that workers with nothing to do are in nobody's way
+            if not await connection.scalar(sa.select(sa.exists().where(claimable | self._hopeless))):
+                return []
         first = sa.select(jobs.c.id).where(claimable).order_by(*_ORDER).limit(count)
         values = {
             "state": State.RUNNING,
@@ -416,15 +419,13 @@ class Jobs:
 
     async def _give_up(self, connection: AsyncConnection) -> None:
         """End the jobs whose lease has run out and that shall not be tried again."""
-        worn_out = jobs.c.attempt >= self.max_attempts
         values = {
             "state": sa.case((jobs.c.cancel_requested, State.CANCELLED), else_=State.FAILED),
             "reason": sa.case((jobs.c.cancel_requested, None), else_=TOO_MANY_ATTEMPTS),
             "finished_at": now(),
             "lease_until": None,
         }
-        hopeless = _RAN_OUT & (jobs.c.cancel_requested | worn_out)
-        await connection.execute(sa.update(jobs).where(hopeless).values(values))
+        await connection.execute(sa.update(jobs).where(self._hopeless).values(values))
 
     async def _insert(self, connection: AsyncConnection, draft: Draft, tender: str | None) -> Job:
         theirs = sa.case((jobs.c.owner == draft.owner, jobs.c.turn))

@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("parent", sa.Integer),
         sa.Column("title", sa.String(100), nullable=False),
         sa.Column("opening", sa.LargeBinary, nullable=False),
+        sa.Column("opening_bars", sa.Integer, nullable=False),
         sa.Column("bars", sa.Integer, nullable=False),
         sa.Column("seed", sa.BigInteger, nullable=False),
         sa.Column("program", sa.Integer, nullable=False),

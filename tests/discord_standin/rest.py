@@ -8,13 +8,13 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import BodyPartReader, web
 
 from .commands import check_commands
 from .errors import DiscordError, Form, missing_access, missing_permissions, no_such_route, unauthorized, unknown
-from .faults import Fault, Faults, Kind, Log, Request
+from .faults import Faults, Kind, Log, Request
 from .gateway import Gateway
 from .messages import Upload, check_modal, check_rights, edit_message, thinking, write_message
 from .permissions import Permission
@@ -48,15 +48,25 @@ class Call:
 
 Answer = tuple[int, Any]  # status and JSON; None for no body
 Handler = Callable[["Rest", Call], Answer]
-ROUTES: list[tuple[str, str, re.Pattern[str], Handler, bool]] = []
+
+
+class Route(NamedTuple):
+    method: str
+    template: str  # "/channels/{channel}/messages"
+    pattern: re.Pattern[str]
+    handler: Handler
+    token: bool  # whether the bot's token has to be in the header
+
+
+ROUTES: list[Route] = []
 
 
 def route(method: str, template: str, token: bool = True) -> Callable[[Handler], Handler]:
-    """Register a handler; token: whether the bot's token has to be in the header."""
+    """Register a handler."""
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template) + "$")
 
     def register(handler: Handler) -> Handler:
-        ROUTES.append((method, template, pattern, handler, token))
+        ROUTES.append(Route(method, template, pattern, handler, token))
         return handler
 
     return register
@@ -71,58 +81,57 @@ class Rest:
     # ---- the way of a request
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Log a request, let the faults have their way with it, and carry it out."""
         path = "/" + request.match_info["path"]
-        method = request.method
-        match = next(((r, m) for r in ROUTES if r[0] == method and (m := r[2].match(path))), None)
         body, files = await read_body(request)
-        authorization = request.headers.get("Authorization")
+        found = next((r for r in ROUTES if r.method == request.method and r.pattern.match(path)), None)
         entry = Request(
-            method,
-            path,
-            match[0][1] if match else "",
-            dict(request.query),
-            authorization,
-            body,
-            {file.name: file.data for file in files.values()},
-            self.world.clock.now(),
+            method=request.method,
+            path=path,
+            route=found.template if found is not None else "",
+            query=dict(request.query),
+            token=request.headers.get("Authorization"),
+            body=body,
+            files={file.name: file.data for file in files.values()},
+            at=self.world.clock.now(),
         )
         self.log.add(entry)
         fault = self.faults.take(entry)
         self.world.thread.changed()
-        if fault is not None and fault.kind is not Kind.CARRY_OUT_AND_CUT:
-            answer = await self.suffer(fault, request)
-            if answer is not None:
-                entry.status, entry.done_at = fault.status, self.world.clock.now()
-                return answer
+        if fault is not None and fault.kind is Kind.ANSWER:
+            return self.done(entry, fault.status, fault.body, fault.headers)
+        if fault is not None and fault.kind is Kind.HANG:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(fault.released.wait(), fault.seconds)
+        carried_out = (0, None) if fault is not None and fault.kind is Kind.CUT else self.carry_out(found, entry, files)
+        if fault is not None and fault.kind in (Kind.CUT, Kind.CARRY_OUT_AND_CUT):
+            if request.transport is not None:
+                request.transport.abort()
+            self.done(entry, 0, None)
+            return web.Response()  # to nobody
+        return self.done(entry, *carried_out)
+
+    def carry_out(self, found: Route | None, entry: Request, files: dict[int, Upload]) -> Answer:
         try:
-            if match is None:
+            if found is None:
                 raise no_such_route()
-            if match[0][4] and authorization != f"Bot {self.gateway.token}":
+            if found.token and entry.token != f"Bot {self.gateway.token}":
                 raise unauthorized()
-            status, result = match[0][3](self, Call(match[1].groupdict(), entry.query, body, files))
+            match = found.pattern.match(entry.path)
+            assert match is not None
+            return found.handler(self, Call(match.groupdict(), entry.query, entry.body, files))
         except DiscordError as error:
-            status, result = error.status, error.body
-            entry.code = error.body["code"]
+            return error.status, error.body
         except Exception as error:
             self.world.failures.append(error)
-            status, result = 500, {"code": 0, "message": f"the stand-in failed: {error!r}"}
-        entry.status, entry.done_at = status, self.world.clock.now()
-        self.world.thread.changed()
-        if fault is not None and fault.kind is Kind.CARRY_OUT_AND_CUT:
-            entry.status = 0
-            cut(request)
-        return reply(status, result)
+            return 500, {"code": 0, "message": f"the stand-in failed: {error!r}"}
 
-    async def suffer(self, fault: Fault, request: web.Request) -> web.StreamResponse | None:
-        """Do what the fault says; None to go on with the request."""
-        if fault.kind is Kind.ANSWER:
-            return reply(fault.status, fault.body, fault.headers)
-        if fault.kind is Kind.CUT:
-            cut(request)
-            return reply(204, None)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(fault.released.wait(), fault.seconds)
-        return None
+    def done(self, entry: Request, status: int, body: Any, headers: dict[str, str] | None = None) -> web.Response:
+        """Note in the log how a request ended, and give the answer."""
+        entry.status, entry.done_at = status, self.world.clock.now()
+        entry.code = body.get("code") if status >= 400 and isinstance(body, dict) else None
+        self.world.thread.changed()
+        return reply(status or 500, body, headers)
 
     # ---- finding things
 
@@ -351,10 +360,11 @@ class Rest:
     @route("POST", "/webhooks/{application}/{token}", token=False)
     def follow_up(self, call: Call) -> Answer:
         interaction = self.webhook(call)
-        if interaction.awaits_first_followup and interaction.original is not None and interaction.original.loading:
+        waiting = interaction.original
+        if interaction.awaits_first_followup and waiting is not None and waiting.loading and not waiting.deleted:
             # Discord's old habit: the first follow-up after a deferred answer fills that answer.
-            edit_message(interaction.original, call.body, call.files, "followup")
-            return 200, interaction.original.payload()
+            edit_message(waiting, call.body, call.files, "followup")
+            return 200, waiting.payload()
         more = {"reference": interaction.original} if interaction.original is not None else {}
         message = self.respond(interaction, call.body, call.files, "followup", **more)
         interaction.followups.append(message)
@@ -523,8 +533,3 @@ def reply(status: int, body: Any, headers: dict[str, str] | None = None) -> web.
         return web.Response(status=status, headers=headers)
     data = json.dumps(body).encode()
     return web.Response(status=status, body=data, content_type="application/json", headers=headers)
-
-
-def cut(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

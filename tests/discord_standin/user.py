@@ -154,14 +154,14 @@ class User(Person):
 
     # ---- what people do
 
-    async def command(self, line: str, channel: Channel, **options: Any) -> Reply:
+    async def command(self, line: str, channel: Channel, /, **options: Any) -> Reply:
         """Type a command, "/settings temperature pitch 0.5", and wait for the first answer.
 
         Options stand in the line (bare, or as name:value), or are given by name. Raises DidNotRespondError.
         """
         return await self.send_command(line, channel, **options).answered()
 
-    def send_command(self, line: str, channel: Channel, **options: Any) -> Reply:
+    def send_command(self, line: str, channel: Channel, /, **options: Any) -> Reply:
         """Like `command`, without waiting."""
 
         def work() -> Reply:
@@ -177,7 +177,7 @@ class User(Person):
         return self.thread.call(work)
 
     async def suggestions(
-        self, line: str, channel: Channel, option: str, typed: str = "", **options: Any
+        self, line: str, channel: Channel, option: str, typed: str = "", /, **options: Any
     ) -> list[Choice]:
         """What the bot offers while the person types `typed` into an option of the command."""
 

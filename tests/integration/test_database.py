@@ -379,5 +379,6 @@ async def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path: Path) 
     with pytest.raises(DatabaseError, match=r"File exists|Not a directory"):
         Database(f"sqlite+aiosqlite:///{tmp_path / 'file' / 'segue.db'}")
     async with Database(f"sqlite+aiosqlite:///{tmp_path / 'file'}") as database:
-        with pytest.raises(DatabaseError, match="file is not a database"):
-            await database.ping()
+        for attempt in (database.ping, database.migrate, database.changes().__aenter__):
+            with pytest.raises(DatabaseError, match="file is not a database"):
+                await attempt()

@@ -1073,15 +1073,18 @@ async def test_buttons_work_after_the_bots_process_was_killed(standin: Standin, 
 
 
 async def test_a_failure_of_the_stand_in_fails_the_test() -> None:
-    with pytest.raises(TypeError, match="broken"), Standin() as standin:
-        standin.world.bot.payload = broken  # type: ignore[method-assign]
-        headers = {"Authorization": f"Bot {standin.token}"}
-        async with aiohttp.ClientSession(standin.api + "/", headers=headers) as session:
-            assert (await session.get("users/@me")).status == 500
+    def broken() -> dict[str, Any]:
+        raise TypeError("broken")
 
+    async def use() -> None:
+        with Standin() as standin:
+            standin.world.bot.payload = broken  # type: ignore[method-assign]
+            headers = {"Authorization": f"Bot {standin.token}"}
+            async with aiohttp.ClientSession(standin.api + "/", headers=headers) as session:
+                assert (await session.get("users/@me")).status == 500
 
-def broken() -> dict[str, Any]:
-    raise TypeError("broken")
+    with pytest.raises(TypeError, match="broken"):
+        await use()
 
 
 def test_nothing_is_bound_to_one_event_loop(standin: Standin, ann: User) -> None:

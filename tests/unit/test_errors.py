@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 
 from composer import errors
-from composer.errors import DatabaseError, LineFullError, OpeningError
+from composer.errors import DatabaseError, LineFullError, OpeningError, SegueError
 
 EXAMPLES = {"reason": "it hurts", "numerator": 3, "denominator": 4, "bar": 2, "bars": 90, "limit": 64, "notes": 9000}
 EXAMPLES |= {"pitch": 5, "lowest": 21, "highest": 108, "drum_notes": 7}
+EXAMPLES |= {"name": "pich", "value": 9.5, "what": "preset", "known": ("pitch",), "likely": ("Violin",), "path": "here"}
 EXAMPLES |= {"kind": "in_line", "place": 2, "again_in_seconds": 90.0, "database": "postgresql+asyncpg://host/segue"}
 
 
@@ -25,6 +27,14 @@ def test_every_error_of_a_request_carries_its_data_and_says_what_to_do(kind: typ
     assert str(kind(**vars(error))) == str(error)  # so it crosses the pipe from the child that reads MIDI
     assert len(str(error).split(". ")) >= 2, "what was found, and what to do"
     assert any(str(value) in str(error) for value in vars(error).values())
+
+
+@pytest.mark.parametrize("kind", leaves(SegueError), ids=lambda kind: kind.__name__)
+def test_every_error_passes_from_one_process_to_another(kind: type[Exception]) -> None:
+    names = list(inspect.signature(kind.__init__).parameters)[1:]
+    error = kind(**{name: EXAMPLES[name] for name in names}) if set(names) <= set(EXAMPLES) else kind("A sentence.")
+    arrived = pickle.loads(pickle.dumps(error))
+    assert (type(arrived), str(arrived), vars(arrived)) == (kind, str(error), vars(error))
 
 
 def test_the_tree_at_the_top_of_the_file_is_the_tree() -> None:
