@@ -42,7 +42,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 return float(await connection.scalar(sa.select(now())) or 0)
 
         jobs, storage, exposition = Jobs(database, settings.lease_seconds), Storage(database), Exposition()
-        studio = Studio(load_vocabulary(settings), soundfont=settings.soundfont)
+        studio = Studio(load_vocabulary(settings), settings.renderers, settings.soundfont)
         delivery = Delivery(storage, clock)
         defaults = Limits(in_line=settings.in_line, a_day=settings.a_day, table=settings.line)
         conversations = Conversations(database, jobs, storage, studio, delivery, defaults, exposition)

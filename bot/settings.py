@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=0, le=16)  # started beside the bot; 0 where they run elsewhere
     slots: int = Field(default=4, ge=1, le=256)  # pieces that one of them composes at once
     threads: int = Field(default=1, ge=1)  # of torch in one of them
+    renderers: int = Field(default=1, ge=1, le=64)  # processes that read openings and render pieces
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoint: Path = ROOT / "checkpoints" / "first"
     soundfont: Path | None = None  # None looks in the usual places

@@ -17,8 +17,9 @@ def random_checkpoint(vocabulary: Vocabulary | None = None, seed: int = 0, **con
     torch.manual_seed(seed)
     small = {"dim": 32, "layers": 2, "heads": 4, "kv_heads": 2, "window": 48} | config
     model = CompoundWordTransformer(ModelConfig(vocabulary.sizes, **small))  # type: ignore[arg-type]
+    std = 0.3 * (32 / model.config.dim) ** 0.5  # the same music from a wide model as from a narrow one
     for stage in model.stages:
-        torch.nn.init.normal_(stage.heads.weight, std=0.3)  # type: ignore[union-attr, arg-type]
+        torch.nn.init.normal_(stage.heads.weight, std=std)  # type: ignore[union-attr, arg-type]
     with torch.no_grad():
         model.stages[0].heads.bias += torch.tensor([0.0, -1.5, 1.0, 2.5, -1.5])  # type: ignore[union-attr, operator]
     return Checkpoint("random", model.eval().requires_grad_(False), vocabulary, "")

@@ -134,12 +134,11 @@ async def test_an_opening_comes_back_as_a_piece_to_hear_to_keep_and_to_see(place
 
 async def test_the_answer_says_the_place_and_progress_is_told_at_a_measured_pace(place: Place) -> None:
     reply = await ask(place.ann, place.channel, bars=128)
-    message = await posted(reply)
-    first, *progress, last = message.versions[1:]
-    assert re.match(r"In line: place \*\*\d+\*\*|Composing: bar \d+ of 128", first.content)
-    assert any("Composing: bar" in version.content for version in [first, *progress])
-    assert last.files
-    edits = [version.at for version in message.versions[1:-1]]  # the last is the piece itself
+    message = await reply.until(lambda m: len(re.findall("Composing: bar", str(m.edits))) >= 2, PATIENCE)
+    await place.ann.command("/cancel", place.channel)
+    await reply.until(lambda m: m.content == say("en", "cancelled"), PATIENCE)
+    assert re.match(r"In line: place \*\*\d+\*\*|Composing: bar \d+ of 128", message.edits[0].content)
+    edits = [version.at for version in message.edits[:-1]]  # the last tells that it has ended, and does not wait
     assert all(later - earlier >= EDIT_SECONDS - 0.1 for earlier, later in pairwise(edits))
 
 
