@@ -222,6 +222,8 @@ class Worker:
             log.error("unusable request", job=job.id, error=str(error))
             await self._jobs.fail(job, "request")
             return
+        if overslept := self._tasks.pop(job.id, None):  # its lease ran out meanwhile, and the claim was ours again
+            self._engine.cancel(overslept)
         log.info("begun", job=job.id, attempt=job.attempt, bars=request.bars)
         self._tasks[job.id] = task = Task(job, request)
         self._engine.submit(task)

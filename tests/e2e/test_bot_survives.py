@@ -167,8 +167,8 @@ async def test_a_worker_that_dies_is_started_again(tiny: Path, tmp_path: Path) -
 
 async def test_a_piece_under_way_when_the_bot_is_stopped_goes_on_afterwards(slow: Path, tmp_path: Path) -> None:
     async with running(tmp_path, slow) as scene:
-        reply = await scene.ask(bars=16)
-        await reply.until(lambda m: "Composing" in m.content, PATIENCE)
+        reply = await scene.ask(bars=24)
+        await scene.until_rows("select count(*) from jobs where state = 'running' and bars_done > 0", [(1,)])
         assert scene.bot.end() == 0
         await scene.standin.gone()
         await scene.bot.start()
