@@ -19,7 +19,7 @@ import structlog
 from bot.buttons import ENDED, FINISHED, UNDER_WAY
 from bot.delivery import Delivery, Letter, TooLargeError, UndeliverableError
 from bot.errors import GoneError, NotFinishedError
-from bot.messages import progress_bar, say, say_key, say_settings, say_time
+from bot.messages import plain, progress_bar, say, say_key, say_settings, say_time
 from bot.storage import Guild, Piece, Place, Storage
 from bot.studio import Finished, Read, Sound, Studio
 from composer.database import Database
@@ -177,6 +177,8 @@ class Conversations:
                 continue
             if piece := await self._storage.piece(job.id):
                 log.info("taken over", job=job.id, state=job.state)
+                if job.vocabulary != self._studio.vocabulary.digest:  # from before a change of the model
+                    await self._jobs.cancel(job.id)
                 self._attend(piece)
             else:  # its owner had everything deleted
                 await self._jobs.delivered(job.id, self.name)
@@ -263,12 +265,14 @@ class Conversations:
         if job is None or job.delivered_at is not None:
             return
         language = piece.place.language
-        if job.state is State.DONE:
+        if job.state is State.DONE and job.vocabulary == self._studio.vocabulary.digest:
             piece = await self._deliver(piece, job)
-        elif job.state is State.CANCELLED:
-            await self._delivery.post(piece, Letter(say(language, "cancelled"), ENDED))
         else:
-            await self._delivery.post(piece, Letter(say(language, "failed"), ENDED))
+            if job.vocabulary != self._studio.vocabulary.digest:
+                how = "expired"
+            else:
+                how = "cancelled" if job.state is State.CANCELLED else "failed"
+            await self._delivery.post(piece, Letter(say(language, how), ENDED))
         if await self._jobs.delivered(job.id, self.name):
             self._ended.labels(job.state.value).inc()
             self._time(job)
@@ -315,7 +319,7 @@ class Conversations:
             say(
                 language,
                 "piece",
-                title=piece.title,
+                title=plain(piece.title),
                 added=receipt["bars"]["added"],
                 opening=receipt["bars"]["opening"],
                 tempo=round(receipt["tempo"]["continuation"][-1]),

@@ -6,6 +6,7 @@ A text stands in all languages side by side, so that none can be forgotten. `say
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -73,7 +74,6 @@ class Text(NamedTuple):
 
 TEXTS: Mapping[str, Text] = {
     # ---- on the way
-    "reading": Text("Reading your opening …", "正在读取你的开头……"),
     "in_line": Text("In line: place **{place}**.", "排队中：第 **{place}** 位。"),
     "in_line_about": Text(
         "In line: place **{place}**. It will be done in about {time}.",
@@ -89,15 +89,14 @@ TEXTS: Mapping[str, Text] = {
         "Composing: bar {done} of {bars}, about {time} left\n`{bar}`",
         "作曲中：第 {done} / {bars} 小节，大约还需 {time}\n`{bar}`",
     ),
-    "of_takes": Text("Take {take} of {takes}.", "第 {take} 版，共 {takes} 版。"),
     "cancelled": Text("Cancelled.", "已取消。"),
     "failed": Text(
         "This piece could not be composed. Your opening is kept: press **Try again**.",
         "这首作品没能完成。你的开头还在：请按“再试一次”。",
     ),
     "expired": Text(
-        "This request is from before a change of the model and cannot be composed any more. Please send it again.",
-        "这个请求来自模型更新之前，已无法继续。请重新发送。",
+        "This request is from before a change of the model. Press **Try again** to have it composed by the new one.",
+        "这个请求来自模型更新之前。按“再试一次”，由新模型来写。",
     ),
     # ---- the piece
     "piece": Text(
@@ -492,6 +491,11 @@ def settings_table(language: Language, sampling: SamplingParams) -> str:
 def say_attribute(language: Language, name: str) -> str:
     """name: musical, or `all`."""
     return CHINESE_COMMANDS[name] if language == "zh" else name
+
+
+def plain(text: str) -> str:
+    """A text of a user's, such as a file's name, that shall not act as Markdown or as a mention."""
+    return re.sub(r"([\\*_`~|<>\[\]()@#])", r"\\\1", text)
 
 
 def progress_bar(done: int, total: int) -> str:

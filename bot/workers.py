@@ -33,7 +33,9 @@ async def _keep_worker(settings: Settings, number: int) -> None:
     while True:
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "composer.cli", "worker", env=_environment(settings, number)
+            *(sys.executable, "-m", "composer.cli", "worker", "--attached"),
+            stdin=asyncio.subprocess.PIPE,  # it ends when this process does, even by kill -9
+            env=_environment(settings, number),
         )
         log.info("worker started", number=number, pid=process.pid)
         try:

@@ -307,6 +307,9 @@ def worker(
         typer.Option(envvar="WORKER_METRICS_PORT", help="Loopback port for /metrics and /healthz."),
     ] = None,
     log_format: Annotated[LogFormatOption, typer.Option(envvar="LOG_FORMAT")] = LogFormatOption.json,
+    attached: Annotated[
+        bool, typer.Option(help="Stop when standard input ends: with the process that gave it.")
+    ] = False,
 ) -> None:
     """Compose what is asked for in the table of jobs, many pieces in one batch. Stops cleanly on SIGTERM.
 
@@ -321,7 +324,7 @@ def worker(
 
     configure_logging(log_format.value)
     torch.set_num_threads(threads)
-    asyncio.run(work(database, checkpoint, slots, _torch_device(device), lease, metrics_port))
+    asyncio.run(work(database, checkpoint, slots, _torch_device(device), lease, metrics_port, attached))
 
 
 @app.command(hidden=True)

@@ -15,6 +15,7 @@ import os
 import queue
 import signal
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -261,6 +262,12 @@ def _tell(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
         loop.call_soon_threadsafe(news.set)
 
 
+def _at_the_end_of_input(loop: asyncio.AbstractEventLoop, worker: Worker) -> None:
+    if not os.read(sys.stdin.fileno(), 1024):
+        loop.remove_reader(sys.stdin)
+        worker.stop()
+
+
 async def work(
     database_url: str,
     checkpoint: Path,
@@ -268,8 +275,12 @@ async def work(
     device: torch.device,
     lease_seconds: float,
     metrics_port: int | None = None,
+    attached: bool = False,
 ) -> None:
-    """Run a worker until SIGTERM or SIGINT. Raises CheckpointError or DatabaseError if it cannot start."""
+    """Run a worker until SIGTERM or SIGINT. Raises CheckpointError or DatabaseError if it cannot start.
+
+    attached: stop also when standard input ends, as it does when the process at its other end is gone
+    """
     loaded = load_checkpoint(checkpoint)
     async with Database(database_url) as database:
         await database.migrate()
@@ -277,6 +288,8 @@ async def work(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
+        if attached:
+            loop.add_reader(sys.stdin, _at_the_end_of_input, loop, worker)
         exposition = Exposition()
         exposition.counter("segue_words", "Words drawn since the start.", lambda: worker.words)
         exposition.gauge("segue_slots_busy", "Slots that compose now.", lambda: worker.busy)

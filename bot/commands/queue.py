@@ -7,7 +7,7 @@ from discord.app_commands import Choice
 
 from bot.commands import Command
 from bot.errors import EndedError, NotYoursError
-from bot.messages import Language, say, say_key, say_settings, say_time
+from bot.messages import Language, plain, say, say_key, say_settings, say_time
 from bot.replies import Interaction, language, whisper
 from bot.storage import Piece
 from composer.jobs import Progress, State
@@ -53,7 +53,7 @@ async def _queue(interaction: Interaction) -> None:
 
 
 def _linked(piece: Piece) -> str:
-    return f"[{piece.title}]({piece.link})" if piece.link else piece.title
+    return f"[{plain(piece.title)}]({piece.link})" if piece.link else plain(piece.title)
 
 
 async def _suggest(interaction: Interaction, current: str) -> list[Choice[int]]:

@@ -8,7 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.commands import Command
-from bot.messages import MUSICAL_NAMES, say, say_attribute, say_settings, settings_table
+from bot.messages import MUSICAL_NAMES, plain, say, say_attribute, say_settings, settings_table
 from bot.replies import Interaction, language, whisper
 from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, Knob, SamplingParams
 
@@ -103,21 +103,21 @@ async def preset_names(interaction: Interaction, current: str) -> list[Choice[st
 @app_commands.describe(name="Its name")
 async def _save(interaction: Interaction, name: Range[str, 1, 32]) -> None:
     await interaction.client.services.storage.save_preset(interaction.user.id, name)
-    await whisper(interaction, say(language(interaction), "preset_saved", name=name))
+    await whisper(interaction, say(language(interaction), "preset_saved", name=plain(name)))
 
 
 @app_commands.describe(name="Its name")
 @app_commands.autocomplete(name=preset_names)
 async def _load(interaction: Interaction, name: Range[str, 1, 32]) -> None:
     await interaction.client.services.storage.load_preset(interaction.user.id, name)
-    await whisper(interaction, say(language(interaction), "preset_loaded", name=name))
+    await whisper(interaction, say(language(interaction), "preset_loaded", name=plain(name)))
 
 
 @app_commands.describe(name="Its name")
 @app_commands.autocomplete(name=preset_names)
 async def _delete(interaction: Interaction, name: Range[str, 1, 32]) -> None:
     await interaction.client.services.storage.delete_preset(interaction.user.id, name)
-    await whisper(interaction, say(language(interaction), "preset_deleted", name=name))
+    await whisper(interaction, say(language(interaction), "preset_deleted", name=plain(name)))
 
 
 async def _list(interaction: Interaction) -> None:
@@ -126,5 +126,7 @@ async def _list(interaction: Interaction) -> None:
     if not presets:
         await whisper(interaction, say(spoken, "no_presets"))
         return
-    lines = [f"**{name}** · {say_settings(spoken, SamplingParams.from_json(own))}" for name, own in presets.items()]
+    lines = [
+        f"**{plain(name)}** · {say_settings(spoken, SamplingParams.from_json(own))}" for name, own in presets.items()
+    ]
     await whisper(interaction, "\n".join([say(spoken, "presets"), *lines])[:2000])

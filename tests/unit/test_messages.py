@@ -24,6 +24,7 @@ from bot.messages import (
     Language,
     describe,
     language_of,
+    plain,
     progress_bar,
     say,
     say_key,
@@ -86,11 +87,13 @@ def test_every_text_is_used_and_every_text_used_is_there() -> None:
     asked_for = {
         node.value
         for text in code
-        for node in ast.walk(ast.parse(text))
+        for statement in ast.parse(text).body
+        if not (isinstance(statement, ast.AnnAssign) and getattr(statement.target, "id", "") == "TEXTS")
+        for node in ast.walk(statement)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     made_up = {f"button_{act}" for act in Act} | {f"does_{name}" for name in MUSICAL_NAMES}
-    made_up |= {"knob_temperature", "knob_top_p"}
+    made_up |= {"knob_temperature", "knob_top_p", "major", "minor"}
     assert {name for name in TEXTS if name not in asked_for | made_up} == set()
     said = {name for text in code for name in re.findall(r"""say\(\s*[\w.()]+,\s*"(\w+)\"""", text)}
     assert said <= set(TEXTS)
@@ -169,6 +172,10 @@ def test_the_language_follows_the_client(locale: str, language: str) -> None:
 )
 def test_times_are_told_as_people_do_and_never_too_short(seconds: float, text: str) -> None:
     assert say_time("en", seconds) == text
+
+
+def test_a_users_text_cannot_act_as_markdown_or_as_a_mention() -> None:
+    assert plain("a_b *c* [x](y) @everyone <@1>") == r"a\_b \*c\* \[x\]\(y\) \@everyone \<\@1\>"
 
 
 def test_keys_are_told_in_both_languages() -> None:
