@@ -23,7 +23,7 @@ from bot.messages import plain, progress_bar, say, say_key, say_settings, say_ti
 from bot.storage import Guild, Piece, Place, Storage
 from bot.studio import Finished, Read, Sound, Studio
 from composer.database import Database
-from composer.errors import RenderingError, SegueError
+from composer.errors import DatabaseError, RenderingError, SegueError
 from composer.jobs import Draft, Job, Jobs, Limits, Progress, State
 from composer.piece import Order
 from composer.request import Composed, Request
@@ -207,18 +207,25 @@ class Conversations:
 
     async def _attend_to(self, piece: Piece) -> None:
         """Until it is delivered. What goes wrong on our side is tried again, a little later each time."""
-        for number in range(1, TRIES + 1):
+        tries = 0
+        while tries < TRIES:
             try:
+                piece = await self._storage.piece(piece.id) or piece
                 piece = await self._tell_progress(piece)
                 await self._conclude(piece)
                 return
+            except DatabaseError as error:  # it comes back
+                log.warning("table out of reach", job=piece.id, error=str(error))
+                await asyncio.sleep(EDIT_SECONDS)
             except UndeliverableError:
                 log.warning("nowhere to deliver to", job=piece.id)
                 break
             except Exception:
-                log.exception("delivery failed", job=piece.id, attempt=number)
-                await asyncio.sleep(2**number)
-                piece = await self._storage.piece(piece.id) or piece
+                tries += 1
+                log.exception("delivery failed", job=piece.id, attempt=tries)
+                await asyncio.sleep(2**tries)
+        else:
+            await self._delivery.show(piece, Letter(say(piece.place.language, "failed"), ENDED))
         self._ended.labels("undelivered").inc()
         await self._jobs.delivered(piece.id, self.name)
 
