@@ -19,13 +19,14 @@ import structlog
 from bot.buttons import ENDED, FINISHED, UNDER_WAY
 from bot.delivery import Delivery, Letter, TooLargeError, UndeliverableError
 from bot.errors import GoneError, NotFinishedError
-from bot.messages import plain, progress_bar, say, say_key, say_settings, say_time
+from bot.messages import Language, plain, progress_bar, say, say_key, say_settings, say_time
 from bot.storage import Guild, Piece, Place, Storage
 from bot.studio import Finished, Read, Sound, Studio
 from composer.database import Database
 from composer.errors import DatabaseError, RenderingError, SegueError
 from composer.jobs import Draft, Job, Jobs, Limits, Progress, State
 from composer.piece import Order
+from composer.rendering.instruments import INSTRUMENTS
 from composer.request import Composed, Request
 from composer.telemetry import Exposition
 
@@ -85,26 +86,26 @@ class Conversations:
 
     # ------------------------------------------------------------------ take
 
-    async def take_upload(self, ask: Ask, data: bytes) -> list[Piece]:
-        """Put the continuations of a stranger's MIDI file into the line. Raises OpeningError or LineFullError."""
-        return await self._submit(ask, await self._studio.read(data, ask.order))
+    async def read(self, data: bytes, order: Order) -> Read:
+        """A stranger's MIDI file. Raises OpeningError."""
+        return await self._studio.read(data, order)
 
     async def carry_on(self, ask: Ask, parent: Piece) -> list[Piece]:
-        """Go on from where a finished piece ends. Raises GoneError, NotFinishedError or as take_upload."""
+        """Go on from where a finished piece ends. Raises GoneError, NotFinishedError, OpeningError or LineFullError."""
         if parent.receipt is None:
             raise NotFinishedError
         midi = await self._storage.midi_of(parent.id)
         if midi is None:
             raise GoneError
         bars = parent.opening_bars + parent.bars
-        return await self._submit(ask, await self._studio.read_again(midi, bars, ask.order))
+        return await self.take(ask, await self._studio.read_again(midi, bars, ask.order))
 
     async def compose_again(self, ask: Ask, parent: Piece) -> list[Piece]:
-        """Another continuation of the opening that a piece was made from. Raises GoneError or as take_upload."""
+        """Another continuation of the opening that a piece was made from. Raises GoneError or LineFullError."""
         opening = await self._storage.opening_of(parent.id)
         if not opening:
             raise GoneError
-        return await self._submit(ask, await self._studio.read_again(opening, parent.opening_bars, ask.order))
+        return await self.take(ask, await self._studio.read_again(opening, parent.opening_bars, ask.order))
 
     async def limits(self, guild: Guild) -> Limits:
         return Limits(
@@ -113,7 +114,8 @@ class Conversations:
             table=self._defaults.table,
         )
 
-    async def _submit(self, ask: Ask, read: Read) -> list[Piece]:
+    async def take(self, ask: Ask, read: Read) -> list[Piece]:
+        """Put the continuations of what was read into the line. Raises LineFullError."""
         limits = await self.limits(await self._storage.guild(ask.place.guild))
         drafts = [
             Draft(
@@ -225,7 +227,7 @@ class Conversations:
                 log.exception("delivery failed", job=piece.id, attempt=tries)
                 await asyncio.sleep(2**tries)
         else:
-            await self._delivery.show(piece, Letter(say(piece.place.language, "failed"), ENDED))
+            await self._delivery.show(piece, Letter(headed(piece, say(piece.place.language, "failed")), ENDED))
         self._ended.labels("undelivered").inc()
         await self._jobs.delivered(piece.id, self.name)
 
@@ -279,7 +281,7 @@ class Conversations:
                 how = "expired"
             else:
                 how = "cancelled" if job.state is State.CANCELLED else "failed"
-            await self._delivery.post(piece, Letter(say(language, how), ENDED))
+            await self._delivery.post(piece, Letter(headed(piece, say(language, how)), ENDED))
         if await self._jobs.delivered(job.id, self.name):
             self._ended.labels(job.state.value).inc()
             self._time(job)
@@ -322,22 +324,21 @@ class Conversations:
 
     async def _letter(self, piece: Piece, finished: Finished, sound: Sound) -> Letter:
         language, receipt = piece.place.language, finished.receipt
-        lines = [
-            say(
-                language,
-                "piece",
-                title=plain(piece.title),
-                added=receipt["bars"]["added"],
-                opening=receipt["bars"]["opening"],
-                tempo=round(receipt["tempo"]["continuation"][-1]),
-                key=say_key(language, receipt["key"]["continuation"]),
-                seed=piece.seed,
-                settings=say_settings(language, piece.sampling),
-            )
-        ]
+        caption = say(
+            language,
+            "piece",
+            title=plain(piece.title),
+            added=receipt["bars"]["added"],
+            opening=receipt["bars"]["opening"],
+            tempo=round(receipt["tempo"]["continuation"][-1]),
+            key=say_key(language, receipt["key"]["continuation"]),
+            seed=piece.seed,
+            settings=say_settings(language, piece.sampling),
+        ) + (f" · {INSTRUMENTS[piece.program]}" if piece.program else "")
+        lines = [caption]
         parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
         if parent is not None and parent.link:
-            lines.append(say(language, "from_parent", link=parent.link))
+            lines.append(descent(language, piece, parent))
         if sound.mp3 is None:
             lines.append(say(language, "no_sound"))
         elif sound.shortened is not None:
@@ -353,7 +354,21 @@ _BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900, 3600)
 
 def tell(piece: Piece, progress: Progress) -> str:
     """How far a piece is, for its message."""
-    language = piece.place.language
+    return headed(piece, _tell(piece.place.language, progress))
+
+
+def descent(language: Language, piece: Piece, parent: Piece) -> str:
+    """What a piece has to do with the one that it came from, and who asked: after a click nobody would know."""
+    how = "continues" if piece.opening_bars == parent.opening_bars + parent.bars else "another"
+    return say(language, how, link=parent.link, person=f"<@{piece.owner}>")
+
+
+def headed(piece: Piece, text: str) -> str:
+    """Below what it is about: several of a person's pieces may be on their way."""
+    return say(piece.place.language, "headed", title=plain(piece.title), bars=piece.bars, text=text)
+
+
+def _tell(language: Language, progress: Progress) -> str:
     if progress.state is State.RUNNING:
         values = {
             "done": progress.bars_done,

@@ -37,7 +37,7 @@ from composer.errors import (
     UnknownInstrumentError,
     UnknownNameError,
 )
-from composer.sampling import KNOBS, SamplingParams
+from composer.sampling import ALL, KNOBS, SamplingParams
 from composer.words import ATTRIBUTES
 
 Language = Literal["en", "zh"]
@@ -53,7 +53,7 @@ MUSICAL_NAMES: Mapping[str, str] = {
     "chord": "chord",
     "tempo": "tempo",
 }
-BAR_LENGTH = 20  # characters of the bar that fills
+BAR_LENGTH = 16  # characters of the bar that fills
 
 
 # Errors without data, and the names of their texts.
@@ -84,10 +84,11 @@ TEXTS: Mapping[str, Text] = {
         "and begins by itself as soon as it is back.",
         "排队中：第 **{place}** 位。作曲程序暂时不在线；你的作品会保留位置，等它回来后自动开始。",
     ),
-    "composing": Text("Composing: bar {done} of {bars}\n`{bar}`", "作曲中：第 {done} / {bars} 小节\n`{bar}`"),
+    "headed": Text("**{title}** · {bars} bars\n{text}", "**{title}** · {bars} 小节\n{text}"),
+    "composing": Text("Composing: bar {done} of {bars}\n{bar}", "作曲中：第 {done} / {bars} 小节\n{bar}"),
     "composing_about": Text(
-        "Composing: bar {done} of {bars}, about {time} left\n`{bar}`",
-        "作曲中：第 {done} / {bars} 小节，大约还需 {time}\n`{bar}`",
+        "Composing: bar {done} of {bars}, about {time} left\n{bar}",
+        "作曲中：第 {done} / {bars} 小节，大约还需 {time}\n{bar}",
     ),
     "cancelled": Text("Cancelled.", "已取消。"),
     "failed": Text(
@@ -104,7 +105,11 @@ TEXTS: Mapping[str, Text] = {
         "🎹 **{title}** · 在 {opening} 小节之后续写 {added} 小节 · {tempo} BPM · {key} · 种子 `{seed}` · {settings}",
     ),
     "default_settings": Text("default settings", "默认设置"),
-    "from_parent": Text("From [this piece]({link}).", "来自[这首作品]({link})。"),
+    "continues": Text("It continues [this piece]({link}), for {person}.", "续写[这首作品]({link})，为 {person} 而作。"),
+    "another": Text(
+        "Another way on from the opening of [this piece]({link}), for {person}.",
+        "[这首作品]({link})的开头的另一种写法，为 {person} 而作。",
+    ),
     "shortened": Text(
         "The MP3 is a preview of {time}: the whole is too large for this channel. The MIDI holds all of it.",
         "MP3 是 {time}的试听：完整文件超过此频道的上限。MIDI 是完整的。",
@@ -142,7 +147,7 @@ TEXTS: Mapping[str, Text] = {
     ),
     "gone": Text(
         "This piece is no longer kept. Send its MIDI file to /compose to go on with it.",
-        "这首作品已不再保存。把它的 MIDI 文件发给 /compose 就能继续。",
+        "这首作品已不再保存。把它的 MIDI 文件发给 /作曲 就能继续。",
     ),
     "not_finished": Text(
         "This piece is not finished yet. Wait for it, or cancel it.", "作品还没完成。请等待，或取消它。"
@@ -176,7 +181,7 @@ TEXTS: Mapping[str, Text] = {
     ),
     "line_mine": Text(
         "You have {limit} pieces in line already. Wait for one to finish (/queue), or cancel one (/cancel).",
-        "你已有 {limit} 首作品在排队。请等一首完成（/queue），或取消一首（/cancel）。",
+        "你已有 {limit} 首作品在排队。请等一首完成（/排队），或取消一首（/取消）。",
     ),
     "line_day": Text(
         "You have asked for {limit} pieces within a day, which is all there is. Try again in {time}.",
@@ -230,8 +235,8 @@ TEXTS: Mapping[str, Text] = {
         "没有“{name}”。现有：{known}。请从中选择。",
     ),
     "unknown_instrument": Text(
-        "There is no instrument “{name}”. Choose one from the list, such as {likely}.",
-        "没有乐器“{name}”。请从列表里选，例如 {likely}。",
+        "There is no instrument “{name}”. Choose one from the list that appears while you type, such as {likely}.",
+        "没有乐器“{name}”。请从输入时出现的列表里选，例如 {likely}。",
     ),
     "none_yet": Text("none yet", "还没有"),
     "ours": Text(
@@ -241,16 +246,17 @@ TEXTS: Mapping[str, Text] = {
     # ---- settings
     "set": Text(
         "{knob} of **{attribute}** is now **{value}**. Your next /compose uses it.",
-        "**{attribute}** 的{knob}现在是 **{value}**。下次 /compose 就会用上。",
+        "**{attribute}** 的{knob}现在是 **{value}**。下次 /作曲 就会用上。",
     ),
+    "everything": Text("everything", "所有属性"),
     "knob_temperature": Text("Temperature", "温度"),
     "knob_top_p": Text("Top-p", "top-p"),
     "settings_title": Text(
-        "Your settings: temperature / top-p, and the defaults in brackets",
-        "你的设置：温度 / top-p，括号里是默认值",
+        "Your settings: temperature / top-p, and in brackets the default where yours differ",
+        "你的设置：温度 / top-p；与默认不同时，括号里是默认值",
     ),
     "settings_hint": Text(
-        "Temperature 0 always takes the likeliest, 1 is as learned, above 1 is wilder. "
+        "Temperature 0 always takes the likeliest choice, 1 is as learned, above 1 is wilder. "
         "Top-p leaves out what is unlikely: lower is safer.",
         "温度 0 总选最可能的，1 照所学的来，大于 1 更狂野。top-p 去掉不太可能的：越低越稳妥。",
     ),
@@ -265,15 +271,15 @@ TEXTS: Mapping[str, Text] = {
     "does_tempo": Text("how the pace moves: low is steady, high sways", "快慢变化：低则稳，高则摇摆"),
     "reset": Text("Your settings are the defaults again. Your presets stay.", "你的设置已恢复默认。预设还在。"),
     "preset_saved": Text(
-        "Saved as **{name}**. Load it with /settings preset load.", "已存为 **{name}**。用 /settings preset load 载入。"
+        "Saved as **{name}**. Load it with /settings preset load.", "已存为 **{name}**。用 /设置 预设 载入 来使用。"
     ),
     "preset_loaded": Text(
-        "**{name}** is loaded; your next /compose uses it.", "已载入 **{name}**；下次 /compose 就会用上。"
+        "**{name}** is loaded; your next /compose uses it.", "已载入 **{name}**；下次 /作曲 就会用上。"
     ),
     "preset_deleted": Text("**{name}** is deleted.", "**{name}** 已删除。"),
     "presets": Text("Your presets:", "你的预设："),
     "no_presets": Text(
-        "You have no presets yet. Make one with /settings preset save.", "你还没有预设。用 /settings preset save 新建。"
+        "You have no presets yet. Make one with /settings preset save.", "你还没有预设。用 /设置 预设 保存 新建。"
     ),
     "too_many_presets": Text(
         "You have {limit} presets, and that is all there is room for. Delete one first.",
@@ -281,14 +287,14 @@ TEXTS: Mapping[str, Text] = {
     ),
     # ---- queue, cancel, history
     "queue_empty": Text(
-        "None of your pieces is in line. Start one with /compose.", "你没有排队的作品。用 /compose 开始一首。"
+        "None of your pieces is in line. Start one with /compose.", "你没有排队的作品。用 /作曲 开始一首。"
     ),
     "queue_title": Text("Your pieces in line:", "你排队的作品："),
     "queue_running": Text("composing, bar {done} of {bars}", "作曲中，第 {done} / {bars} 小节"),
     "queue_waiting": Text("place {place}", "第 {place} 位"),
-    "queue_about": Text("{what}, about {time}", "{what}，大约 {time}"),
+    "queue_about": Text("{what}, about {time} left", "{what}，大约还需 {time}"),
     "cancelled_count": Text("Cancelled: {count}.", "已取消：{count} 首。"),
-    "history_empty": Text("You have no pieces yet. Start one with /compose.", "你还没有作品。用 /compose 开始一首。"),
+    "history_empty": Text("You have no pieces yet. Start one with /compose.", "你还没有作品。用 /作曲 开始一首。"),
     "history_title": Text("Your last pieces:", "你最近的作品："),
     # ---- help and privacy
     "help": Text(
@@ -301,12 +307,12 @@ TEXTS: Mapping[str, Text] = {
         "explains each. Keep them with `/settings preset save`.\n"
         "**In line:** /queue, /cancel, /history. **What is kept:** /privacy show.",
         "**Segue 把你的开头写下去。**\n"
-        "把一段 MIDI 开头（4/4 拍，1 到 64 小节）交给 `/compose`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
+        "把一段 MIDI 开头（4/4 拍，1 到 64 小节）交给 `/作曲`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
         "你会得到 MP3、MIDI 和一张图。\n"
         "**作品下方：**“继续写”从结尾接着写；“换一版”换个种子；“改设置再来”修改小节数、温度和 top-p；“详情”说明来历。\n"
-        "**你的口味：**`/settings temperature pitch 0.5` 让旋律更平稳，`1.2` 更狂野；`/settings show` 逐项说明。"
-        "用 `/settings preset save` 保存。\n"
-        "**排队：**/queue、/cancel、/history。**保存了什么：**/privacy show。",
+        "**你的口味：**`/设置 温度 音高 0.5` 让旋律更平稳，`1.2` 更狂野；`/设置 查看` 逐项说明。"
+        "用 `/设置 预设 保存` 保存。\n"
+        "**排队：**/排队、/取消、/历史。**保存了什么：**/隐私 查看。",
     ),
     "privacy": Text(
         "Kept about you, under your Discord id: {settings} settings, {presets} presets, and {pieces} pieces (the "
@@ -316,7 +322,7 @@ TEXTS: Mapping[str, Text] = {
         "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{pieces} 首作品"
         "（开头和成品的 MIDI、种子、设置、发布位置），保存 {days} 天。"
         "不保存名字、消息和音频，也不用于训练。"
-        "/privacy delete 会全部删除，连同发布你作品的消息。",
+        "/隐私 删除 会全部删除，连同发布你作品的消息。",
     ),
     "privacy_sure": Text(
         "This deletes your settings, your presets, your {pieces} pieces and the messages that hold them. "
@@ -483,13 +489,17 @@ def settings_table(language: Language, sampling: SamplingParams) -> str:
     for name, attribute in MUSICAL_NAMES.items():
         mine, usual = sampling[attribute], default[attribute]
         label = _padded(CHINESE_COMMANDS[name] if language == "zh" else name, 9)
-        numbers = f"{mine.temperature:.2f} / {mine.top_p:.2f}  ({usual.temperature:.2f} / {usual.top_p:.2f})"
+        numbers = f"{mine.temperature:.2f} / {mine.top_p:.2f}"
+        if mine != usual:
+            numbers += f" ({usual.temperature:.2f} / {usual.top_p:.2f})"
         lines.append(f"`{label}{numbers}` {say(language, f'does_{name}')}")
     return "\n".join([*lines, say(language, "settings_hint")])
 
 
 def say_attribute(language: Language, name: str) -> str:
     """name: musical, or `all`."""
+    if name == ALL:
+        return say(language, "everything")
     return CHINESE_COMMANDS[name] if language == "zh" else name
 
 
@@ -499,9 +509,9 @@ def plain(text: str) -> str:
 
 
 def progress_bar(done: int, total: int) -> str:
-    """A bar that fills: ▓▓▓▓░░░░"""
+    """A bar that fills: ▰▰▰▰▱▱▱▱"""
     filled = BAR_LENGTH * done // max(1, total)
-    return "▓" * filled + "░" * (BAR_LENGTH - filled)
+    return "▰" * filled + "▱" * (BAR_LENGTH - filled)
 
 
 def describe(error: SegueError, language: Language) -> str:

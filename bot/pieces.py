@@ -11,7 +11,7 @@ from typing import Any, Self
 import discord
 
 from bot.buttons import OWNERS_ONLY, Act
-from bot.conversation import MAX_BARS, Ask, new_seed
+from bot.conversation import MAX_BARS, Ask, descent, new_seed
 from bot.errors import EndedError, FormError, GoneError, NotFinishedError, NotYoursError
 from bot.messages import MUSICAL_NAMES, Language, say, say_key, say_settings
 from bot.privacy import forget
@@ -169,7 +169,7 @@ def summary(piece: Piece, parent: Piece | None, spoken: Language) -> str:
         f"`{receipt['command']}`",
     ]
     if parent is not None and parent.link:
-        lines.append(say(spoken, "from_parent", link=parent.link))
+        lines.append(descent(spoken, piece, parent))
     return "\n".join(lines)
 
 

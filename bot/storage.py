@@ -66,7 +66,7 @@ pieces = sa.Table(
     sa.Column("language", sa.String(8), nullable=False),
     # Once it is composed.
     sa.Column("midi", sa.LargeBinary),
-    sa.Column("receipt", sa.JSON),
+    sa.Column("receipt", sa.JSON(none_as_null=True)),
     sa.Column("posting_at", sa.Double),  # when a message of its own was about to be sent for it
     sa.Column("deleted", sa.Boolean, nullable=False),
 )
@@ -155,8 +155,7 @@ class Storage:
         """Change one setting, or with attribute `all` every one of the knob. Raises SettingsError."""
         changed = SamplingParams().with_setting(knob, attribute, value).to_json()[knob]
         async with self._database.write() as connection:
-            mine = sa.select(people.c.sampling).where(people.c.id == user).with_for_update()
-            found = await connection.scalar(mine) or {}
+            found = await _held_settings(connection, user)
             names = changed if attribute == "all" else [attribute]
             settings = {**found, knob: {**found.get(knob, {}), **{name: changed[name] for name in names}}}
             await _put(connection, people, {"id": user}, {"sampling": settings})
@@ -168,8 +167,8 @@ class Storage:
 
     async def save_preset(self, user: int, name: str) -> None:
         """Keep the user's settings under a name, over an earlier preset of it. Raises TooManyPresetsError."""
-        settings = await self.own_settings(user)
         async with self._database.write() as connection:
+            settings = await _held_settings(connection, user)
             others = sa.select(sa.func.count()).where(presets.c.owner == user, presets.c.name != name)
             if (await connection.scalar(others) or 0) >= MAX_PRESETS:
                 raise TooManyPresetsError(MAX_PRESETS)
@@ -296,8 +295,9 @@ class Storage:
         await self._change(number, deleted=True, opening=b"", midi=None, receipt=None, token=None)
 
     async def _change(self, number: int, **values: Any) -> None:
+        """Nothing happens to a piece that was deleted: what comes too late for it is not kept."""
         async with self._database.write() as connection:
-            await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(**values))
+            await connection.execute(sa.update(pieces).where(pieces.c.id == number, ~pieces.c.deleted).values(**values))
 
     # ------------------------------------------------------------------ privacy
 
@@ -331,11 +331,22 @@ class Storage:
             await _put(connection, marks, {"name": name}, {"value": value})
 
 
+async def _held_settings(connection: AsyncConnection, user: int) -> dict[str, dict[str, float]]:
+    """A user's own settings. Whoever else asks for them by this function waits until the transaction ends."""
+    row = _insert(connection, people).values(id=user, sampling={})  # or there would be nothing to wait for
+    await connection.execute(row.on_conflict_do_nothing())
+    mine = sa.select(people.c.sampling).where(people.c.id == user).with_for_update()
+    return dict(await connection.scalar(mine) or {})
+
+
 async def _put(connection: AsyncConnection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Insert a row, or update the one with that key."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    row = insert(table).values(**key, **values)
+    row = _insert(connection, table).values(**key, **values)
     await connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
+def _insert(connection: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _piece(row: sa.Row[Any]) -> Piece:

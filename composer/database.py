@@ -178,11 +178,11 @@ class Database:
 
     # ---- keeping
 
-    async def migrate(self) -> None:
-        """Bring the tables up to date. Any number of processes may do so at once."""
+    async def migrate(self, to: str = "head") -> None:
+        """Bring the tables up to date. Any number of processes may do so at once. to: a version to stop at"""
         async with self.write() as connection:  # the lock is the transaction's, so it goes with the process
             await self.lock(connection, MIGRATION_LOCK)
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade, to)
 
     async def ping(self) -> None:
         """Raises DatabaseError if the database does not answer."""
@@ -290,11 +290,11 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options()["begin"])
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(connection: sa.Connection, to: str) -> None:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    alembic.command.upgrade(config, "head")
+    alembic.command.upgrade(config, to)
 
 
 # ---------------------------------------------------------------------- bells

@@ -131,7 +131,7 @@ jobs = sa.Table(
     sa.Column("bars", sa.Integer, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("turn", sa.Integer, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("state", sa.String, nullable=False),
     sa.Column("bars_done", sa.Integer, nullable=False, default=0),
     sa.Column("attempt", sa.Integer, nullable=False, default=0),
     sa.Column("reason", sa.Text),

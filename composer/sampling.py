@@ -75,12 +75,13 @@ class SamplingParams:
     def changes(self) -> list[str]:
         """What differs from the defaults, as it is typed: "temperature.pitch=0.5"."""
         mine, default = self.to_json(), SamplingParams().to_json()
-        return [
-            f"{knob}.{name}={value!r}"
-            for knob, values in mine.items()
-            for name, value in values.items()
-            if value != default[knob][name]
-        ]
+        typed = []
+        for knob, values in mine.items():
+            changed = {name: value for name, value in values.items() if value != default[knob][name]}
+            if changed and len(set(values.values())) == 1:
+                changed = {ALL: next(iter(values.values()))}
+            typed += [f"{knob}.{name}={value!r}" for name, value in changed.items()]
+        return typed
 
     @classmethod
     def from_json(cls, data: Mapping[str, Mapping[str, float]]) -> SamplingParams:

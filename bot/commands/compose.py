@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+from collections.abc import Coroutine
 from pathlib import PurePath
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -11,16 +15,18 @@ from discord.app_commands import Choice, Range
 
 from bot.commands import Command
 from bot.commands.settings import preset_names
-from bot.conversation import MAX_BARS, Ask, new_seed
+from bot.conversation import MAX_BARS, Ask, Conversations, new_seed
 from bot.errors import FileTooLargeError, NoMidiHereError, UnreadableError
 from bot.pieces import PATTERN, carry_on
 from bot.replies import Interaction, begin
 from bot.storage import Piece
+from bot.studio import Read
 from composer.midi import MAX_BYTES
 from composer.piece import Order
 from composer.rendering.instruments import INSTRUMENTS, program_of
 
 MAX_TAKES = 4
+PROMPT_SECONDS = 1.0  # so long a refusal may take and still be seen by nobody else; Discord waits for 3
 MAX_SEED = 2**53 - 5  # a whole number in Discord is a double
 CHOICES = 25  # as many suggestions as Discord shows
 HEADERS = (b"MThd", b"RIFF")  # of a MIDI file, and of one in a RIFF wrapper
@@ -32,6 +38,9 @@ def commands() -> list[Command]:
         app_commands.Command(name="compose", description="Continue the opening of a piece", callback=compose),
         app_commands.ContextMenu(name="Continue this", callback=continue_this),
     ]
+
+
+File = tuple[discord.Attachment, bytes]
 
 
 async def _instruments(_: Interaction, current: str) -> list[Choice[str]]:
@@ -64,9 +73,7 @@ async def compose(
     program = program_of(instrument)
     sampling = await (storage.preset(user, preset) if preset else storage.sampling(user))
     order = Order(bars, takes, new_seed() if seed is None else seed, sampling)
-    place = await begin(interaction, private)
-    ask = Ask(str(interaction.id), user, place, PurePath(opening.filename).stem, order, program)
-    await interaction.client.services.conversations.take_upload(ask, await _bytes(opening))
+    await _take(interaction, _given(opening), order, program, private)
 
 
 async def continue_this(interaction: Interaction, message: discord.Message) -> None:
@@ -74,11 +81,30 @@ async def continue_this(interaction: Interaction, message: discord.Message) -> N
         await carry_on(interaction, piece)
         return
     sampling = await interaction.client.services.storage.sampling(interaction.user.id)
-    attachment, data = await _find_midi(message)
-    place = await begin(interaction, private=False)
-    title = PurePath(attachment.filename).stem
-    ask = Ask(str(interaction.id), interaction.user.id, place, title, Order(seed=new_seed(), sampling=sampling))
-    await interaction.client.services.conversations.take_upload(ask, data)
+    await _take(interaction, _find_midi(message), Order(seed=new_seed(), sampling=sampling))
+
+
+async def _take(
+    interaction: Interaction, file: Coroutine[Any, Any, File], order: Order, program: int = 0, private: bool = False
+) -> None:
+    """Continue a file. What is refused at once is refused in private; only what takes longer is answered before."""
+    conversations = interaction.client.services.conversations
+    reading = asyncio.create_task(_read(file, order, conversations))
+    try:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(reading), PROMPT_SECONDS)
+        place = await begin(interaction, private)
+        title, read = await reading
+    finally:
+        reading.cancel()
+    ask = Ask(str(interaction.id), interaction.user.id, place, title, order, program)
+    await conversations.take(ask, read)
+
+
+async def _read(file: Coroutine[Any, Any, File], order: Order, conversations: Conversations) -> tuple[str, Read]:
+    attachment, data = await file
+    # The name that Discord gives a file is ASCII; what it was called before is its title.
+    return attachment.title or PurePath(attachment.filename).stem, await conversations.read(data, order)
 
 
 async def _own_piece(interaction: Interaction, message: discord.Message) -> Piece | None:
@@ -92,7 +118,11 @@ async def _own_piece(interaction: Interaction, message: discord.Message) -> Piec
     return None
 
 
-async def _find_midi(message: discord.Message) -> tuple[discord.Attachment, bytes]:
+async def _given(opening: discord.Attachment) -> File:
+    return opening, await _bytes(opening)
+
+
+async def _find_midi(message: discord.Message) -> File:
     """The first attachment that is a MIDI file, by what it holds. Raises NoMidiHereError or FileTooLargeError."""
     named = [attachment for attachment in message.attachments if _is_named_midi(attachment)]
     others = [attachment for attachment in message.attachments if not _is_named_midi(attachment)]

@@ -165,6 +165,20 @@ async def test_a_worker_that_dies_is_started_again(tiny: Path, tmp_path: Path) -
             assert (await posted(await scene.ask())).files
 
 
+async def test_a_worker_ends_with_the_bot_that_started_it(tiny: Path, tmp_path: Path) -> None:
+    async with running(tmp_path, tiny) as scene:
+        assert (await posted(await scene.ask())).files
+        (worker,) = scene.bot.workers()
+        assert scene.bot.process is not None
+        scene.bot.process.kill()
+        scene.bot.process.wait()
+        while Path(f"/proc/{worker}").exists() and "zombie" not in Path(f"/proc/{worker}/status").read_text():
+            await asyncio.sleep(0.1)
+        await scene.standin.gone()
+        await scene.bot.start()
+        assert len(scene.bot.workers()) == 1
+
+
 async def test_a_piece_under_way_when_the_bot_is_stopped_goes_on_afterwards(slow: Path, tmp_path: Path) -> None:
     async with running(tmp_path, slow) as scene:
         reply = await scene.ask(bars=24)

@@ -1,0 +1,172 @@
+"""Measures nothing, but draws docs/*.png, what people see in Discord: `./run bench screens [NAME ...]`.
+
+The real bot and its real worker with the project's checkpoint compose beside the stand-in for Discord; what is in the
+channel then is laid out as Discord's client does (tests/discord_standin/page.py) and drawn by headless Chromium:
+
+    channel     a piece, and what follows from it
+    settings    settings of one's own, and refusals
+    chinese     the same for a Chinese client
+    progress    pieces in line and under way
+
+It alone needs Debian's packages chromium, fonts-open-sans, fonts-noto-cjk and fonts-noto-color-emoji.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageChops
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "e2e")]
+
+from bot_process import BotProcess  # noqa: E402 - tests/ is no package
+from discord_standin import Attachment, Channel, Guild, Message, Reply, Standin, User  # noqa: E402
+from discord_standin.page import page  # noqa: E402
+
+OPENING = (ROOT / "examples" / "opening.mid").read_bytes()
+WALTZ = OPENING.replace(b"\xff\x58\x04\x04\x02", b"\xff\x58\x04\x03\x02")  # its meter, in quarters
+PATIENCE = 600.0
+
+FONTS = ("Open Sans", "Noto Sans CJK SC", "Noto Color Emoji")
+PACKAGES = "chromium fonts-open-sans fonts-noto-cjk fonts-noto-color-emoji"
+CHROMIUM = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars"),
+)
+WIDTH, TALLEST, SCALE = 840, 3000, 2  # of the window, in CSS pixels; how many pixels of the picture make one of those
+MARGIN = 16  # CSS pixels below the last message
+COLOURS = 255
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[[], *SCREENS], metavar="NAME", help="of a screen; all of them")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs")
+    options = parser.parse_args()
+    if shutil.which("chromium") is None or not all(map(is_installed, FONTS)):
+        sys.exit(f"Chromium or a font is missing, which only this needs: apt-get install {PACKAGES}")
+    asyncio.run(draw_all(options.names or list(SCREENS), options.out))
+
+
+def is_installed(font: str) -> bool:
+    found = subprocess.run(["fc-list", font], capture_output=True, check=False)
+    return bool(found.stdout)
+
+
+async def draw_all(names: list[str], out: Path) -> None:
+    with Standin() as standin, tempfile.TemporaryDirectory() as folder:
+        guild = standin.guild("Conservatory")
+        # One slot, so that there is a line; SIGTERM to the bot ends what is still composed then.
+        async with BotProcess(standin, Path(folder), {"SLOTS": "1", "LEASE_SECONDS": "15"}):
+            for name in [name for name in SCREENS if name in names]:
+                picture = shoot(await SCREENS[name](standin, guild))
+                path = out / f"{name}.png"
+                path.write_bytes(picture)
+                print(f"{path}: {len(picture) // 1000} kB")
+
+
+# ---------------------------------------------------------------------- what people do
+
+
+async def channel(standin: Standin, guild: Guild) -> str:
+    piano, ann, bob = guild.channel("piano"), standin.user("ann"), standin.user("bob")
+    message = await posted(await ask(ann, piano, bars=16, seed=7))
+    bob.post(piano, "I like where this is going. What comes next?")
+    await posted(await bob.click(message, "Continue"))
+    return page(piano, bob)
+
+
+async def settings(standin: Standin, guild: Guild) -> str:
+    practice, ann = guild.channel("practice"), standin.user("ann")
+    await ann.command("/settings temperature pitch 0.6", practice)
+    await ann.command("/settings top_p duration 0.8", practice)
+    await ann.command("/settings show", practice)
+    await ask(ann, practice, instrument="kazoo")
+    refused = await ask(ann, practice, name="waltz.mid", data=WALTZ)
+    await refused.followup(timeout=PATIENCE)
+    return page(practice, ann)
+
+
+async def chinese(standin: Standin, guild: Guild) -> str:
+    piano, li = guild.channel("钢琴"), standin.user("li", locale="zh-CN")
+    await posted(await li.command("/作曲", piano, 开头=Attachment("前奏.mid", OPENING), 小节=16, 种子=11))
+    await li.command("/设置 温度 音高 0.6", piano)
+    await li.command("/设置 查看", piano)
+    return page(piano, li)
+
+
+async def progress(standin: Standin, guild: Guild) -> str:
+    piano = guild.channel("piano")
+    ann, bob, cleo = (standin.user(name) for name in ("ann", "bob", "cleo"))
+    running = await ask(ann, piano, name="nocturne.mid", bars=32)
+    await running.until(lambda message: "Composing" in message.content, PATIENCE)
+    waiting = [await ask(user, piano, name=name, bars=16) for user, name in ((bob, "lullaby.mid"), (ann, "etude.mid"))]
+    await running.until(lambda message: bars_done(message) >= 12, PATIENCE)
+    for reply in waiting:
+        await reply.until(lambda message: "In line" in message.content, PATIENCE)
+    await ann.command("/queue", piano)
+    await ask(cleo, piano)
+    return page(piano, ann)
+
+
+Screen = Callable[[Standin, Guild], Awaitable[str]]
+SCREENS: dict[str, Screen] = {"channel": channel, "settings": settings, "chinese": chinese, "progress": progress}
+
+
+async def ask(user: User, where: Channel, name: str = "opening.mid", data: bytes = OPENING, **options: Any) -> Reply:
+    return await user.command("/compose", where, opening=Attachment(name, data), **options)
+
+
+async def posted(reply: Reply) -> Message:
+    """The message once it has become the piece."""
+    return await reply.until(lambda message: message.files, PATIENCE)
+
+
+def bars_done(message: Message) -> int:
+    found = re.search(r"bar (\d+) of", message.content)
+    return int(found[1]) if found else 0
+
+
+# ---------------------------------------------------------------------- drawing
+
+
+def shoot(html: str) -> bytes:
+    """The page as a PNG, cut off below its last message. Raises CalledProcessError if Chromium fails."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Chromium may still be tidying up
+        source, target = Path(folder, "page.html"), Path(folder, "page.png")
+        source.write_text(html)
+        size = f"--window-size={WIDTH},{TALLEST}"
+        about = [size, f"--force-device-scale-factor={SCALE}", f"--user-data-dir={folder}/profile"]
+        command = ["chromium", *CHROMIUM, *about, f"--screenshot={target}", source.as_uri()]
+        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+        picture = Image.open(target).convert("RGB")
+    return small_png(cut(picture))
+
+
+def cut(picture: Image.Image) -> Image.Image:
+    background = picture.getpixel((0, picture.height - 1))
+    ground = Image.new("RGB", picture.size, background)
+    box = ImageChops.difference(picture, ground).getbbox() or (0, 0, 1, 1)
+    return picture.crop((0, 0, picture.width, min(picture.height, box[3] + SCALE * MARGIN)))
+
+
+def small_png(picture: Image.Image) -> bytes:
+    """With a palette, undithered: text and rolls have few colours, and stay sharp."""
+    out = io.BytesIO()
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(out, format="PNG", optimize=True)
+    return out.getvalue()
+
+
+if __name__ == "__main__":
+    main()
