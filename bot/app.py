@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 LONGEST_PAUSE = 60.0  # seconds between two tries to connect
 
+# Close codes that no new try mends; each costs one of the thousand logins of a day.
+REFUSED = {
+    4010: "SHARD_IDS and SHARD_COUNT do not fit each other",
+    4011: "the bot is on so many servers that it needs more shards; raise SHARD_COUNT, or leave it out",
+    4012: "this version of discord.py is too old for it; upgrade it",
+    4013: "it does not know the intents that were asked for",
+    4014: "it does not allow the intents that were asked for",
+}
+
 log = structlog.get_logger("app")
 
 
@@ -117,6 +126,10 @@ async def stay_connected(services: Services) -> None:
             raise ConfigurationError(
                 "DISCORD_TOKEN: Discord does not know this token. Copy it again from the portal, Bot -> Reset Token."
             ) from error
+        except discord.ConnectionClosed as error:
+            if error.code in REFUSED:
+                raise ConfigurationError(f"Discord refuses the connection: {REFUSED[error.code]}.") from error
+            log.warning("connection lost", code=error.code, pause=pause)
         except (discord.DiscordException, OSError, AttributeError, TimeoutError) as error:
             log.warning("connection lost", error=type(error).__name__, pause=pause)
         if asyncio.get_running_loop().time() - began > LONGEST_PAUSE:

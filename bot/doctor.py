@@ -75,6 +75,8 @@ async def _vocabulary(settings: Settings) -> str:
 
 async def _model(settings: Settings) -> str:
     """Asked of a worker: the bot itself never loads a model."""
+    if not settings.workers:
+        return "the workers run elsewhere, and load it there"
     words = ["-m", "composer.cli", "probe", "--checkpoint", str(settings.checkpoint), "--device", settings.device]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

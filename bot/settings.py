@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from composer.errors import SegueError
@@ -59,7 +59,18 @@ class Settings(BaseSettings):
     @field_validator("shard_ids", mode="before")
     @classmethod
     def _numbers(cls, value: object) -> object:
-        return [int(part) for part in value.split(",")] if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        parts = value.split(",")
+        if not all(part.strip().isdecimal() for part in parts):
+            raise ValueError("write them like 0,1")
+        return [int(part) for part in parts]
+
+    @model_validator(mode="after")
+    def _shards_in_range(self) -> Self:
+        if self.shard_ids is not None and (self.shard_count is None or max(self.shard_ids) >= self.shard_count):
+            raise ValueError("SHARD_IDS: they go with SHARD_COUNT, and lie below it")
+        return self
 
     @field_validator("discord_token")
     @classmethod
@@ -74,8 +85,15 @@ def load_settings() -> Settings:
     try:
         return Settings()  # type: ignore[call-arg] # the environment gives them
     except ValidationError as error:
-        wrong = {str(part["loc"][0]): part["msg"] for part in error.errors()}
-    sentences = [f"{name.upper()}: {message}." for name, message in wrong.items() if name != "discord_token"]
+        wrong = {
+            str(part["loc"][0]) if part["loc"] else "": part["msg"].removeprefix("Value error, ")
+            for part in error.errors()
+        }
+    sentences = [
+        f"{name.upper()}: {message}." if name else f"{message}."
+        for name, message in wrong.items()
+        if name != "discord_token"
+    ]
     if "discord_token" in wrong:
         sentences.append(HOW_TO_GET_A_TOKEN)
     raise ConfigurationError("\n".join(sentences))

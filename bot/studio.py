@@ -18,11 +18,11 @@ from composer.errors import CompositionError, OpeningTooLongError
 from composer.key import find_key
 from composer.midi import dump_midi, parse_midi, read_midi
 from composer.opening import to_opening
-from composer.piece import MAX_BARS, Order, command_line, finish, receipt
+from composer.piece import Order, command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
-from composer.request import Composed, Request
+from composer.request import MAX_BARS, Composed, Request
 from composer.score import TICKS_PER_BAR, Score
 from composer.words import Vocabulary
 

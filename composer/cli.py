@@ -322,7 +322,7 @@ def worker(
     from composer.telemetry import configure_logging
     from composer.worker import work
 
-    configure_logging(log_format.value)
+    configure_logging(log_format.value, secrets=[database])
     torch.set_num_threads(threads)
     asyncio.run(work(database, checkpoint, slots, _torch_device(device), lease, metrics_port, attached))
 

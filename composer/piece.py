@@ -10,12 +10,11 @@ from composer.chords import find_chords
 from composer.encoding import join, to_words
 from composer.errors import OutOfRangeError
 from composer.key import Key, find_key
-from composer.request import Composed, Request
+from composer.request import MAX_BARS, Composed, Request
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Score, Timed, excerpt
 from composer.words import Family, Vocabulary
 
-MAX_BARS = 512
 MAX_TAKES = 64
 MAX_SEED = 2**63 - 1
 HEARD_BARS = 64  # at the end of the opening: more than any model here can look back on

@@ -6,16 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from composer.errors import RequestError
+from composer.errors import RequestError, SettingsError
 from composer.sampling import SamplingParams
 from composer.words import ATTRIBUTES, BAR, Family, Vocabulary, Word
+
+MAX_BARS = 512
 
 
 @dataclass(frozen=True)
 class Request:
     """All that decides a piece, given a checkpoint.
 
-    words: the opening, which ends with a whole bar   bars: how many bars to add, at least 1   seed: 0 to 2^63 - 1
+    words: the opening, which ends with a whole bar   bars: how many bars to add, 1 to MAX_BARS   seed: 0 to 2^63 - 1
     """
 
     words: tuple[Word, ...]
@@ -42,12 +44,12 @@ class Request:
                 seed=int(data["seed"]),
                 sampling=SamplingParams.from_json(data["sampling"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise RequestError(f"{type(error).__name__} in {error}") from error
         sizes = [vocabulary.sizes[name] for name in ATTRIBUTES]
         if not request.words or request.words[0] != BAR:
             raise RequestError("the opening does not begin with a bar")
-        if request.bars < 1 or not 0 <= request.seed < 2**63:
+        if not 1 <= request.bars <= MAX_BARS or not 0 <= request.seed < 2**63:
             raise RequestError("bars or seed are out of range")
         for word in request.words:
             if word.family == Family.END or not all(0 <= i < size for i, size in zip(word, sizes, strict=True)):

@@ -19,6 +19,8 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor
 
+from composer.errors import SettingsError
+
 SECRETS = ("token", "password", "authorization", "secret", "database_url")
 HIDDEN = "[hidden]"
 LOOPBACK = "127.0.0.1"
@@ -28,7 +30,7 @@ LogFormat = Literal["json", "console"]
 
 def configure_logging(form: LogFormat, level: str = "INFO", secrets: Iterable[str] = ()) -> None:
     """Send every log of this process, those of libraries too, to stderr: a JSON object a line, or lines for people."""
-    hidden = [secret for secret in secrets if secret]
+    hidden = [form for secret in secrets if secret for form in (secret, repr(secret)[1:-1])]  # as it is, and quoted
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -37,7 +39,8 @@ def configure_logging(form: LogFormat, level: str = "INFO", secrets: Iterable[st
         structlog.processors.format_exc_info,
         lambda _, __, event: _without_secrets(event, hidden),
     ]
-    renderer: Processor = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
+    for_people = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderer: Processor = structlog.processors.JSONRenderer() if form == "json" else for_people
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -98,7 +101,10 @@ class Exposition:
 
     @asynccontextmanager
     async def served(self, port: int | None, healthy: Callable[[], bool] = lambda: True) -> AsyncIterator[None]:
-        """Serve /metrics and /healthz (200 or 503) on loopback as long as the context lasts; None: do not."""
+        """Serve /metrics and /healthz (200 or 503) on loopback as long as the context lasts; None: do not.
+
+        Raises SettingsError if the port cannot be had.
+        """
         if port is None:
             yield
             return
@@ -116,7 +122,10 @@ class Exposition:
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
-            await web.TCPSite(runner, LOOPBACK, port).start()
+            try:
+                await web.TCPSite(runner, LOOPBACK, port).start()
+            except OSError as error:
+                raise SettingsError(f"Port {port} for metrics is taken or not allowed. Choose another one.") from error
             yield
         finally:
             await runner.cleanup()

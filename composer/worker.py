@@ -40,6 +40,7 @@ from composer.words import BAR
 
 PROGRESS_SECONDS = 0.2  # between two writes of how far the pieces are, for all of them together
 GRACE_SECONDS = 20.0  # for what is begun, once the worker is asked to stop
+LAST_STEP_SECONDS = 10.0  # at the end, for the step that is under way: torch aborts a process that ends within one
 LONGEST_PAUSE = 30.0  # seconds between two tries to reach the database
 WARM_UP_BARS = 2
 
@@ -127,14 +128,19 @@ class Engine(threading.Thread):
 
 
 class Worker:
-    """One process' share of the work, from the first claim until it is asked to stop."""
+    """One process' share of the work, from the first claim until it is asked to stop.
 
-    def __init__(self, jobs: Jobs, checkpoint: Checkpoint, slots: int, device: torch.device) -> None:
+    grace: seconds for what is begun, once it is asked to
+    """
+
+    def __init__(
+        self, jobs: Jobs, checkpoint: Checkpoint, slots: int, device: torch.device, grace: float = GRACE_SECONDS
+    ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self.slots = slots
         self.bars_per_second: float | None = None  # of one slot
         self.stopping = False
-        self._jobs, self._checkpoint = jobs, checkpoint
+        self._jobs, self._checkpoint, self._grace = jobs, checkpoint, grace
         self._vocabulary = checkpoint.vocabulary
         self._generator = Generator(checkpoint, slots, device)
         self._tasks: dict[int, Task] = {}
@@ -154,8 +160,8 @@ class Worker:
         return len(self._tasks)
 
     def stop(self) -> None:
-        """Claim nothing more, finish what can be finished in GRACE_SECONDS and hand back the rest; twice: at once."""
-        self._stop_by = time.monotonic() + (0 if self.stopping else GRACE_SECONDS)
+        """Claim nothing more, finish what can be finished in the grace and hand back the rest; twice: at once."""
+        self._stop_by = time.monotonic() + (0 if self.stopping else self._grace)
         self.stopping = True
         self._news.set()
 
@@ -181,6 +187,7 @@ class Worker:
                 ears.cancel()
                 await asyncio.gather(ears, return_exceptions=True)
                 self._engine.stop()
+                await asyncio.to_thread(self._engine.join, LAST_STEP_SECONDS)
         log.info("stopped", worker=self.name)
 
     def _over(self) -> bool:
@@ -239,11 +246,13 @@ class Worker:
             self._engine.cancel(task)
             dropped = await self._jobs.drop(task.job)
             log.info("cancelled" if dropped else "taken over", job=job_id)
+            self._news.set()  # a slot is free
 
     async def _finish(self, task: Task) -> None:
         assert task.composed is not None
         kept = await self._jobs.finish(task.job, task.composed.to_json())
         del self._tasks[task.job.id]
+        self._news.set()  # a slot is free
         speed = task.request.bars / task.composed.seconds
         self.bars_per_second = round(0.8 * (self.bars_per_second or speed) + 0.2 * speed, 3)
         log.info("finished" if kept else "too late", job=task.job.id, seconds=task.composed.seconds)
