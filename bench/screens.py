@@ -93,8 +93,7 @@ async def settings(standin: Standin, guild: Guild) -> str:
     await ann.command("/settings top_p duration 0.8", practice)
     await ann.command("/settings show", practice)
     await ask(ann, practice, instrument="kazoo")
-    refused = await ask(ann, practice, name="waltz.mid", data=WALTZ)
-    await refused.followup(timeout=PATIENCE)
+    await ask(ann, practice, name="waltz.mid", data=WALTZ)
     return page(practice, ann)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import re
 import sys
 from collections.abc import Awaitable, Callable
@@ -47,7 +46,7 @@ async def _token(settings: Settings) -> str:
     first, *others = settings.discord_token.get_secret_value().split(".")
     try:
         user = base64.b64decode(first + "=" * (-len(first) % 4), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # what is no base64, no ASCII or no text
         user = ""
     if len(others) != 2 or not re.fullmatch(r"[0-9]{15,20}", user):
         raise ConfigurationError(
@@ -65,7 +64,7 @@ async def _database(settings: Settings) -> str:
 
 
 async def _sound(settings: Settings) -> str:
-    await asyncio.to_thread(check_installed)
+    await asyncio.to_thread(check_installed, settings.soundfont)
     return f"FluidSynth and ffmpeg are there, and {find_soundfont(settings.soundfont)}"
 
 

@@ -53,7 +53,7 @@ MUSICAL_NAMES: Mapping[str, str] = {
     "chord": "chord",
     "tempo": "tempo",
 }
-BAR_LENGTH = 16  # characters of the bar that fills
+BAR_LENGTH = 12  # characters of the bar that fills; its squares are equally wide in every font
 
 
 # Errors without data, and the names of their texts.
@@ -509,9 +509,9 @@ def plain(text: str) -> str:
 
 
 def progress_bar(done: int, total: int) -> str:
-    """A bar that fills: ▰▰▰▰▱▱▱▱"""
+    """A bar that fills: 🟦🟦🟦🟦⬛⬛⬛⬛"""
     filled = BAR_LENGTH * done // max(1, total)
-    return "▰" * filled + "▱" * (BAR_LENGTH - filled)
+    return "🟦" * filled + "⬛" * (BAR_LENGTH - filled)
 
 
 def describe(error: SegueError, language: Language) -> str:

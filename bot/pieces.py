@@ -130,12 +130,12 @@ def parse_bars(text: str, default: int) -> int:
 def parse_knob(text: str, knob: Knob, sampling: SamplingParams) -> SamplingParams:
     """ "0.9" for every attribute, or "pitch 0.5, beat 1". Raises FormError or SettingsError."""
     for part in filter(None, (part.strip() for part in re.split("[,;\n，；]", text))):  # noqa: RUF001
-        *name, number = part.replace("=", " ").split()
-        musical = name[0].lower() if name else ALL
         try:
+            *name, number = part.replace("=", " ").split()
             value = float(number)
         except ValueError:
             raise FormError(part) from None
+        musical = name[0].lower() if name else ALL
         if len(name) > 1:
             raise FormError(part)
         if musical not in (*MUSICAL_NAMES, ALL):

@@ -6,6 +6,7 @@ The loop that talks to Discord is never held up by it. A child that dies is repl
 from __future__ import annotations
 
 import asyncio
+import math
 import multiprocessing
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -171,13 +172,13 @@ def finish_piece(
 
 def render_sound(midi: bytes, program: int, title: str, limit: int, soundfont: Path | None) -> Sound:
     score = parse_midi(midi)
-    length = duration_seconds(score)
+    length = duration_seconds(score, math.inf)
     for bitrate, seconds in QUALITIES:
         if _bytes_a_second(bitrate) * min(length, seconds) > 1.1 * limit:
             continue  # it cannot come out small enough
         mp3 = render_mp3(score, program, title, bitrate, soundfont, seconds)
         if len(mp3) <= limit:
-            return Sound(mp3, seconds if score.seconds_at(score.end) > seconds else None)
+            return Sound(mp3, seconds if length > seconds else None)
     return Sound(None, None)
 
 

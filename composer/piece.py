@@ -12,7 +12,7 @@ from composer.errors import OutOfRangeError
 from composer.key import Key, find_key
 from composer.request import MAX_BARS, Composed, Request
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Score, Timed, excerpt
+from composer.score import TICKS_PER_BAR, Score, Timed, cut_at_repeats, excerpt
 from composer.words import Family, Vocabulary
 
 MAX_TAKES = 64
@@ -75,8 +75,9 @@ class Take:
     def tempos(self) -> tuple[float, list[float]]:
         """The tempo that the opening ends at, and those of the continuation from its beginning on, in BPM."""
         in_force = [change.bpm for change in self.score.tempos if change.tick < self.boundary][-1]
-        new = [change.bpm for change in self.score.tempos if change.tick >= self.boundary]
-        return in_force, new or [in_force]
+        new = [change for change in self.score.tempos if change.tick >= self.boundary]
+        goes_on = not new or new[0].tick > self.boundary
+        return in_force, [in_force] * goes_on + [change.bpm for change in new]
 
     @property
     def continuation_notes(self) -> int:
@@ -102,15 +103,13 @@ def finish(opening: Score, request: Request, composed: Composed, vocabulary: Voc
 def _behind(opening: Score, joined: Score, skipped: int) -> Score:
     """joined begins `skipped` ticks into the opening: what it has behind the opening's end, put there."""
     chords = find_chords(opening.notes, opening.end)
+    new = (
+        replace(note, start=note.start + skipped, end=note.end + skipped)
+        for note in joined.notes
+        if note.start + skipped >= opening.end
+    )
     return Score(
-        notes=(
-            *opening.notes,
-            *(
-                replace(note, start=note.start + skipped, end=note.end + skipped)
-                for note in joined.notes
-                if note.start + skipped >= opening.end
-            ),
-        ),
+        notes=cut_at_repeats((*opening.notes, *new)),
         tempos=(*opening.tempos, *_later(joined.tempos, skipped, opening.end)),
         chords=(*chords, *_later(joined.chords, skipped, opening.end)),
         end=joined.end + skipped,

@@ -120,10 +120,10 @@ def encode_mp3(sound: Sound, title: str = "", bitrate: str = "128k") -> bytes:
     return file.getvalue()
 
 
-def check_installed() -> None:
+def check_installed(soundfont: Path | None = None) -> None:
     """Raises RenderingError if FluidSynth, a soundfont or ffmpeg is missing: better said before composing."""
     _fluidsynth()
-    find_soundfont()
+    find_soundfont(soundfont)
     _need_ffmpeg()
 
 

@@ -188,8 +188,8 @@ def test_the_bar_fills_from_left_to_right_and_is_full_only_at_the_end(total: int
     done = int(share * total)
     bar = progress_bar(done, total)
     assert len(bar) == BAR_LENGTH
-    assert bar == "".join(sorted(bar, key="▰▱".index))
-    assert ("▱" not in bar) == (done == total)
+    assert bar == "".join(sorted(bar, key="🟦⬛".index))
+    assert ("⬛" not in bar) == (done == total)
 
 
 def test_settings_are_told_by_their_musical_names_and_only_where_they_differ() -> None:
