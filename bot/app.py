@@ -130,8 +130,8 @@ async def stay_connected(services: Services) -> None:
             if error.code in REFUSED:
                 raise ConfigurationError(f"Discord refuses the connection: {REFUSED[error.code]}.") from error
             log.warning("connection lost", code=error.code, pause=pause)
-        except (discord.DiscordException, OSError, AttributeError, TimeoutError) as error:
-            log.warning("connection lost", error=type(error).__name__, pause=pause)
+        except Exception as error:  # of the network, of the library, of the database at the log-in: try again
+            log.warning("connection lost", error=f"{type(error).__name__}: {error}", pause=pause)
         if asyncio.get_running_loop().time() - began > LONGEST_PAUSE:
             pause = 1.0
         await asyncio.sleep(pause)

@@ -108,11 +108,9 @@ class Conversations:
         return await self.take(ask, await self._studio.read_again(opening, parent.opening_bars, ask.order))
 
     async def limits(self, guild: Guild) -> Limits:
-        return Limits(
-            in_line=guild.in_line or self._defaults.in_line,
-            a_day=guild.a_day or self._defaults.a_day,
-            table=self._defaults.table,
-        )
+        """What holds on a server: its own limits, and the bot's over all servers together."""
+        most = self._defaults
+        return replace(most, in_line=guild.in_line or most.in_line_anywhere, a_day=guild.a_day or most.a_day_anywhere)
 
     async def take(self, ask: Ask, read: Read) -> list[Piece]:
         """Put the continuations of what was read into the line. Raises LineFullError."""
@@ -173,7 +171,7 @@ class Conversations:
 
     async def _tend(self) -> None:
         """Keep what is ours, and take over what nobody holds."""
-        await self._jobs.hold(self.name)
+        await self._jobs.hold(self.name, list(self._tasks))
         for job in await self._jobs.tend(self.name, 100):
             if job.id in self._tasks:
                 continue
@@ -228,8 +226,9 @@ class Conversations:
                 await asyncio.sleep(2**tries)
         else:
             await self._delivery.show(piece, Letter(headed(piece, say(piece.place.language, "failed")), ENDED))
-        self._ended.labels("undelivered").inc()
-        await self._jobs.delivered(piece.id, self.name)
+        with contextlib.suppress(DatabaseError):  # then it is tended again
+            if await self._jobs.delivered(piece.id, self.name):
+                self._ended.labels("undelivered").inc()
 
     async def _tell_progress(self, piece: Piece) -> Piece:
         """Show how far it is until it has ended, the newest state only."""
@@ -284,14 +283,14 @@ class Conversations:
             await self._delivery.post(piece, Letter(headed(piece, say(language, how)), ENDED))
         if await self._jobs.delivered(job.id, self.name):
             self._ended.labels(job.state.value).inc()
-            self._time(job)
+            await self._time(job)
             log.info("delivered", job=job.id, user=piece.owner, state=job.state, message=piece.place.message)
 
-    def _time(self, job: Job) -> None:
+    async def _time(self, job: Job) -> None:
         if job.started_at is not None:
             self._wait.observe(max(0.0, job.started_at - job.submitted_at))
-        if job.finished_at is not None:
-            self._until_posted.observe(max(0.0, job.finished_at - job.submitted_at))
+        if (now := await self._jobs.get(job.id)) and now.delivered_at is not None:
+            self._until_posted.observe(max(0.0, now.delivered_at - job.submitted_at))
 
     # ------------------------------------------------------------------ deliver
 
@@ -303,7 +302,8 @@ class Conversations:
         request = Request.from_json(job.payload, self._studio.vocabulary)
         composed = Composed.from_json(job.result or {})
         finished = await self._studio.finish(opening, piece.opening_bars, request, composed, piece.program, piece.title)
-        await self._storage.set_result(piece.id, finished.midi, finished.receipt)  # the buttons ask for it at once
+        if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
+            raise UndeliverableError("Its owner has had everything deleted.")
         limit = piece.place.filesize_limit
         while True:
             sound = await self._sound(piece, finished, limit)

@@ -35,8 +35,8 @@ CALL_SECONDS = 60.0  # for one call, discord.py's own repetitions included
 LONGEST_PAUSE = 30.0
 LOOKED_AT = 100  # messages, when one of ours is searched for
 
-CLOSED = {401, 403, 404}  # unknown or forbidden: this way, or the message, is no more
-TOO_LARGE = 40005
+RATE_LIMITED = 429  # a status
+TOO_LARGE = 40005  # and two codes
 INVALID_FORM = 50035
 
 log = structlog.get_logger("delivery")
@@ -74,7 +74,7 @@ class Delivery:
     """clock: seconds since 1970 as the database counts them"""
 
     def __init__(self, storage: Storage, clock: Callable[[], Awaitable[float]]) -> None:
-        self.client: discord.Client | None = None  # the one that is logged in now; there may be none for a while
+        self.client: discord.AutoShardedClient | None = None  # that is logged in now, if any is
         self.edits = 0
         self._storage, self._clock = storage, clock
 
@@ -85,7 +85,7 @@ class Delivery:
                 return await self._write(piece, letter)
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, UndeliverableError) as error:
             log.info("progress not shown", job=piece.id, error=type(error).__name__)
-            return piece
+            return await self._storage.piece(piece.id) or piece  # it may have been shown all the same
 
     async def post(self, piece: Piece, letter: Letter) -> Piece:
         """Make the message what it is to be in the end, however long Discord is out of reach.
@@ -112,6 +112,8 @@ class Delivery:
         if piece.place.token and await self._fresh(piece):
             webhook = discord.Webhook.partial(piece.place.application, piece.place.token, client=self._connected())
             action = webhook.delete_message(piece.place.message)
+        elif piece.place.private:
+            return False  # only the token reached it
         else:
             action = self._message(piece.place).delete()
         try:
@@ -133,11 +135,11 @@ class Delivery:
             except ClosedError:
                 continue
             except discord.HTTPException as error:
-                if error.code == INVALID_FORM and not _too_large(error):
-                    log.error("Discord does not understand a message", job=piece.id, error=_brief(error))
-                elif error.status not in CLOSED:
+                if error.status == RATE_LIMITED or error.status >= 500 or _too_large(error):
                     raise
-                continue
+                if error.code == INVALID_FORM:
+                    log.error("Discord does not understand a message", job=piece.id, error=_brief(error))
+                continue  # unknown, forbidden, an archived thread: no new try opens this way again
             self.edits += 1
             if place != piece.place:
                 await self._storage.set_message(piece.id, place.channel, place.message or 0)
@@ -164,8 +166,8 @@ class Delivery:
         if place.message is not None:
             await webhook.edit_message(place.message, content=letter.text, view=view, attachments=letter.replacements())
             return place
-        if place.reachable and not place.private:
-            raise ClosedError  # a followup has no nonce: the bot's own message is the safer one
+        if (place.reachable and not place.private) or letter.files is None:
+            raise ClosedError  # a followup has no nonce: rather the bot's own message, and for the piece alone
         sent = await webhook.send(
             letter.text, view=view, files=letter.attachments(), ephemeral=place.private, wait=True
         )
@@ -193,9 +195,12 @@ class Delivery:
             view = buttons(piece, letter.acts)
             await found.edit(content=letter.text, view=view, attachments=letter.replacements())
             return replace(piece.place, channel=channel.id, message=found.id)
-        await self._storage.set_posting(piece.id)
+        if not await self._storage.set_posting(piece.id):
+            raise UndeliverableError("Its owner has had everything deleted.")
         view = buttons(piece, letter.acts)
         sent = await channel.send(letter.text, view=view, files=letter.attachments(), nonce=f"segue-{piece.id}")
+        if len(sent.attachments) < len(letter.files or ()):  # by its nonce, an earlier try that was only progress
+            await sent.edit(content=letter.text, view=buttons(piece, letter.acts), attachments=letter.replacements())
         return replace(piece.place, channel=channel.id, message=sent.id)
 
     async def _find(

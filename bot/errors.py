@@ -9,6 +9,7 @@ SegueError
   UnreadableError         Discord did not hand the attachment out
   NoMidiHereError         the message has no MIDI file
   NotHereError            the server wants it in other channels
+  PieceFullError          it would be longer than a piece can get
   FormError               a field of a form that is not understood
   TooManyPresetsError     as many as there is room for
 """
@@ -54,6 +55,14 @@ class NotHereError(SegueError):
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__(f"only in {channels}")
         self.channels = channels
+
+
+class PieceFullError(SegueError):
+    """bars: that it would have"""
+
+    def __init__(self, bars: int, limit: int) -> None:
+        super().__init__(f"{bars} bars; {limit} at most")
+        self.bars, self.limit = bars, limit
 
 
 class FormError(SegueError):

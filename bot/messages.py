@@ -20,6 +20,7 @@ from bot.errors import (
     NotFinishedError,
     NotHereError,
     NotYoursError,
+    PieceFullError,
     TooManyPresetsError,
     UnreadableError,
 )
@@ -38,7 +39,6 @@ from composer.errors import (
     UnknownNameError,
 )
 from composer.sampling import ALL, KNOBS, SamplingParams
-from composer.words import ATTRIBUTES
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -53,6 +53,7 @@ MUSICAL_NAMES: Mapping[str, str] = {
     "chord": "chord",
     "tempo": "tempo",
 }
+LONGEST_MESSAGE = 2000  # characters
 BAR_LENGTH = 12  # characters of the bar that fills; its squares are equally wide in every font
 
 
@@ -64,6 +65,16 @@ SIMPLE: Mapping[type[SegueError], str] = {
     NotYoursError: "not_yours",
     UnreadableError: "unreadable",
     NoMidiHereError: "no_midi_here",
+}
+
+
+# What an OutOfRangeError is about, and the names of their texts.
+NUMBERS: Mapping[str, str] = {
+    "a temperature": "knob_temperature",
+    "a top_p": "knob_top_p",
+    "a seed": "number_seed",
+    "the number of bars": "number_bars",
+    "the number of takes": "number_takes",
 }
 
 
@@ -134,13 +145,15 @@ TEXTS: Mapping[str, Text] = {
     "button_forget": Text("Delete everything about me", "删除我的全部数据"),
     "form_title": Text("Again with …", "改设置再来"),
     "form_bars": Text("Bars to add", "续写小节数"),
-    "form_temperature": Text("Temperature: 0.9, or pitch 0.5, beat 1", "温度：0.9，或 pitch 0.5, beat 1"),
-    "form_top_p": Text("Top-p: 0.95, or duration 0.9", "top-p：0.95，或 duration 0.9"),
+    "form_temperature": Text("Temperature: 0.9, or pitch 0.5, beat 1", "温度：0.9，或 音高 0.5，节拍 1"),
+    "form_top_p": Text("Top-p: 0.95, or duration 0.9", "top-p：0.95，或 时值 0.9"),
     "form_number": Text(
         "“{text}” is not understood. Write a number like 0.9, or attributes like: pitch 0.5, duration 1.1.",
-        "看不懂“{text}”。请写一个数，如 0.9；或写属性，如：pitch 0.5, duration 1.1。",
+        "看不懂“{text}”。请写一个数，如 0.9；或写属性，如：音高 0.5，时值 1.1。",
     ),
-    "form_whole": Text("“{text}” is no whole number of bars. Write a number like 32.", "“{text}”不是整数。请写如 32。"),
+    "form_whole": Text(
+        "“{text}” is no whole number of bars. Write a number like 32.", "“{text}”不是整数。请写一个整数，例如 32。"
+    ),
     "not_yours": Text(
         "Only the person who asked for this piece can do that. You can Vary or Continue it.",
         "只有请求这首作品的人可以这样做。你可以“换一版”或“继续写”。",
@@ -158,7 +171,7 @@ TEXTS: Mapping[str, Text] = {
     "info_model": Text("Model: {model} on {device}", "模型：{model}，{device}"),
     "info_bars": Text(
         "Bars: {opening} given, {added} added, with {notes} notes · {key}",
-        "小节：给出 {opening}，续写 {added}，共 {notes} 个音 · {key}",
+        "小节：给出 {opening}，续写 {added}，续写部分 {notes} 个音 · {key}",
     ),
     "info_settings": Text("Seed `{seed}` · {settings}", "种子 `{seed}` · {settings}"),
     "info_time": Text("Composed in {composing} s; {music} s of music", "用时 {composing} 秒；音乐 {music} 秒"),
@@ -176,7 +189,7 @@ TEXTS: Mapping[str, Text] = {
         "这个服务器只允许在 {channels} 作曲。请到那里使用，或询问管理员。",
     ),
     "too_large": Text(
-        "The file has {size} kB; {limit} kB are taken. Export just the opening and try again.",
+        "The file has {size} kB; at most {limit} kB will do. Export just the opening and try again.",
         "文件有 {size} kB，最多接受 {limit} kB。请只导出开头再试。",
     ),
     "line_mine": Text(
@@ -189,7 +202,7 @@ TEXTS: Mapping[str, Text] = {
     ),
     "line_full": Text(
         "The line is full: {limit} pieces are waiting. Try again in a few minutes.",
-        "队伍已满：有 {limit} 首在等待。请过几分钟再试。",
+        "队列已满：有 {limit} 首在等待。请过几分钟再试。",
     ),
     "not_midi": Text(
         "This is not a MIDI file that can be read. Export it again as a standard .mid file and try again.",
@@ -214,12 +227,17 @@ TEXTS: Mapping[str, Text] = {
         "第 {bar} 小节是 {numerator}/{denominator} 拍；目前只能续写 4/4 拍。请换一个全程 4/4 的开头。",
     ),
     "too_long": Text(
-        "The opening is {bars} bars long; {limit} are taken. Trim it and try again.",
+        "The opening is {bars} bars long; it may have at most {limit}. Trim it and try again.",
         "开头有 {bars} 小节，最多接受 {limit} 小节。请截短再试。",
     ),
     "too_dense": Text(
-        "The opening has {notes} notes; {limit} are taken. Trim it and try again.",
+        "The opening has {notes} notes; it may have at most {limit}. Trim it and try again.",
         "开头有 {notes} 个音符，最多接受 {limit} 个。请截短再试。",
+    ),
+    "piece_full": Text(
+        "The piece would have {bars} bars, and {limit} is the most. Ask for fewer bars, or send its last bars to "
+        "/compose.",
+        "作品会有 {bars} 小节，最多 {limit} 小节。请少写几小节，或把最后几小节发给 /作曲。",
     ),
     "pitch_range": Text(
         "The opening has a note of MIDI pitch {pitch}; the model knows {lowest} to {highest}. "
@@ -230,6 +248,9 @@ TEXTS: Mapping[str, Text] = {
         "{name} {value} is out of range: it lies between {lowest} and {highest}. Choose a number in between.",
         "{name} {value} 超出范围：应在 {lowest} 到 {highest} 之间。请换一个数。",
     ),
+    "number_seed": Text("The seed", "种子"),
+    "number_bars": Text("The number of bars", "小节数"),
+    "number_takes": Text("The number of takes", "版本数"),
     "unknown_name": Text(
         "There is no “{name}” here. There are: {known}. Choose one of those.",
         "没有“{name}”。现有：{known}。请从中选择。",
@@ -316,11 +337,11 @@ TEXTS: Mapping[str, Text] = {
     ),
     "privacy": Text(
         "Kept about you, under your Discord id: {settings} settings, {presets} presets, and {pieces} pieces (the "
-        "opening and the piece as MIDI, seed, settings, and where it was posted) for {days} days. No names, no "
-        "messages, no audio. Nothing is used for training. /privacy delete removes all of it, and the messages that "
-        "hold your pieces.",
+        "opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for {days} days. No "
+        "names, no messages, no audio. Nothing is used for training. /privacy delete removes all of it, and the messages "
+        "that hold your pieces.",
         "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{pieces} 首作品"
-        "（开头和成品的 MIDI、种子、设置、发布位置），保存 {days} 天。"
+        "（开头和成品的 MIDI、文件名、种子、设置、发布位置），保存 {days} 天。"
         "不保存名字、消息和音频，也不用于训练。"
         "/隐私 删除 会全部删除，连同发布你作品的消息。",
     ),
@@ -469,14 +490,14 @@ def say_key(language: Language, key: str | None) -> str:
 
 def say_settings(language: Language, sampling: SamplingParams) -> str:
     """What differs from the defaults: "temperature pitch 0.5"."""
-    musical = {attribute: name for name, attribute in MUSICAL_NAMES.items()}
+    musical = {attribute: say_attribute(language, name) for name, attribute in MUSICAL_NAMES.items()}
     mine, default = sampling.to_json(), SamplingParams().to_json()
     parts = []
     for knob in KNOBS:
         changed = {name: value for name, value in mine[knob].items() if value != default[knob][name]}
         label = say(language, f"knob_{knob}").lower()
-        if len(changed) == len(ATTRIBUTES) and len(set(changed.values())) == 1:
-            parts.append(f"{label} {next(iter(changed.values())):g}")
+        if changed and len(set(mine[knob].values())) == 1:
+            parts.append(f"{label} {mine[knob]['pitch']:g}")
         elif changed:
             parts.append(f"{label} " + ", ".join(f"{musical[name]} {value:g}" for name, value in changed.items()))
     return "; ".join(parts) or say(language, "default_settings")
@@ -506,6 +527,16 @@ def say_attribute(language: Language, name: str) -> str:
 def plain(text: str) -> str:
     """A text of a user's, such as a file's name, that shall not act as Markdown or as a mention."""
     return re.sub(r"([\\*_`~|<>\[\]()@#])", r"\\\1", text)
+
+
+def fitted(lines: Sequence[str]) -> str:
+    """As many of the lines as a message takes, whole."""
+    kept = ""
+    for line in lines:
+        if len(kept) + len(line) >= LONGEST_MESSAGE:
+            break
+        kept += line + "\n"
+    return kept.rstrip("\n")
 
 
 def progress_bar(done: int, total: int) -> str:
@@ -539,17 +570,20 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
             return "pitch_range", data
         case OutOfRangeError(name=name, value=value, lowest=lowest, highest=highest):
             numbers = {"value": f"{value:g}", "lowest": f"{lowest:g}", "highest": f"{highest:g}"}
-            return "out_of_range", {"name": name[0].upper() + name[1:], **numbers}
-        case UnknownNameError(name=name, known=known):
-            return "unknown_name", {"name": name, "known": ", ".join(known) or say(language, "none_yet")}
+            return "out_of_range", {"name": say(language, NUMBERS[name]), **numbers}
+        case UnknownNameError(what=what, name=name, known=known):
+            there = [say_attribute(language, each) for each in known] if what == "attribute" else known
+            return "unknown_name", {"name": name[:50], "known": ", ".join(there) or say(language, "none_yet")}
         case UnknownInstrumentError(name=name, likely=likely):
-            return "unknown_instrument", {"name": name, "likely": ", ".join(likely) or "Violin, Flute"}
+            return "unknown_instrument", {"name": name[:50], "likely": ", ".join(likely) or "Violin, Flute"}
         case LineFullError():
             return _line_full(error, language)
         case FileTooLargeError(size=size, limit=limit):
             return "too_large", {"size": -(-size // 1000), "limit": limit // 1000}
         case NotHereError(channels=channels):
             return "not_here", {"channels": say_channels(channels)}
+        case PieceFullError(bars=bars, limit=limit):
+            return "piece_full", {"bars": bars, "limit": limit}
         case FormError(text=text, whole=whole):
             return ("form_whole" if whole else "form_number"), {"text": text[:50]}
         case TooManyPresetsError(limit=limit):

@@ -13,7 +13,7 @@ import discord
 from bot.buttons import OWNERS_ONLY, Act
 from bot.conversation import MAX_BARS, Ask, descent, new_seed
 from bot.errors import EndedError, FormError, GoneError, NotFinishedError, NotYoursError
-from bot.messages import MUSICAL_NAMES, Language, say, say_key, say_settings
+from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, say, say_key, say_settings
 from bot.privacy import forget
 from bot.replies import Interaction, begin, language, refusing, whisper
 from bot.storage import Piece
@@ -21,6 +21,8 @@ from composer.errors import OutOfRangeError, UnknownNameError
 from composer.piece import Order
 from composer.sampling import ALL, Knob, SamplingParams
 
+FORM_SECONDS = 900.0  # then a form that was dismissed is forgotten; Discord does not tell of it
+FROM_CHINESE = {CHINESE_COMMANDS[name]: name for name in (*MUSICAL_NAMES, ALL)}
 PATTERN = r"c1:(?P<act>[a-z]+):(?P<piece>[0-9]+):(?P<owner>[0-9]+)"
 
 
@@ -47,6 +49,8 @@ class PieceButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=PATTE
                 raise NotYoursError
             if self.act is Act.FORGET:
                 await forget(interaction)
+            elif self.act is Act.DELETE:
+                await _delete(interaction, self.piece)
             else:
                 await ACTIONS[self.act](interaction, await _piece(interaction, self.piece))
 
@@ -95,7 +99,7 @@ class AgainForm(discord.ui.Modal):
     """Bars, temperature and top-p; a field that is left empty stays as it was."""
 
     def __init__(self, piece: Piece, spoken: Language) -> None:
-        super().__init__(title=say(spoken, "form_title"))
+        super().__init__(title=say(spoken, "form_title"), timeout=FORM_SECONDS)
         self.piece = piece
 
         def field(name: str, default: str | None = None) -> discord.ui.TextInput[Any]:
@@ -138,6 +142,7 @@ def parse_knob(text: str, knob: Knob, sampling: SamplingParams) -> SamplingParam
         musical = name[0].lower() if name else ALL
         if len(name) > 1:
             raise FormError(part)
+        musical = FROM_CHINESE.get(musical, musical)
         if musical not in (*MUSICAL_NAMES, ALL):
             raise UnknownNameError("attribute", musical, (*MUSICAL_NAMES, ALL))
         sampling = sampling.with_setting(knob, MUSICAL_NAMES.get(musical, ALL), value)
@@ -173,10 +178,12 @@ def summary(piece: Piece, parent: Piece | None, spoken: Language) -> str:
     return "\n".join(lines)
 
 
-async def _delete(interaction: Interaction, piece: Piece) -> None:
+async def _delete(interaction: Interaction, number: int) -> None:
+    """The message first: as long as it is there it can be tried again, also when nothing of the piece is kept."""
     await interaction.response.defer()
-    await interaction.client.services.storage.delete_piece(piece.id)
     await interaction.delete_original_response()
+    await interaction.client.services.storage.delete_piece(number)
+    await interaction.client.services.jobs.strip(number)
 
 
 async def _cancel(interaction: Interaction, piece: Piece) -> None:
@@ -191,6 +198,5 @@ ACTIONS: Mapping[Act, Callable[[Interaction, Piece], Awaitable[None]]] = {
     Act.AGAIN: _ask_how,
     Act.RETRY: _retry,
     Act.INFO: _tell,
-    Act.DELETE: _delete,
     Act.CANCEL: _cancel,
 }

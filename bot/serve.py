@@ -54,8 +54,11 @@ async def _until(stop: asyncio.Event, *work: Coroutine[object, object, None]) ->
 
 
 def _is_well(services: Services) -> bool:
+    """Connected. That a client is ready says only that it once was."""
     client = services.delivery.client
-    return client is not None and client.is_ready() and not client.is_closed()
+    if client is None or not client.is_ready() or client.is_closed():
+        return False
+    return not any(shard.is_closed() for shard in client.shards.values())
 
 
 def _expose(services: Services) -> None:

@@ -44,7 +44,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         jobs, storage, exposition = Jobs(database, settings.lease_seconds), Storage(database), Exposition()
         studio = Studio(load_vocabulary(settings), settings.renderers, settings.soundfont)
         delivery = Delivery(storage, clock)
-        defaults = Limits(in_line=settings.in_line, a_day=settings.a_day, table=settings.line)
+        defaults = Limits(in_line_anywhere=settings.in_line, a_day_anywhere=settings.a_day, table=settings.line)
         conversations = Conversations(database, jobs, storage, studio, delivery, defaults, exposition)
         try:
             await studio.warm_up()

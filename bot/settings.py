@@ -1,4 +1,4 @@
-"""What the bot is told from outside: the environment, and .env where it stands. The only reader of both."""
+"""What the bot is told from outside: the environment, and .env where it stands."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=15.0, ge=0.2)
 
     line: int = Field(default=500, ge=1)  # pieces in line, of all users together
-    in_line: int = Field(default=8, ge=1)  # of one user, unless the server says otherwise
+    in_line: int = Field(default=8, ge=1)  # of one user, on all servers together; a server may allow less
     a_day: int = Field(default=100, ge=1)  # likewise
     keep_days: float = Field(default=90, gt=0)  # then a piece's MIDI and its request are forgotten
 

@@ -283,21 +283,23 @@ class Storage:
     async def set_message(self, number: int, channel: int, message: int) -> None:
         await self._change(number, channel=channel, message=message)
 
-    async def set_result(self, number: int, midi: bytes, receipt: Mapping[str, Any]) -> None:
-        await self._change(number, midi=midi, receipt=dict(receipt))
+    async def set_result(self, number: int, midi: bytes, receipt: Mapping[str, Any]) -> bool:
+        """False: the piece is gone."""
+        return await self._change(number, midi=midi, receipt=dict(receipt))
 
-    async def set_posting(self, number: int) -> None:
-        """A message of its own is about to be sent: whoever takes over looks for it first."""
-        await self._change(number, posting_at=now())
+    async def set_posting(self, number: int) -> bool:
+        """A message of its own is about to be sent: whoever takes over looks for it first. False: the piece is gone."""
+        return await self._change(number, posting_at=now())
 
     async def delete_piece(self, number: int) -> None:
         """Forget its music; that it was there stays, for the pieces that came from it."""
         await self._change(number, deleted=True, opening=b"", midi=None, receipt=None, token=None)
 
-    async def _change(self, number: int, **values: Any) -> None:
+    async def _change(self, number: int, **values: Any) -> bool:
         """Nothing happens to a piece that was deleted: what comes too late for it is not kept."""
+        one = sa.update(pieces).where(pieces.c.id == number, ~pieces.c.deleted)
         async with self._database.write() as connection:
-            await connection.execute(sa.update(pieces).where(pieces.c.id == number, ~pieces.c.deleted).values(**values))
+            return (await connection.execute(one.values(**values))).rowcount > 0
 
     # ------------------------------------------------------------------ privacy
 

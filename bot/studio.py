@@ -8,6 +8,10 @@ from __future__ import annotations
 import asyncio
 import math
 import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from composer.errors import CompositionError, OpeningTooLongError
+from bot.errors import PieceFullError
+from composer.errors import CompositionError
 from composer.key import find_key
 from composer.midi import dump_midi, parse_midi, read_midi
 from composer.opening import to_opening
@@ -36,6 +41,10 @@ QUALITIES = (
     ("32k", 60.0),
     ("32k", 20.0),
 )
+
+# Far more than anything takes; as a net below it.
+READ_SECONDS = 60.0
+RENDER_SECONDS = 600.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,57 +81,97 @@ class Sound:
 
 
 class Studio:
-    """Runs the functions below in `processes` children."""
+    """Runs the functions below in children: `processes` that render, and one that reads.
+
+    Whoever hands in an opening never waits for somebody else's piece to be rendered.
+    """
 
     def __init__(self, vocabulary: Vocabulary, processes: int = 1, soundfont: Path | None = None) -> None:
         self.vocabulary = vocabulary
-        self._soundfont, self._processes = soundfont, processes
-        self._pool = self._new_pool()
+        self._soundfont = soundfont
+        self._readers, self._renderers = _Children(1, READ_SECONDS), _Children(processes, RENDER_SECONDS)
 
     async def read(self, data: bytes, order: Order) -> Read:
         """A stranger's MIDI file. Raises OpeningError."""
-        return await self._run(read_opening, data, order, self.vocabulary)
+        return await self._readers.run(read_opening, data, order, self.vocabulary)
 
     async def read_again(self, midi: bytes, bars: int, order: Order) -> Read:
-        """An opening or a piece of ours. Raises OpeningTooLongError where it has grown too long."""
-        return await self._run(reread_opening, midi, bars, order, self.vocabulary)
+        """An opening or a piece of ours. Raises PieceFullError where it has grown too long."""
+        return await self._readers.run(reread_opening, midi, bars, order, self.vocabulary)
 
     async def finish(
         self, opening: bytes, bars: int, request: Request, composed: Composed, program: int, title: str
     ) -> Finished:
         """bars: of the opening"""
-        return await self._run(finish_piece, opening, bars, request, composed, self.vocabulary, program, title)
+        return await self._renderers.run(
+            finish_piece, opening, bars, request, composed, self.vocabulary, program, title
+        )
 
     async def sound(self, midi: bytes, program: int, title: str, limit: int) -> Sound:
         """The piece as an MP3 of at most `limit` bytes."""
-        return await self._run(render_sound, midi, program, title, limit, self._soundfont)
+        return await self._renderers.run(render_sound, midi, program, title, limit, self._soundfont)
 
     async def warm_up(self) -> None:
         """Start the children and have them import what they need: the first person would wait for it."""
-        await asyncio.gather(*(self._run(_wake) for _ in range(self._processes)))
+        await asyncio.gather(self._readers.run(_wake), self._renderers.run(_wake))
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        for children in (self._readers, self._renderers):
+            await asyncio.to_thread(children.pool.shutdown, cancel_futures=True)
+
+
+class _Children:
+    """A pool that is replaced when one of its processes dies, or does not come to an end."""
+
+    def __init__(self, processes: int, seconds: float) -> None:
+        self._processes, self._seconds = processes, seconds
+        self.pool = self._new_pool()
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Raises CompositionError if the process dies twice on it or takes too long."""
+        for _ in range(2):
+            pool = self.pool
+            try:
+                async with asyncio.timeout(None) as limit:
+                    future = pool.submit(function, *args, **kwargs)
+                    while not (future.running() or future.done()):  # in line; its time has not begun
+                        await asyncio.sleep(0.02)
+                    limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
+                    return await asyncio.wrap_future(future)
+            except BrokenProcessPool:
+                self._replace(pool)
+            except TimeoutError as error:
+                self._replace(pool)
+                raise CompositionError(f"{function.__name__} took more than {self._seconds:g} s.") from error
+        raise CompositionError("The process that reads and renders music has died twice.")
+
+    def _replace(self, pool: ProcessPoolExecutor) -> None:
+        if pool is self.pool:
+            self.pool = self._new_pool()
+            for process in list((pool._processes or {}).values()):  # the pool itself waits for them for ever
+                process.kill()
+            pool.shutdown(wait=False)
 
     def _new_pool(self) -> ProcessPoolExecutor:
         # spawn: a child of this process, with its threads and sockets, must not be forked from the middle of it.
-        return ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
-
-    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        pool = self._pool
-        try:
-            return await asyncio.wrap_future(pool.submit(function, *args, **kwargs))
-        except BrokenProcessPool:
-            if pool is self._pool:
-                self._pool = self._new_pool()
-                pool.shutdown(wait=False)
-        try:
-            return await asyncio.wrap_future(self._pool.submit(function, *args, **kwargs))
-        except BrokenProcessPool as error:
-            raise CompositionError("The process that reads and renders music has died twice.") from error
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._processes, mp_context=spawn, initializer=_live_with_the_parent)
 
 
 # ------------------------------------------------------------------ in a child
+
+
+def _live_with_the_parent() -> None:
+    """Ctrl-C is for the bot; and where the bot is killed, its children end too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _wake() -> None:
@@ -137,7 +186,7 @@ def read_opening(data: bytes, order: Order, vocabulary: Vocabulary) -> Read:
 
 def reread_opening(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
     if bars + order.bars > MAX_BARS:
-        raise OpeningTooLongError(bars, MAX_BARS - order.bars)
+        raise PieceFullError(bars + order.bars, MAX_BARS)
     return _read(midi, bars, order, vocabulary)
 
 

@@ -35,6 +35,7 @@ async def _keep_worker(settings: Settings, number: int) -> None:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "composer.cli", "worker", "--attached"),
             stdin=asyncio.subprocess.PIPE,  # it ends when this process does, even by kill -9
+            start_new_session=True,  # Ctrl-C is for the bot, which then asks its workers to stop
             env=_environment(settings, number),
         )
         log.info("worker started", number=number, pid=process.pid)

@@ -68,6 +68,8 @@ class Limits:
 
     in_line: int | None = None  # an owner's jobs, queued or running, in the scope
     a_day: int | None = None  # an owner's jobs of the last 24 hours in the scope; see _COUNTS
+    in_line_anywhere: int | None = None  # the same, over all scopes
+    a_day_anywhere: int | None = None
     table: int | None = None  # everybody's queued jobs
 
 
@@ -247,6 +249,10 @@ class Jobs:
         gone = await connection.execute(sa.delete(jobs).where(jobs.c.owner == owner).returning(jobs.c.id))
         return sorted(gone.scalars())
 
+    async def strip(self, job_id: int) -> None:
+        """Forget what a job that has ended was about; that it was there stays."""
+        await self._change((jobs.c.id == job_id) & ~_IN_LINE, {"payload": {}, "result": None})
+
     # ---- who brings the answer
 
     async def tend(self, tender: str, count: int) -> list[Job]:
@@ -261,9 +267,9 @@ class Jobs:
             )
             return sorted(map(_job, taken), key=lambda job: job.id)
 
-    async def hold(self, tender: str) -> None:
-        """Renew all of a tender's leases."""
-        await self._tended(tender, {"tended_until": self._lease})
+    async def hold(self, tender: str, ids: Collection[int]) -> None:
+        """Renew a tender's leases on these. Others that stand in its name lapse: it may not know that it has them."""
+        await self._tended(tender, {"tended_until": self._lease}, jobs.c.id.in_(ids))
 
     async def let_go(self, tender: str) -> None:
         """Give back all that a tender has, at a clean stop: another may take it at once."""
@@ -413,9 +419,10 @@ class Jobs:
     async def _end(self, job: Job, state: State, **values: Any) -> bool:
         return await self._change(_held(job), {"state": state, "finished_at": now(), "lease_until": None, **values})
 
-    async def _tended(self, tender: str, values: Mapping[str, Any]) -> None:
+    async def _tended(self, tender: str, values: Mapping[str, Any], which: ColumnElement[bool] | None = None) -> None:
+        theirs = (jobs.c.tender == tender) & _UNDELIVERED
         async with self._alone() as connection:
-            await connection.execute(sa.update(jobs).where(jobs.c.tender == tender, _UNDELIVERED).values(values))
+            await connection.execute(sa.update(jobs).where(theirs if which is None else theirs & which).values(values))
 
     async def _give_up(self, connection: AsyncConnection) -> None:
         """End the jobs whose lease has run out and that shall not be tried again."""
@@ -444,17 +451,30 @@ class Jobs:
     async def _check(self, connection: AsyncConnection, drafts: Collection[Draft], limits: Limits) -> None:
         """Raises LineFullError if the drafts would be too many."""
         for (owner, scope), wanted in Counter((draft.owner, draft.scope) for draft in drafts).items():
-            theirs = (jobs.c.owner == owner) & (jobs.c.scope == scope)
-            if limits.in_line is not None and await _count(connection, theirs & _IN_LINE) + wanted > limits.in_line:
-                place, seconds = await self._foremost(connection, theirs & _IN_LINE)
-                raise LineFullError("in_line", limits.in_line, place, seconds)
-            if limits.a_day is not None:
-                await _check_day(connection, theirs, wanted, limits.a_day)
+            here = (jobs.c.owner == owner) & (jobs.c.scope == scope)
+            await self._check_owner(connection, here, wanted, limits.in_line, limits.a_day)
+        for owner, wanted in Counter(draft.owner for draft in drafts).items():
+            anywhere = jobs.c.owner == owner
+            await self._check_owner(connection, anywhere, wanted, limits.in_line_anywhere, limits.a_day_anywhere)
         if limits.table is not None and drafts:
             queued = await _count(connection, _QUEUED)
             if queued + len(drafts) > limits.table:
                 _, seconds = await self._foremost(connection, _RUNNING)
                 raise LineFullError("table", limits.table, queued + 1, seconds)
+
+    async def _check_owner(
+        self,
+        connection: AsyncConnection,
+        theirs: ColumnElement[bool],
+        wanted: int,
+        in_line: int | None,
+        a_day: int | None,
+    ) -> None:
+        if in_line is not None and await _count(connection, theirs & _IN_LINE) + wanted > in_line:
+            place, seconds = await self._foremost(connection, theirs & _IN_LINE)
+            raise LineFullError("in_line", in_line, place, seconds)
+        if a_day is not None:
+            await _check_day(connection, theirs, wanted, a_day)
 
     async def _foremost(
         self, connection: AsyncConnection, which: ColumnElement[bool]
@@ -475,8 +495,9 @@ class Jobs:
             .subquery("line")
         )
         running = sa.select(sa.func.sum(jobs.c.bars - jobs.c.bars_done)).where(_RUNNING)
-        together = sa.select(sa.func.sum(workers.c.slots * workers.c.bars_per_second)).where(self._alive)
-        each = sa.select(sa.func.avg(workers.c.bars_per_second)).where(self._alive)
+        able = self._alive & (workers.c.vocabulary == jobs.c.vocabulary)
+        together = sa.select(sa.func.sum(workers.c.slots * workers.c.bars_per_second)).where(able).correlate(jobs)
+        each = sa.select(sa.func.avg(workers.c.bars_per_second)).where(able).correlate(jobs)
         found = await connection.execute(
             sa.select(
                 *(jobs.c.id, jobs.c.state, jobs.c.bars, jobs.c.bars_done, line.c.place, line.c.bars_before),

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from pathlib import PurePath
 from typing import Any
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
@@ -146,5 +147,5 @@ def _check_size(attachment: discord.Attachment) -> None:
 async def _bytes(attachment: discord.Attachment) -> bytes:
     try:
         return await attachment.read()
-    except discord.HTTPException as error:
+    except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
         raise UnreadableError from error

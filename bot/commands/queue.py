@@ -7,13 +7,14 @@ from discord.app_commands import Choice
 
 from bot.commands import Command
 from bot.errors import EndedError, NotYoursError
-from bot.messages import Language, plain, say, say_key, say_settings, say_time
+from bot.messages import Language, fitted, plain, say, say_key, say_settings, say_time
 from bot.replies import Interaction, language, whisper
 from bot.storage import Piece
 from composer.jobs import Progress, State
 
 LOOKED_AT = 100  # newest pieces, among which those in line are
 SHOWN = 10
+SHOWN_TITLE = 30  # characters
 
 
 def commands() -> list[Command]:
@@ -48,12 +49,12 @@ def _where(spoken: Language, progress: Progress) -> str:
 async def _queue(interaction: Interaction) -> None:
     spoken = language(interaction)
     lines = [f"**{_linked(piece)}** · {_where(spoken, progress)}" for piece, progress in await _in_line(interaction)]
-    text = "\n".join([say(spoken, "queue_title"), *lines]) if lines else say(spoken, "queue_empty")
-    await whisper(interaction, text[:2000])
+    await whisper(interaction, fitted([say(spoken, "queue_title"), *lines]) if lines else say(spoken, "queue_empty"))
 
 
 def _linked(piece: Piece) -> str:
-    return f"[{plain(piece.title)}]({piece.link})" if piece.link else plain(piece.title)
+    title = plain(piece.title[:SHOWN_TITLE])
+    return f"[{title}]({piece.link})" if piece.link else title
 
 
 async def _suggest(interaction: Interaction, current: str) -> list[Choice[int]]:
@@ -82,6 +83,6 @@ async def _history(interaction: Interaction) -> None:
     for piece in [piece for piece in pieces if piece.receipt][:SHOWN]:
         key = say_key(spoken, (piece.receipt or {})["key"]["continuation"])
         settings = say_settings(spoken, piece.sampling)
-        lines.append(f"**{_linked(piece)}** · <t:{piece.asked_at:.0f}:R> · {key} · `{piece.seed}` · {settings}"[:190])
-    text = "\n".join([say(spoken, "history_title"), *lines]) if lines else say(spoken, "history_empty")
+        lines.append(f"**{_linked(piece)}** · <t:{piece.asked_at:.0f}:R> · {key} · `{piece.seed}` · {settings}")
+    text = fitted([say(spoken, "history_title"), *lines]) if lines else say(spoken, "history_empty")
     await whisper(interaction, text)

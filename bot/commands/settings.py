@@ -8,7 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.commands import Command
-from bot.messages import MUSICAL_NAMES, plain, say, say_attribute, say_settings, settings_table
+from bot.messages import MUSICAL_NAMES, fitted, plain, say, say_attribute, say_settings, settings_table
 from bot.replies import Interaction, language, whisper
 from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, Knob, SamplingParams
 
@@ -129,4 +129,4 @@ async def _list(interaction: Interaction) -> None:
     lines = [
         f"**{plain(name)}** · {say_settings(spoken, SamplingParams.from_json(own))}" for name, own in presets.items()
     ]
-    await whisper(interaction, "\n".join([say(spoken, "presets"), *lines])[:2000])
+    await whisper(interaction, fitted([say(spoken, "presets"), *lines]))

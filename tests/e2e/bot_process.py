@@ -57,6 +57,8 @@ class BotProcess:
     async def kill(self) -> None:
         """kill -9 of the bot and of the worker that it started, as when the machine goes down."""
         assert self.process is not None
+        for worker in self.workers():
+            os.kill(worker, signal.SIGKILL)
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         await self.standin.gone()

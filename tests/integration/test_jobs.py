@@ -553,10 +553,13 @@ async def test_who_tends_keeps_others_away_until_the_lease_runs_out(database_url
         assert [job.id for job in await jobs.tend("heir", 2)] == [first.id, second.id]
         assert [job.id for job in await jobs.tend("heir", 5)] == [nobodys.id]
         assert await jobs.tend("third", 5) == []
-        await asleep(jobs).hold("heir")
+        await asleep(jobs).hold("heir", [first.id, second.id, nobodys.id])
         assert [job.id for job in await jobs.tend("third", 5)] == [first.id, second.id, nobodys.id]
-        await asleep(jobs).hold("third")
-        await jobs.hold("third")
+        everything = [first.id, second.id, nobodys.id]
+        await asleep(jobs).hold("third", everything)
+        await jobs.hold("third", [first.id])
+        assert [job.id for job in await asleep(jobs).tend("third", 5)] == everything[1:], "what is not named lapses"
+        await jobs.hold("third", everything)
         assert await jobs.tend("fourth", 5) == []
         await jobs.let_go("third")
         assert [job.id for job in await jobs.tend("fourth", 5)] == [first.id, second.id, nobodys.id]

@@ -20,6 +20,7 @@ from bot.messages import (
     CHINESE_COMMANDS,
     LANGUAGES,
     MUSICAL_NAMES,
+    NUMBERS,
     TEXTS,
     Language,
     describe,
@@ -59,7 +60,8 @@ def kinds() -> list[type[SegueError]]:
 
 def example(kind: type[SegueError]) -> SegueError:
     names = [name for name in inspect.signature(kind.__init__).parameters if name in EXAMPLES]
-    return kind(**{name: EXAMPLES[name] for name in names})
+    values = EXAMPLES | ({"name": "a temperature"} if kind is errors.OutOfRangeError else {})
+    return kind(**{name: values[name] for name in names})
 
 
 def has_chinese(text: str) -> bool:
@@ -114,6 +116,13 @@ def test_what_a_user_cannot_mend_is_said_without_details(language: Language) -> 
     text = describe(DatabaseError("postgresql://somewhere", "no route"), language)
     assert text == say(language, "ours")
     assert "somewhere" not in text
+
+
+def test_every_number_that_can_be_out_of_range_has_a_name_in_every_language() -> None:
+    code = [path.read_text() for folder in ("bot", "composer") for path in (ROOT / folder).rglob("*.py")]
+    named = {found for text in code for found in re.findall(r'OutOfRangeError\(f?"([^"]+)"', text)}
+    named = (named - {"the number of {name}"}) | {"the number of bars", "the number of takes"}
+    assert named == set(NUMBERS)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("in_line", "line_mine"), ("a_day", "line_day"), ("table", "line_full")])
