@@ -338,7 +338,7 @@ TEXTS: Mapping[str, Text] = {
     "privacy": Text(
         "Kept about you, under your Discord id: {settings} settings, {presets} presets, and {pieces} pieces (the "
         "opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for {days} days. No "
-        "names, no messages, no audio. Nothing is used for training. /privacy delete removes all of it, and the messages "
+        "names, messages or audio. Nothing is used for training. /privacy delete removes all of it, and the messages "
         "that hold your pieces.",
         "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{pieces} 首作品"
         "（开头和成品的 MIDI、文件名、种子、设置、发布位置），保存 {days} 天。"

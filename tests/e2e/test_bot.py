@@ -49,6 +49,13 @@ class Place:
         with sqlite3.connect(self.bot.folder / "segue.db") as database:
             return database.execute(query).fetchall()
 
+    async def until_rows(self, query: str, rows: list[tuple[Any, ...]]) -> None:
+        for _ in range(int(PATIENCE / 0.1)):
+            if self.rows(query) == rows:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{query}: still {self.rows(query)}")
+
 
 def opening(bars: int = 1) -> bytes:
     """Quarter notes of C major."""
@@ -158,8 +165,8 @@ def ended(message: Message) -> bool:
 
 
 async def test_the_same_seed_gives_the_same_piece(place: Place) -> None:
-    first, second = [file_of(await compose(place.ann, place.channel, seed=5), ".mid") for _ in range(2)]
-    other = file_of(await compose(place.ann, place.channel, seed=6), ".mid")
+    first, second = [file_of(await compose(place.ann, place.channel, bars=8, seed=5), ".mid") for _ in range(2)]
+    other = file_of(await compose(place.ann, place.channel, bars=8, seed=6), ".mid")
     assert first == second != other
 
 
@@ -290,7 +297,10 @@ async def test_every_button_does_what_it_says(place: Place) -> None:
     assert not message.deleted
     await place.ann.click(message, "Delete")
     await message.until(lambda m: m.deleted)
-    assert place.rows(f"select opening, midi from pieces where message = {message.id}") == [(b"", None)]
+    await place.until_rows(f"select opening, midi from pieces where message = {message.id}", [(b"", None)])
+    await place.until_rows(
+        f"select payload, result from jobs join pieces using (id) where message = {message.id}", [("{}", None)]
+    )
 
 
 @pytest.mark.parametrize(
