@@ -270,12 +270,14 @@ async def test_every_button_does_what_it_says(place: Place) -> None:
     assert f"/{message.id})" in varied.content, "it names its parent, with a link"
     assert bob.mention in varied.content, "and who asked for it"
     assert not varied.pings
-    assert parse_midi(file_of(varied, ".mid")).notes != whole.notes
+    (seed,) = re.findall(r"seed `(\d+)`", varied.content)
+    assert seed != "8"
 
     longer = await posted(await bob.click(message, "Continue"))
     notes = parse_midi(file_of(longer, ".mid")).notes
     assert notes[: len(whole.notes)] == whole.notes
-    assert 4 * TICKS_PER_BAR <= notes[-1].start < 7 * TICKS_PER_BAR
+    assert all(4 * TICKS_PER_BAR <= note.start < 7 * TICKS_PER_BAR for note in notes[len(whole.notes) :])
+    assert "3 bars added to 4" in longer.content
 
     form = (await bob.click(message, "Again with …")).modal
     assert form is not None
