@@ -1,0 +1,212 @@
+"""Migrations, on both engines: from every version that people's databases may have, on rows as they are there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import versions
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.storage import Guild, Storage
+from composer.database import Database, metadata
+from composer.jobs import Draft, Job, Jobs, State
+from composer.midi import parse_midi
+from composer.request import Composed, Request
+from composer.sampling import SamplingParams
+from composer.words import Family, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+CENTURY_DAYS = 36525
+REVISIONS = versions.revisions()
+each_version = pytest.mark.parametrize("revision", REVISIONS)
+
+
+async def migrated(database: Database, revision: str) -> versions.Rows:
+    """Bring a database that was at a version, with what people have in it, up to date. Returns what they had."""
+    rows = versions.read(revision)
+    await database.migrate(to=revision)
+    async with database.write() as connection:
+        await versions.load(connection, rows)
+    await database.migrate()
+    return rows
+
+
+async def contents(database: Database) -> tuple[versions.Rows, Any, list[str]]:
+    """Rows, tables and version of a database."""
+    async with database.read() as connection:
+        version = await connection.execute(sa.text("SELECT version_num FROM alembic_version"))
+        return await versions.dump(connection), await schema(connection), list(version.scalars())
+
+
+async def schema(connection: AsyncConnection) -> dict[str, Any]:
+    """Columns, keys and indexes of all tables, as the database itself tells them."""
+
+    def inspected(sync: sa.Connection) -> dict[str, Any]:
+        database = sa.inspect(sync)
+        return {
+            name: {
+                "columns": {
+                    column["name"]: (repr(column["type"]), column["nullable"], column["default"])
+                    for column in database.get_columns(name)
+                },
+                "key": database.get_pk_constraint(name)["constrained_columns"],
+                "indexes": sorted(
+                    (str(i["name"]), i["column_names"], bool(i["unique"])) for i in database.get_indexes(name)
+                ),
+                "unique": database.get_unique_constraints(name),
+                "foreign": database.get_foreign_keys(name),
+            }
+            for name in database.get_table_names()
+            if name not in versions.TECHNICAL
+        }
+
+    return await connection.run_sync(inspected)
+
+
+# ---------------------------------------------------------------------- the data that the others rely on
+
+
+def test_every_version_has_its_rows() -> None:
+    assert sorted(path.stem for path in versions.FOLDER.iterdir()) == sorted(REVISIONS)
+
+
+@each_version
+async def test_the_rows_of_a_version_fill_all_its_tables_and_columns(empty_database_url: str, revision: str) -> None:
+    rows = versions.read(revision)
+    async with Database(empty_database_url) as database:
+        await database.migrate(to=revision)
+        async with database.read() as connection:
+            tables = await versions.tables(connection)
+    assert set(rows) == set(tables)
+    for name, table in tables.items():
+        for column in table.columns:
+            assert any(row[column.name] is not None for row in rows[name]), f"{name}.{column.name} is in no row"
+        assert all(set(row) == set(table.columns.keys()) for row in rows[name])
+    assert {row["state"] for row in rows["jobs"]} == set(State)
+
+
+# ---------------------------------------------------------------------- from there to here
+
+
+@each_version
+async def test_every_value_is_still_there(empty_database_url: str, revision: str) -> None:
+    async with Database(empty_database_url) as database:
+        before = await migrated(database, revision)
+        after, _, version = await contents(database)
+        async with database.read() as connection:
+            tables = await versions.tables(connection)
+    assert version == [REVISIONS[-1]]
+    for name, rows in before.items():
+        key = tables[name].primary_key.columns.keys()
+        now = {tuple(row[part] for part in key): row for row in after[name]}
+        assert len(now) == len(rows)
+        for row in rows:
+            found = now[tuple(row[part] for part in key)]
+            assert {column: found[column] for column in row} == row
+
+
+@each_version
+async def test_the_tables_are_those_that_the_code_takes_them_for(empty_database_url: str, revision: str) -> None:
+    async with Database(empty_database_url) as database:
+        await migrated(database, revision)
+        async with database.write() as connection:
+            there = await schema(connection)
+            await connection.run_sync(metadata.drop_all)
+            assert await schema(connection) == {}
+            await connection.run_sync(metadata.create_all)
+            expected = await schema(connection)
+    assert {"jobs", "workers", "people", "presets", "guilds", "pieces", "marks"} <= set(expected)
+    assert there == expected
+
+
+@each_version
+async def test_a_second_migration_changes_nothing(empty_database_url: str, revision: str) -> None:
+    async with Database(empty_database_url) as database:
+        await migrated(database, revision)
+        before = await contents(database)
+        await database.migrate()
+        assert await contents(database) == before
+
+
+# ---------------------------------------------------------------------- what the code makes of it
+
+
+@each_version
+async def test_jobs_of_every_version_can_be_read(empty_database_url: str, revision: str) -> None:
+    async with Database(empty_database_url) as database:
+        rows = (await migrated(database, revision))["jobs"]
+        jobs = Jobs(database)
+        for row in rows:
+            job = await jobs.get(row["id"])
+            assert isinstance(job, Job)
+            assert {name: getattr(job, name) for name in vars(job)} == {name: row[name] for name in vars(job)}
+            if not job.payload:  # forgotten, with the piece
+                continue
+            assert Request.from_json(job.payload, VOCABULARY).to_json() == row["payload"]
+            if job.state is State.DONE:
+                assert Composed.from_json(job.result or {}).words[-1].family == Family.END
+
+
+@each_version
+async def test_what_was_under_way_at_a_version_goes_on_where_it_was(empty_database_url: str, revision: str) -> None:
+    async with Database(empty_database_url) as database:
+        rows = {row["id"]: row for row in (await migrated(database, revision))["jobs"]}
+        jobs = Jobs(database)
+        undelivered = [number for number, row in rows.items() if row["delivered_at"] is None]
+        assert [job.id for job in await jobs.tend("bot", 100)] == undelivered
+
+        wanted = [
+            row
+            for row in rows.values()
+            if row["state"] == State.QUEUED or (row["state"] == State.RUNNING and not row["cancel_requested"])
+        ]
+        in_line = sorted(wanted, key=lambda row: (-row["priority"], row["turn"], row["id"]))
+        claimed = await jobs.claim("worker", VOCABULARY.digest, 100)
+        assert [job.id for job in claimed] == [row["id"] for row in in_line]
+        assert [job.attempt for job in claimed] == [row["attempt"] + 1 for row in in_line]
+        for job in claimed:
+            assert await jobs.finish(job, {"words": []})
+        assert all([await jobs.delivered(number, "bot") for number in undelivered])
+
+        async with database.write() as connection:
+            (new,) = await jobs.submit(connection, [Draft("new", "ann", VOCABULARY.digest, {}, bars=1)])
+        assert new.id == max(rows) + 1
+        assert await jobs.sweep(CENTURY_DAYS) == 0
+        assert await jobs.sweep(1) == len(rows) - len(undelivered)
+
+
+@pytest.mark.parametrize("revision", [revision for revision in REVISIONS if "pieces" in versions.read(revision)])
+async def test_what_the_bot_remembers_from_every_version_can_be_read(empty_database_url: str, revision: str) -> None:
+    async with Database(empty_database_url) as database:
+        rows = await migrated(database, revision)
+        storage = Storage(database)
+        for row in rows["people"]:
+            assert await storage.own_settings(row["id"]) == row["sampling"]
+            expected = {(knob, name): value for knob, own in row["sampling"].items() for name, value in own.items()}
+            found = (await storage.sampling(row["id"])).to_json()
+            assert {(knob, name): found[knob][name] for knob, name in expected} == expected
+        for row in rows["presets"]:
+            assert await storage.preset(row["owner"], row["name"]) == SamplingParams.from_json(row["sampling"])
+        for row in rows["guilds"]:
+            assert await storage.guild(row["id"]) == Guild(row["in_line"], row["a_day"], tuple(row["channels"]))
+        for row in rows["marks"]:
+            assert await storage.mark(row["name"]) == row["value"]
+        for row in rows["pieces"]:
+            piece = await storage.piece(row["id"])
+            assert piece is not None
+            assert (piece.title, piece.parent, piece.receipt) == (row["title"], row["parent"], row["receipt"])
+            assert (piece.place.message, piece.place.token) == (row["message"], row["token"])
+            assert json.loads(json.dumps(piece.sampling.to_json())) == row["sampling"]
+            opening, midi = await storage.opening_of(piece.id), await storage.midi_of(piece.id)
+            assert (opening is None) == piece.deleted
+            assert (midi is None) == (piece.receipt is None)
+            if opening and midi:
+                assert len(parse_midi(midi).notes) > len(parse_midi(opening).notes)
+        owners = {row["owner"] for row in rows["pieces"]}
+        listed = [piece.id for owner in owners for piece in await storage.pieces_of(owner, None)]
+        assert sorted(listed) == [row["id"] for row in rows["pieces"] if not row["deleted"]]
+        assert await storage.sweep(CENTURY_DAYS) == 0
+        assert await storage.sweep(1) == len(rows["pieces"])

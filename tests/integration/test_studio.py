@@ -1,0 +1,254 @@
+"""The studio with a real child: reading openings, finishing pieces, sound that is small enough, and kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import multiprocessing
+import os
+import shlex
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import miditoolkit
+import pytest
+from engine_models import random_checkpoint
+from PIL import Image
+
+from bot import studio as module
+from bot.errors import PieceFullError
+from bot.studio import Finished, Read, Studio, render_sound
+from composer.encoding import decode
+from composer.engine.generator import Generator
+from composer.errors import (
+    CompositionError,
+    MeterError,
+    NoNotesError,
+    NotMidiError,
+    OpeningTooDenseError,
+    OpeningTooLongError,
+    PitchRangeError,
+    RenderingError,
+    SegueError,
+)
+from composer.midi import dump_midi, parse_midi
+from composer.opening import to_opening
+from composer.piece import HEARD_BARS, Order
+from composer.request import MAX_BARS, Composed, Request
+from composer.sampling import SamplingParams
+from composer.score import TICKS_PER_BAR, MeterChange, Note, Score, TempoChange
+from composer.words import BAR, END, Family, Word
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "opening.mid"
+CHECKPOINT = random_checkpoint()
+VOCABULARY = CHECKPOINT.vocabulary
+
+
+@pytest.fixture(scope="module")
+def studio() -> Iterator[Studio]:
+    """One for all tests, whatever they do to its child."""
+    with_one_child = Studio(VOCABULARY)
+    yield with_one_child
+    asyncio.run(with_one_child.close())
+
+
+def melody(bars: int, pitch: int = 60) -> Score:
+    """Quarter notes, a little behind the beat, the last of which sounds on; slower towards the end."""
+    notes = [Note(at + 9, pitch + at // 480 % 5, at + 400, 80) for at in range(0, bars * TICKS_PER_BAR, 480)]
+    notes[-1] = Note(notes[-1].start, pitch + 11, notes[-1].start + 3000, 99)
+    tempos = (TempoChange(0, 100.0), TempoChange(bars * TICKS_PER_BAR - 480, 96.0))
+    return Score(tuple(notes), tempos, end=bars * TICKS_PER_BAR)
+
+
+def compose(request: Request) -> Composed:
+    *_, (piece,) = Generator(CHECKPOINT, 1).compose([request])
+    return Composed(tuple(piece.words), CHECKPOINT.name, CHECKPOINT.digest, "cpu", 0.5)
+
+
+def silence(bars: int) -> Composed:
+    return Composed((*[BAR] * bars, END), "none", "", "cpu", 0.5)
+
+
+async def finish(studio: Studio, read: Read, composed: Composed) -> Finished:
+    return await studio.finish(read.midi, read.bars, read.requests[0], composed, 0, "Für Elise")
+
+
+# ---------------------------------------------------------------------- from an opening to a piece
+
+
+async def test_a_strangers_file_is_read_from_its_first_bar_that_sounds(studio: Studio) -> None:
+    given = parse_midi(EXAMPLE.read_bytes())
+    late = Score(
+        tuple(Note(n.start + 3 * TICKS_PER_BAR, n.pitch, n.end + 3 * TICKS_PER_BAR, n.velocity) for n in given.notes),
+        given.tempos,
+        end=given.end + 3 * TICKS_PER_BAR,
+    )
+    order = Order(bars=5, takes=3, seed=40, sampling=SamplingParams().with_setting("top_p", "all", 0.5))
+    read = await studio.read(dump_midi(late), order)
+    opening = to_opening(given)
+    assert parse_midi(read.midi).notes == opening.score.notes
+    assert (read.bars, read.notes) == (opening.bars, len(given.notes))
+    assert read.key in ("A minor", "C major")
+    assert read.bpm == pytest.approx(92, abs=0.1)
+    assert [(request.bars, request.seed) for request in read.requests] == [(5, 40), (5, 41), (5, 42)]
+    assert {request.sampling for request in read.requests} == {order.sampling}
+    assert {decode(request.words, VOCABULARY).bars for request in read.requests} == {opening.bars}
+
+
+@pytest.mark.parametrize(
+    ("sounding", "bars"),
+    [(3, 3), (2, 6), (HEARD_BARS + 6, HEARD_BARS + 6), (HEARD_BARS + 1, HEARD_BARS + 9)],
+    ids=["as it is", "silent last bars", "longer than is heard", "both"],
+)
+async def test_the_opening_is_untouched_and_the_bars_are_exact(studio: Studio, sounding: int, bars: int) -> None:
+    opening = melody(sounding)
+    read = await studio.read_again(dump_midi(opening), bars, Order(bars=4, seed=3))
+    assert (read.bars, read.notes) == (bars, len(opening.notes))
+    composed = compose(read.requests[0])
+    finished = await finish(studio, read, composed)
+
+    whole, boundary = parse_midi(finished.midi), bars * TICKS_PER_BAR
+    before = [note for note in whole.notes if note.start < boundary]
+    after = [note for note in whole.notes if note.start >= boundary]
+    assert [(n.start, n.pitch, n.velocity) for n in before] == [(n.start, n.pitch, n.velocity) for n in opening.notes]
+    assert [note.end for note in before[:-1]] == [note.end for note in opening.notes[:-1]]
+    assert len(after) == sum(word.family == Family.NOTE for word in composed.words) > 0
+    assert after[-1].start < boundary + 4 * TICKS_PER_BAR
+    first = next(n for n, word in enumerate(composed.words) if word.family == Family.METRICAL)
+    leading = sum(word.family == Family.BAR for word in composed.words[:first]) - 1
+    position = (composed.words[first].position - 1) * VOCABULARY.ticks_per_position
+    assert after[0].start == boundary + leading * TICKS_PER_BAR + position
+    assert [tempo.bpm for tempo in whole.tempos if tempo.tick < boundary] == pytest.approx([100, 96], abs=0.01)
+
+    assert finished.receipt["bars"] == {"opening": bars, "added": 4}
+    assert json.loads(json.dumps(finished.receipt)) == finished.receipt
+    assert finished.receipt["seed"] == 3
+    with Image.open(io.BytesIO(finished.picture)) as picture:
+        assert picture.width >= 800
+
+
+async def test_a_piece_goes_on_behind_its_last_bar_though_nothing_sounds_there(studio: Studio) -> None:
+    read = await studio.read(dump_midi(melody(2)), Order(bars=3))
+    finished = await finish(studio, read, silence(3))
+    assert finished.receipt["bars"] == {"opening": 2, "added": 3}
+    read = await studio.read_again(finished.midi, 2 + 3, Order(bars=1))
+    assert [word.family for word in read.requests[0].words].count(Family.BAR) == 5
+    note = (BAR, Word(Family.METRICAL, 1, chord=1, tempo=30), Word(Family.NOTE, pitch=40, velocity=20, duration=4), END)
+    longer = await finish(studio, read, Composed(note, "none", "", "cpu", 0.5))
+    assert parse_midi(longer.midi).notes[-1].start == 5 * TICKS_PER_BAR
+    assert longer.receipt["bars"] == {"opening": 5, "added": 1}
+
+
+async def test_title_and_instrument_are_in_the_file_and_in_the_command(studio: Studio) -> None:
+    read = await studio.read(dump_midi(melody(1)), Order(bars=1))
+    finished = await studio.finish(read.midi, 1, read.requests[0], silence(1), 73, "It's me")
+    command = shlex.split(str(finished.receipt["command"]))
+    assert command[:3] == ["segue", "compose", "It's me.mid"]
+    assert command[-2:] == ["--instrument", "Flute"]
+    (track,) = miditoolkit.MidiFile(file=io.BytesIO(finished.midi)).instruments
+    assert (track.program, track.name) == (73, "It's me")
+
+
+# ---------------------------------------------------------------------- errors
+
+
+def drums() -> bytes:
+    midi = miditoolkit.MidiFile()
+    midi.instruments = [miditoolkit.Instrument(0, is_drum=True)]
+    midi.instruments[0].notes = [miditoolkit.Note(80, 38, beat * 480, beat * 480 + 100) for beat in range(8)]
+    file = io.BytesIO()
+    midi.dump(file=file)
+    return file.getvalue()
+
+
+def waltz() -> bytes:
+    notes = tuple(Note(bar * 1440, 60, bar * 1440 + 400, 80) for bar in range(4))
+    return dump_midi(Score(notes, meters=(MeterChange(0, 3, 4),), end=4 * 1440))
+
+
+def dense() -> bytes:
+    notes = tuple(Note(n // 40 * 120, 40 + n % 40, n // 40 * 120 + 100, 80) for n in range(8040))
+    return dump_midi(Score(notes, end=16 * TICKS_PER_BAR))
+
+
+async def test_errors_arrive_whole(studio: Studio) -> None:
+    refused: tuple[tuple[bytes, SegueError], ...] = (
+        (b"this is no music", NotMidiError("it has no MIDI header")),
+        (drums(), NoNotesError(drum_notes=8)),
+        (waltz(), MeterError(3, 4, 1)),
+        (dump_midi(melody(65)), OpeningTooLongError(65, 64)),
+        (dense(), OpeningTooDenseError(8040, 8000)),
+        (dump_midi(melody(1, pitch=110)), PitchRangeError(110, 21, 108)),
+    )
+    for data, expected in refused:
+        with pytest.raises(type(expected)) as error:
+            await studio.read(data, Order())
+        assert (vars(error.value), str(error.value)) == (vars(expected), str(expected))
+    with pytest.raises(PieceFullError) as full:
+        await studio.read_again(dump_midi(melody(2)), MAX_BARS - 31, Order(bars=32))
+    assert full.value.limit == MAX_BARS
+    assert (await studio.read_again(dump_midi(melody(2)), MAX_BARS - 32, Order(bars=32))).bars == MAX_BARS - 32
+    with pytest.raises(RenderingError, match="has no instrument 128"):
+        await studio.sound(dump_midi(melody(1)), 128, "", 10**7)
+
+
+# ---------------------------------------------------------------------- sound
+
+
+async def test_sound_is_as_good_as_fits_and_says_when_it_is_not_all(studio: Studio) -> None:
+    midi = dump_midi(melody(10))  # 24 s
+    whole, smaller, beginning, nothing = [
+        await studio.sound(midi, 0, "title", limit) for limit in (10**7, 250_000, 100_000, 20_000)
+    ]
+    assert whole.mp3 is not None
+    assert smaller.mp3 is not None
+    assert beginning.mp3 is not None
+    assert len(whole.mp3) > 250_000 >= len(smaller.mp3) > 100_000 >= len(beginning.mp3)
+    assert (whole.shortened, smaller.shortened) == (None, None)
+    assert beginning.shortened is not None
+    assert beginning.shortened < 24
+    assert len(beginning.mp3) / 4000 == pytest.approx(beginning.shortened, rel=0.05), "at 32 kbit a second"
+    assert (nothing.mp3, nothing.shortened) == (None, None)
+
+
+@pytest.mark.parametrize(("length", "whole"), [(1.95, True), (2.05, False)])
+def test_sound_is_called_shortened_if_a_note_is_missing_and_not_for_a_silent_rest_of_a_bar(
+    length: float, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUALITIES", (("32k", 2.0),))
+    ticks = round(length * 960)  # at 120 BPM
+    bar = Score((Note(0, 60, ticks, 80), Note(1910 if whole else 10, 64, ticks, 80)), end=TICKS_PER_BAR)
+    sound = render_sound(dump_midi(bar), 0, "", 10**6, None)
+    assert sound.mp3 is not None
+    assert sound.shortened == (None if whole else 2.0)
+
+
+# ---------------------------------------------------------------------- kill -9
+
+
+def kill_children() -> None:
+    for process in multiprocessing.active_children():
+        os.kill(process.pid or 0, signal.SIGKILL)
+
+
+async def test_children_that_are_killed_are_replaced_and_their_work_is_done(studio: Studio) -> None:
+    midi = dump_midi(melody(6))
+    await studio.warm_up()
+    work = [asyncio.create_task(studio.sound(midi, 0, "", 10**7)), asyncio.create_task(studio.read(midi, Order()))]
+    await asyncio.sleep(0.1)
+    kill_children()
+    sound, read = await asyncio.gather(*work)
+    assert sound == render_sound(midi, 0, "", 10**7, None)
+    assert read == await studio.read(midi, Order())
+
+
+async def test_a_child_that_dies_of_every_try_is_told_and_the_next_one_lives(studio: Studio) -> None:
+    work = asyncio.create_task(studio.sound(dump_midi(melody(6)), 0, "", 10**7))
+    while not work.done():
+        kill_children()
+        await asyncio.sleep(0.01)
+    with pytest.raises(CompositionError, match="has died twice"):
+        await work
+    assert (await studio.read(dump_midi(melody(2)), Order())).bars == 2

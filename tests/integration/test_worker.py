@@ -1,0 +1,337 @@
+"""The worker, on both engines: the real one with a small model, beside what breaks in service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from engine_models import random_checkpoint
+from postgres import Postgres
+
+from composer.database import Database
+from composer.engine.checkpoint import Checkpoint, save_checkpoint
+from composer.engine.generator import Generator
+from composer.errors import DatabaseError
+from composer.jobs import Draft, Job, Jobs, State
+from composer.request import MAX_BARS, Composed, Request
+from composer.sampling import SamplingParams
+from composer.words import BAR, END, Family, Word, default_vocabulary
+from composer.worker import Worker
+
+CHECKPOINT = random_checkpoint()
+VOCABULARY = CHECKPOINT.vocabulary
+BREAKING = Path(__file__).with_name("breaking_worker.py")
+PATIENCE = 120.0  # seconds that no test needs
+SLOTS = 2
+
+ENDED = {State.DONE, State.FAILED, State.CANCELLED}
+
+
+@asynccontextmanager
+async def opened(url: str, **settings: Any) -> AsyncIterator[Jobs]:
+    async with Database(url) as database:
+        yield Jobs(database, **settings)
+
+
+@asynccontextmanager
+async def working(
+    jobs: Jobs, checkpoint: Checkpoint = CHECKPOINT, slots: int = SLOTS, **settings: float
+) -> AsyncIterator[Worker]:
+    """A worker until the block ends, which it survives by no more than a step."""
+    worker = Worker(jobs, checkpoint, slots, torch.device("cpu"), **settings)
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        worker.stop()
+        await task
+
+
+def asked(seed: int, bars: int = 2, words: Sequence[Word] = (BAR,)) -> Request:
+    return Request(tuple(words), bars, seed, SamplingParams().with_setting("temperature", "pitch", 1.2))
+
+
+def draft(wanted: Request | dict[str, Any], key: object = None, **changes: Any) -> Draft:
+    payload = wanted.to_json() if isinstance(wanted, Request) else wanted
+    bars = wanted.bars if isinstance(wanted, Request) else 2
+    key = wanted if key is None else key
+    return replace(Draft(f"{key}", "ann", VOCABULARY.digest, payload, bars), **changes)
+
+
+async def submit(jobs: Jobs, *drafts: Draft) -> list[Job]:
+    async with jobs.database.write() as connection:
+        return await jobs.submit(connection, drafts)
+
+
+async def until(jobs: Jobs, wanted: Sequence[Job], condition: Callable[[Job], bool]) -> list[Job]:
+    """The jobs, once each of them is as it shall be."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            found = [found for job in wanted if (found := await jobs.get(job.id))]
+            if all(map(condition, found)):
+                return found
+            await asyncio.sleep(0.02)
+
+
+def done(job: Job) -> bool:
+    return job.state is State.DONE
+
+
+def begun(job: Job) -> bool:
+    return job.state is State.RUNNING and job.bars_done > 0
+
+
+def words_of(job: Job) -> list[Word]:
+    return list(Composed.from_json(job.result or {}).words)
+
+
+def alone(wanted: Request, slots: int = SLOTS) -> list[Word]:
+    """What the generator makes of a request that nobody disturbs."""
+    *_, (piece,) = Generator(CHECKPOINT, slots).compose([wanted])
+    return piece.words
+
+
+# ---------------------------------------------------------------------- composing
+
+
+async def test_what_was_asked_for_is_composed_as_the_generator_does(database_url: str) -> None:
+    wanted = [asked(seed, bars=1 + seed % 3) for seed in range(5)]
+    async with opened(database_url) as jobs, working(jobs):
+        submitted = await submit(jobs, *map(draft, wanted))
+        finished = await until(jobs, submitted, done)
+        after = await jobs.statistics()
+    assert [words_of(job) for job in finished] == [alone(each) for each in wanted]
+    assert all((job.bars_done, job.attempt) == (job.bars, 1) for job in finished)
+    for job in finished:
+        composed = Composed.from_json(job.result or {})
+        assert (composed.checkpoint, composed.digest, composed.device) == (CHECKPOINT.name, CHECKPOINT.digest, "cpu")
+        assert composed.seconds > 0
+    assert (after.workers, after.slots) == (1, SLOTS)
+
+
+async def test_a_worker_that_has_gone_is_no_longer_counted_upon(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        (long,) = await submit(jobs, draft(asked(1, bars=MAX_BARS)))
+        async with working(jobs):
+            await until(jobs, [long], begun)
+            seconds = (await jobs.progress([long.id]))[long.id].seconds
+            assert seconds is not None
+            assert seconds > 0
+        assert (await jobs.statistics()).workers == 0
+        assert (await jobs.progress([long.id]))[long.id].seconds is None
+
+
+def unusable() -> Iterator[dict[str, Any]]:
+    good = asked(1).to_json()
+    yield {}
+    yield {"words": [1]}
+    for name, values in {
+        "words": ([], None, "bars", [1, 0], list(END), [*BAR, *END], [*BAR, Family.NOTE, 0, 999, 1, 1, 0, 0]),
+        "bars": (0, -1, None, "many", MAX_BARS + 1, 10**30),
+        "seed": (-1, 2**63, None, [7]),
+        "sampling": (None, 5, {"temperature": {"pitch": 9}}, {"top_k": {"pitch": 1}}, {"top_p": {"pitch": 10**400}}),
+    }.items():
+        yield {key: value for key, value in good.items() if key != name}
+        for value in values:
+            yield good | {name: value}
+
+
+async def test_a_row_that_is_no_request_fails_and_the_others_are_served(database_url: str) -> None:
+    async with opened(database_url) as jobs, working(jobs):
+        rows = [draft(payload, f"bad {number}") for number, payload in enumerate(unusable())]
+        middle = len(rows) // 2
+        submitted = await submit(jobs, *rows[:middle], draft(asked(3)), *rows[middle:], draft(asked(4)))
+        ended = await until(jobs, submitted, lambda job: job.state in ENDED)
+    good = {job.id: job for job in (ended[middle], ended[-1])}
+    assert [words_of(job) for job in good.values()] == [alone(asked(3)), alone(asked(4))]
+    bad = [job for job in ended if job.id not in good]
+    assert {(job.state, job.reason, job.attempt, job.result) for job in bad} == {(State.FAILED, "request", 1, None)}
+
+
+async def test_who_speaks_another_language_claims_nothing(database_url: str) -> None:
+    foreign = random_checkpoint(replace(default_vocabulary(), durations=tuple(range(1, 9))))
+    async with opened(database_url) as jobs:
+        async with working(jobs, foreign):
+            ours, theirs = await submit(
+                jobs, draft(asked(1)), draft(asked(1), "theirs", vocabulary=foreign.vocabulary.digest)
+            )
+            await until(jobs, [theirs], done)
+        waits = await jobs.get(ours.id)
+        assert waits is not None
+        assert (waits.state, waits.attempt) == (State.QUEUED, 0)
+        async with working(jobs):
+            (composed,) = await until(jobs, [ours], done)
+    assert words_of(composed) == alone(asked(1))
+
+
+async def test_a_piece_cancelled_while_it_is_composed_frees_its_slot(database_url: str) -> None:
+    async with opened(database_url) as jobs, working(jobs, slots=1) as worker:
+        long, short = await submit(jobs, draft(asked(1, bars=MAX_BARS)), draft(asked(2)))
+        await until(jobs, [long], begun)
+        assert worker.busy == 1
+        assert await jobs.cancel(long.id)
+        (composed,) = await until(jobs, [short], done)
+        cancelled = await jobs.get(long.id)
+    assert words_of(composed) == alone(asked(2), slots=1)
+    assert cancelled is not None
+    assert (cancelled.state, cancelled.result) == (State.CANCELLED, None)
+    assert 0 < cancelled.bars_done < MAX_BARS
+
+
+async def test_what_is_forgotten_while_it_is_composed_frees_its_slot(database_url: str) -> None:
+    async with opened(database_url) as jobs, working(jobs, slots=1):
+        long, short = await submit(jobs, draft(asked(1, bars=MAX_BARS)), draft(asked(2), owner="bob"))
+        await until(jobs, [long], begun)
+        async with jobs.database.write() as connection:
+            await jobs.forget(connection, "ann")
+        await until(jobs, [short], done)
+        assert await jobs.get(long.id) is None
+
+
+# ---------------------------------------------------------------------- many workers, and none
+
+
+async def test_two_workers_share_the_work_and_compose_nothing_twice(database_url: str) -> None:
+    wanted = [asked(seed, bars=4) for seed in range(8)]
+    async with opened(database_url) as here, opened(database_url) as there:
+        submitted = await submit(here, *map(draft, wanted))
+        async with working(here) as one, working(there) as two:
+            finished = await until(here, submitted, done)
+            drawn = one.words + two.words
+    assert [words_of(job) for job in finished] == [alone(each) for each in wanted]
+    assert {job.worker for job in finished} == {one.name, two.name}
+    assert {job.attempt for job in finished} == {1}
+    assert drawn == sum(len(words_of(job)) - 1 for job in finished), "the first bar word is given, not drawn"
+
+
+async def test_what_cannot_be_finished_in_the_grace_is_handed_back_as_if_it_had_never_been_begun(
+    database_url: str,
+) -> None:
+    async with opened(database_url) as jobs:
+        worker = Worker(jobs, CHECKPOINT, SLOTS, torch.device("cpu"), grace=0.3)
+        task = asyncio.create_task(worker.run())
+        (long,) = await submit(jobs, draft(asked(1, bars=MAX_BARS)))
+        await until(jobs, [long], begun)
+        worker.stop()
+        (late,) = await submit(jobs, draft(asked(2)))
+        await asyncio.wait_for(task, PATIENCE)
+        for job in (long, late):
+            found = await jobs.get(job.id)
+            assert found == replace(job, state=State.QUEUED)
+        assert (await jobs.statistics()).workers == 0
+        assert {job.id: job.attempt for job in await jobs.claim("heir", VOCABULARY.digest, 2)} == {
+            long.id: 1,
+            late.id: 1,
+        }
+
+
+@contextmanager
+def process(url: str, folder: Path, *command: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """A worker's process; if it has not ended by itself by the end of the block, it is killed."""
+    save_checkpoint(folder / "tiny", CHECKPOINT.model, VOCABULARY)
+    told = {"DATABASE_URL": url, "CHECKPOINT": str(folder / "tiny"), "SLOTS": str(SLOTS), "OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen(
+        [sys.executable, *command, "worker"],
+        env=os.environ | told | settings,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.communicate()
+
+
+async def test_sigterm_finishes_what_is_begun_and_twice_hands_back_the_rest(database_url: str, tmp_path: Path) -> None:
+    async with opened(database_url) as jobs:
+        short, long = await submit(jobs, draft(asked(1, bars=40)), draft(asked(2, bars=MAX_BARS)))
+        with process(database_url, tmp_path, "-m", "composer.cli") as worker:
+            await until(jobs, [short, long], begun)
+            worker.send_signal(signal.SIGTERM)
+            (late,) = await submit(jobs, draft(asked(3)))
+            (finished,) = await until(jobs, [short], done)
+            worker.send_signal(signal.SIGTERM)
+            _, log = await asyncio.to_thread(worker.communicate, timeout=PATIENCE)
+            assert worker.returncode == 0, log
+        assert finished.attempt == 1
+        assert len(words_of(finished)) > 40
+        assert [await jobs.get(job.id) for job in (long, late)] == [long, late]
+        assert (await jobs.statistics()).workers == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_broken_engine_ends_the_process_and_another_worker_takes_over(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with opened(database_url, lease_seconds=1.0) as jobs:
+        wanted = [asked(1, bars=4), asked(2, bars=6)]
+        submitted = await submit(jobs, *map(draft, wanted))
+        with process(database_url, tmp_path, str(BREAKING), LEASE_SECONDS="1") as broken:
+            _, log = await asyncio.to_thread(broken.communicate, timeout=PATIENCE)
+        assert broken.returncode not in (0, 2)
+        assert "the engine has broken" in log
+        found = [await jobs.get(job.id) for job in submitted]
+        assert [(job.state, job.attempt) for job in found if job] == [(State.RUNNING, 1)] * 2
+        async with working(jobs):
+            finished = await until(jobs, submitted, done)
+    assert [words_of(job) for job in finished] == [alone(each) for each in wanted]
+    assert {job.attempt for job in finished} == {2}
+
+
+# ---------------------------------------------------------------------- when the database is away
+
+
+@pytest.fixture
+def server(database_url: str, request: pytest.FixtureRequest) -> Postgres | None:
+    """The server that the database is on; None for SQLite."""
+    found: Postgres | None = request.getfixturevalue("postgres") if database_url.startswith("postgresql") else None
+    return found
+
+
+@asynccontextmanager
+async def away(url: str, server: Postgres | None) -> AsyncIterator[None]:
+    """PostgreSQL breaks every connection and takes none; SQLite's file is held by somebody who does not let go."""
+    name = url.rpartition("/")[2]
+    if server is None:
+        holder = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"), isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
+        holder.execute("ROLLBACK")
+        holder.close()
+    else:
+        end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        await asyncio.to_thread(server.execute, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await asyncio.to_thread(server.execute, end)
+        yield
+        await asyncio.to_thread(server.execute, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+async def test_a_database_that_goes_away_for_a_while_loses_nothing(
+    database_url: str, server: Postgres | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("composer.database.BUSY_MILLISECONDS", 50)
+    wanted = [asked(seed, bars=24) for seed in range(2)]
+    async with opened(database_url, lease_seconds=0.4) as jobs, working(jobs, slots=3) as worker:
+        submitted = await submit(jobs, *map(draft, wanted))
+        await until(jobs, submitted, begun)
+        async with away(database_url, server):
+            with pytest.raises(DatabaseError):
+                await submit(jobs, draft(asked(7)))
+            await asyncio.sleep(0.8)  # the leases run out meanwhile
+        submitted += await submit(jobs, draft(asked(9)))
+        finished = await until(jobs, submitted, done)
+    assert [words_of(job) for job in finished] == [alone(each, slots=3) for each in (*wanted, asked(9))]
+    assert {job.worker for job in finished} == {worker.name}

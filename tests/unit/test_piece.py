@@ -1,0 +1,401 @@
+"""Orders, requests and finished pieces: what is asked for, what crosses the table, and how the parts are joined."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from composer.cli import app
+from composer.encoding import decode, encode, quantise
+from composer.errors import OutOfRangeError, RequestError
+from composer.piece import (
+    HEARD_BARS,
+    MAX_SEED,
+    MAX_TAKES,
+    Order,
+    Take,
+    command_line,
+    finish,
+    heard,
+    receipt,
+)
+from composer.request import MAX_BARS, Composed, Request
+from composer.sampling import KNOBS, MAX_TEMPERATURE, MIN_TOP_P, Nucleus, SamplingParams
+from composer.score import EARLY_TICKS, TICKS_PER_BAR, Note, Score, TempoChange, cut_at_repeats
+from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+
+nuclei = st.builds(Nucleus, st.floats(0, MAX_TEMPERATURE), st.floats(MIN_TOP_P, 1))
+params = st.builds(SamplingParams, **{name: st.just(SamplingParams()[name]) | nuclei for name in ATTRIBUTES})
+
+
+def scores(fewest: int, most: int) -> st.SearchStrategy[Score]:
+    """Played music of so many bars, microtiming and tempo changes included; some of its last bars may be silent."""
+
+    @st.composite
+    def some(draw: st.DrawFn) -> Score:
+        end = draw(st.integers(fewest, most)) * TICKS_PER_BAR
+        onsets = st.integers(0, end - EARLY_TICKS - 1)  # a later one belongs to the next bar
+        played = st.tuples(onsets, st.integers(21, 108), st.integers(30, 5000), st.integers(1, 127))
+        notes = [Note(at, pitch, at + ticks, loud) for at, pitch, ticks, loud in draw(st.lists(played, max_size=20))]
+        changes = draw(st.dictionaries(st.integers(1, end - 1), st.floats(20, 300), max_size=4))
+        tempos = [
+            TempoChange(0, draw(st.floats(20, 300))),
+            *(TempoChange(*change) for change in sorted(changes.items())),
+        ]
+        return Score(cut_at_repeats(notes), tuple(tempos), end=end)
+
+    return some()
+
+
+def steady(bars: int, bpm: float = 90.0, pitch: int = 60, every: int = 480) -> Score:
+    """Notes slightly behind the beat, the last of which sounds on for a bar."""
+    notes = [Note(at + 7, pitch + at // every % 3, at + every - 20, 80) for at in range(0, bars * TICKS_PER_BAR, every)]
+    notes[-1] = replace(notes[-1], end=notes[-1].start + TICKS_PER_BAR)
+    return Score(tuple(notes), (TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)
+
+
+def finished(opening: Score, following: Score) -> Take:
+    """The piece, if the model has composed the following."""
+    (request,) = Order(bars=following.bars).requests(opening, VOCABULARY)
+    words = (*encode(following, VOCABULARY), END)
+    return finish(opening, request, Composed(words, "name", "digest", "cpu", 1.0), VOCABULARY)
+
+
+def struck(notes: tuple[Note, ...], shift: int = 0) -> list[tuple[int, int, int]]:
+    return [(note.start + shift, note.pitch, note.velocity) for note in notes]
+
+
+def tempo_at(score: Score, tick: int) -> float:
+    return [change.bpm for change in score.tempos if change.tick <= tick][-1]
+
+
+# ---------------------------------------------------------------------- what the model hears
+
+
+@pytest.mark.parametrize("bars", [1, HEARD_BARS - 1, HEARD_BARS])
+def test_an_opening_is_heard_as_it_is(bars: int) -> None:
+    assert heard(steady(bars)) == steady(bars)
+
+
+@pytest.mark.parametrize("bars", [HEARD_BARS + 1, 300])
+def test_of_a_long_opening_the_end_is_heard(bars: int) -> None:
+    opening = replace(
+        steady(bars), tempos=(TempoChange(0, 60.0), TempoChange(100, 70.0), TempoChange((bars - 1) * 1920, 99.0))
+    )
+    part = heard(opening)
+    assert part.bars == HEARD_BARS
+    skipped = (bars - HEARD_BARS) * TICKS_PER_BAR
+    assert struck(part.notes, skipped) == struck(opening.notes[-4 * HEARD_BARS :])
+    assert [part.seconds_at(tick) for tick in (1920, 62 * 1920, part.end)] == pytest.approx(
+        [opening.seconds_at(skipped + tick) - opening.seconds_at(skipped) for tick in (1920, 62 * 1920, part.end)]
+    )
+
+
+@given(scores(1, HEARD_BARS + 20))
+def test_a_request_holds_the_bars_that_are_heard(opening: Score) -> None:
+    for request in Order(bars=3, takes=2, seed=5).requests(opening, VOCABULARY):
+        assert sum(word.family == Family.BAR for word in request.words) == min(opening.bars, HEARD_BARS)
+        assert decode(request.words, VOCABULARY).end == heard(opening).end
+
+
+# ---------------------------------------------------------------------- a finished piece
+
+openings = scores(1, HEARD_BARS + 20)
+
+
+@given(openings, scores(1, 6))
+@example(steady(HEARD_BARS + 1), steady(2))
+@example(replace(steady(2), end=5 * TICKS_PER_BAR), replace(steady(1), end=4 * TICKS_PER_BAR))
+def test_the_opening_is_untouched_and_behind_it_stands_what_was_composed(opening: Score, following: Score) -> None:
+    take = finished(opening, following)
+    assert (take.opening_bars, take.bars, take.boundary) == (opening.bars, following.bars, opening.end)
+    assert take.score.bars == opening.bars + following.bars
+    before = [note for note in take.score.notes if note.start < take.boundary]
+    after = tuple(note for note in take.score.notes if note.start >= take.boundary)
+    assert struck(tuple(before)) == struck(opening.notes)
+    again = {note.pitch: note.start for note in reversed(after)}
+    for note, played in zip(before, opening.notes, strict=True):
+        assert note.end == min(played.end, again.get(played.pitch, played.end)), "until its key is struck again"
+    expected = quantise(following, VOCABULARY).notes
+    assert after == tuple(replace(n, start=n.start + opening.end, end=n.end + opening.end) for n in expected)
+    assert take.continuation_notes == len(expected)
+    assert list(take.score.notes) == sorted(take.score.notes)
+
+
+@given(openings, scores(1, 6))
+def test_the_opening_keeps_its_tempi_and_the_continuation_has_its_own(opening: Score, following: Score) -> None:
+    take = finished(opening, following)
+    before = tuple(change for change in take.score.tempos if change.tick < take.boundary)
+    assert before == opening.tempos
+    model = quantise(following, VOCABULARY)
+    for tick in sorted({0, 1, following.end - 1} | {change.tick for change in model.tempos}):
+        assert VOCABULARY.tempo_id(tempo_at(take.score, take.boundary + tick)) == VOCABULARY.tempo_id(
+            tempo_at(model, tick)
+        )
+    in_force, new = take.tempos
+    assert in_force == opening.tempos[-1].bpm
+    assert new[0] == tempo_at(take.score, take.boundary)
+    assert new[1:] == [change.bpm for change in take.score.tempos if change.tick > take.boundary]
+    ticks = [change.tick for change in take.score.tempos]
+    assert ticks == sorted(set(ticks))
+
+
+@given(scores(HEARD_BARS + 1, HEARD_BARS + 20), scores(1, 4))
+def test_a_long_opening_leads_to_what_its_last_bars_lead_to(opening: Score, following: Score) -> None:
+    whole, part = finished(opening, following), finished(heard(opening), following)
+    assert whole.request == part.request
+    shift = whole.boundary - part.boundary
+
+    def behind(take: Take, by: int) -> Any:
+        notes = [n for n in take.score.notes if n.start >= take.boundary]
+        changes = [*take.score.tempos, *take.score.chords]
+        return struck(tuple(notes), by), [replace(c, tick=c.tick + by) for c in changes if c.tick >= take.boundary]
+
+    assert behind(whole, 0) == behind(part, shift)
+    assert [chord.tick for chord in whole.score.chords] == sorted({chord.tick for chord in whole.score.chords})
+
+
+def test_a_tempo_that_goes_on_is_not_rounded_and_a_ritardando_is_not_carried_on() -> None:
+    opening = steady(4, bpm=91.3)
+    assert finished(opening, steady(2, bpm=91.3)).tempos == (91.3, [91.3])
+    slowing = replace(opening, tempos=(TempoChange(0, 120.0), TempoChange(4 * TICKS_PER_BAR - 480, 40.0)))
+    in_force, new = finished(slowing, steady(2, bpm=110.0)).tempos
+    assert in_force == 40.0
+    assert new == [pytest.approx(110, rel=0.03)]
+
+
+def test_a_piece_tells_both_keys() -> None:
+    scale = (0, 2, 4, 5, 7, 9, 11, 12)
+    c, fsharp = (
+        Score(tuple(Note(n * 240, root + scale[n % 8], n * 240 + 230, 80) for n in range(32)), end=4 * TICKS_PER_BAR)
+        for root in (60, 66)
+    )
+    before, after = finished(c, fsharp).keys
+    assert (before and before.name, after and after.name) == ("C major", "F# major")
+    silent = finished(c, Score((), end=TICKS_PER_BAR))
+    assert silent.keys[1] is None
+
+
+@given(openings, scores(1, 4), params)
+def test_a_receipt_is_json_and_tells_the_numbers_of_the_piece(
+    opening: Score, following: Score, own: SamplingParams
+) -> None:
+    take = finished(opening, following)
+    take = replace(take, request=replace(take.request, sampling=own))
+    told = json.loads(json.dumps(receipt(take, "segue compose"), allow_nan=False))
+    assert told["bars"] == {"opening": opening.bars, "added": following.bars}
+    assert told["seed"] == take.request.seed
+    assert SamplingParams.from_json(told["settings"]) == own
+    assert told["notes"]["added"] == len(quantise(following, VOCABULARY).notes)
+    assert told["seconds"]["music"] == pytest.approx(take.score.seconds_at(take.score.end), abs=0.01)
+    assert told["tempo"]["opening_ends_at"] == round(opening.tempos[-1].bpm, 1)
+
+
+# ---------------------------------------------------------------------- the command that repeats it
+
+COMPOSE = typer.main.get_command(app).commands["compose"]  # type: ignore[attr-defined]
+
+
+def typed(line: str) -> Mapping[str, Any]:
+    """What the command line makes of a line that is typed into a shell."""
+    program, name, *words = shlex.split(line)
+    assert (program, name) == ("segue", "compose")
+    found: Mapping[str, Any] = COMPOSE.make_context(name, words).params
+    return found
+
+
+names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1).map(
+    lambda name: f"{name}.mid"
+)
+
+
+@given(
+    opening=names | names.map(lambda name: f"a folder/{name}") | names.map(lambda name: f"-{name}"),
+    bars=st.integers(1, MAX_BARS),
+    takes=st.integers(1, MAX_TAKES),
+    seed=st.integers(0, MAX_SEED - MAX_TAKES),
+    own=params,
+    instrument=st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
+        lambda text: not text.startswith("-")
+    ),
+)
+@example("--bars.mid", 1, 1, 0, SamplingParams(), "piano")
+@example("$(rm -rf ~) 'and' \"more\" `x`;\n.mid", 2, 3, MAX_SEED - MAX_TAKES, SamplingParams(), "Lead 5 (charang)")
+def test_the_command_typed_into_a_shell_asks_for_the_same(
+    opening: str, bars: int, takes: int, seed: int, own: SamplingParams, instrument: str
+) -> None:
+    found = typed(command_line(opening, bars, seed, takes, own, ["--device", "cpu", "--instrument", instrument]))
+    assert found["opening"] == Path(opening)
+    assert Order(found["bars"], found["takes"], found["seed"]) == Order(bars, takes, seed)
+    assert SamplingParams().with_settings(found["settings"] or []) == own
+    assert (found["device"], found["instrument"]) == ("cpu", instrument)
+
+
+def test_settings_that_are_the_defaults_are_not_typed() -> None:
+    line = command_line("a.mid", 8, 7, 1, SamplingParams(), [])
+    assert line == "segue compose a.mid --bars 8 --seed 7 --takes 1"
+
+
+@given(params)
+def test_the_changes_of_settings_give_the_settings(own: SamplingParams) -> None:
+    assert SamplingParams().with_settings(own.changes()) == own
+
+
+@given(params)
+def test_none_of_the_changes_could_be_left_out(own: SamplingParams) -> None:
+    changes = own.changes()
+    for number in range(len(changes)):
+        assert SamplingParams().with_settings([*changes[:number], *changes[number + 1 :]]) != own
+    assert SamplingParams().changes() == []
+
+
+# ---------------------------------------------------------------------- orders
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"bars": 1},
+        {"bars": MAX_BARS},
+        {"takes": MAX_TAKES},
+        {"seed": 0},
+        {"seed": MAX_SEED - MAX_TAKES, "takes": MAX_TAKES},
+        {"seed": MAX_SEED - 1},
+    ],
+)
+def test_all_that_can_be_ordered_can_be_composed(order: dict[str, int]) -> None:
+    asked = Order(**order)
+    requests = asked.requests(steady(1), VOCABULARY)
+    assert [request.seed for request in requests] == list(range(asked.seed, asked.seed + asked.takes))
+    for request in requests:
+        assert request.bars == asked.bars
+        assert Request.from_json(request.to_json(), VOCABULARY) == request
+
+
+@pytest.mark.parametrize(
+    ("order", "name", "lowest", "highest"),
+    [
+        ({"bars": 0}, "the number of bars", 1, MAX_BARS),
+        ({"bars": MAX_BARS + 1}, "the number of bars", 1, MAX_BARS),
+        ({"takes": 0}, "the number of takes", 1, MAX_TAKES),
+        ({"takes": MAX_TAKES + 1}, "the number of takes", 1, MAX_TAKES),
+        ({"seed": -1}, "a seed", 0, MAX_SEED - 1),
+        ({"seed": MAX_SEED - 4, "takes": 5}, "a seed", 0, MAX_SEED - 5),
+    ],
+)
+def test_what_is_out_of_range_is_refused_with_the_range(
+    order: dict[str, int], name: str, lowest: int, highest: int
+) -> None:
+    with pytest.raises(OutOfRangeError) as refused:
+        Order(**order)
+    assert (refused.value.name, refused.value.lowest, refused.value.highest) == (name, lowest, highest)
+    assert refused.value.value in order.values()
+
+
+# ---------------------------------------------------------------------- requests and answers in the table
+
+SIZES = [VOCABULARY.sizes[name] for name in ATTRIBUTES]
+inner_words = st.builds(Word, *(st.integers(0, (Family.END if n == 0 else size) - 1) for n, size in enumerate(SIZES)))
+requests = st.builds(
+    Request,
+    words=st.lists(inner_words, max_size=30).map(lambda rest: (BAR, *rest)),
+    bars=st.integers(1, MAX_BARS),
+    seed=st.integers(0, MAX_SEED),
+    sampling=params,
+)
+GOOD = Request((BAR, Word(Family.NOTE, 0, 5, 5, 5)), 8, 7).to_json()
+
+
+def through_json(data: object) -> Any:
+    return json.loads(json.dumps(data))
+
+
+@given(requests)
+def test_a_request_crosses_the_table(request: Request) -> None:
+    assert Request.from_json(through_json(request.to_json()), VOCABULARY) == request
+
+
+@given(
+    st.builds(
+        Composed,
+        words=st.lists(inner_words | st.just(END)).map(tuple),
+        checkpoint=st.text(),
+        digest=st.text(),
+        device=st.sampled_from(["cpu", "cuda"]),
+        seconds=st.floats(0, 1e6),
+    )
+)
+def test_an_answer_crosses_the_table(composed: Composed) -> None:
+    assert Composed.from_json(through_json(composed.to_json())) == composed
+
+
+def flat(*words: Word) -> list[int]:
+    return [number for word in words for number in word]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        flat(Word(Family.NOTE, 0, 5, 5, 5)),
+        flat(BAR, END),
+        flat(BAR, END, BAR),
+        flat(BAR)[:-1],
+        [*flat(BAR), 1],
+        *(flat(BAR, Word(2)._replace(**{name: size})) for name, size in zip(ATTRIBUTES, SIZES, strict=True)),
+        *(flat(BAR, Word(2)._replace(**{name: -1})) for name in ATTRIBUTES),
+        flat(BAR, Word(2, 10**30)),
+    ],
+)
+def test_words_that_are_no_opening_are_refused(words: list[int]) -> None:
+    assert Request.from_json(GOOD, VOCABULARY).to_json() == GOOD
+    with pytest.raises(RequestError):
+        Request.from_json(GOOD | {"words": words}, VOCABULARY)
+
+
+@pytest.mark.parametrize("change", [{"bars": 0}, {"bars": MAX_BARS + 1}, {"seed": -1}, {"seed": MAX_SEED + 1}])
+def test_numbers_that_nothing_can_be_composed_from_are_refused(change: dict[str, int]) -> None:
+    with pytest.raises(RequestError):
+        Request.from_json(GOOD | change, VOCABULARY)
+
+
+def test_words_of_a_larger_vocabulary_are_refused() -> None:
+    smaller = replace(VOCABULARY, durations=VOCABULARY.durations[:4])
+    with pytest.raises(RequestError):
+        Request.from_json(GOOD, smaller)
+    assert Request.from_json(GOOD | {"words": flat(BAR, Word(Family.NOTE, 0, 5, 5, 4))}, smaller).bars == 8
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from([*GOOD, *KNOBS]),
+    lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.sampled_from([*GOOD, *KNOBS, "pitch"]), inner),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(list(GOOD)), junk).map(lambda broken: GOOD | broken)
+    | st.dictionaries(st.text(), junk)
+)
+@example(GOOD | {"seed": float("inf")})
+@example(GOOD | {"words": [float("inf")] * 7})
+@example(GOOD | {"sampling": {"temperature": {"pitch": 10**400}}})
+@example(GOOD | {"sampling": {"temperature": {"pitch": 9}}})
+@example(GOOD | {"sampling": {"top_k": {"pitch": 1}}})
+def test_whatever_stands_in_a_row_is_a_request_or_refused(row: dict[str, Any]) -> None:
+    try:
+        request = Request.from_json(row, VOCABULARY)
+    except RequestError:
+        return
+    assert Request.from_json(request.to_json(), VOCABULARY) == request
