@@ -30,8 +30,11 @@ class Request:
     done_at: float | None = None
 
     def matches(self, method: str, pattern: str) -> bool:
-        """pattern: of the path, or of the route's template, with * for anything; method "*" for any."""
-        return method in ("*", self.method) and (fnmatchcase(self.path, pattern) or pattern == self.route)
+        """pattern: of the path, or of the route's template, with * for anything
+        method: "*" for any, "UPLOAD" for one that brings files
+        """
+        kinds = {"*", self.method} | ({"UPLOAD"} if self.files else set())
+        return method in kinds and (fnmatchcase(self.path, pattern) or pattern == self.route)
 
 
 class Log:
@@ -106,7 +109,7 @@ class Fault:
 class Faults:
     """The faults that lie in wait; the first that fits a request takes it.
 
-    Every method takes an HTTP method (or "*") and a pattern as `Request.matches` does, and how many times.
+    Every method takes an HTTP method (or "*", or "UPLOAD") and a pattern as `Request.matches` does, and how many times.
     """
 
     def __init__(self, thread: LoopThread) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import torch
 from engine_models import random_checkpoint
 from postgres import Postgres
@@ -24,6 +26,7 @@ from composer.engine.checkpoint import Checkpoint, save_checkpoint
 from composer.engine.generator import Generator
 from composer.errors import DatabaseError
 from composer.jobs import Draft, Job, Jobs, State
+from composer.jobs import jobs as jobs_table
 from composer.request import MAX_BARS, Composed, Request
 from composer.sampling import SamplingParams
 from composer.words import BAR, END, Family, Word, default_vocabulary
@@ -48,15 +51,15 @@ async def opened(url: str, **settings: Any) -> AsyncIterator[Jobs]:
 async def working(
     jobs: Jobs, checkpoint: Checkpoint = CHECKPOINT, slots: int = SLOTS, **settings: float
 ) -> AsyncIterator[Worker]:
-    """A worker until the block ends, which it survives by no more than a step."""
-    worker = Worker(jobs, checkpoint, slots, torch.device("cpu"), **settings)
-    task = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        worker.stop()
-        await task
+    """A worker until the block ends, which it survives by no more than a step. If it breaks, so does the block."""
+    async with asyncio.TaskGroup() as group:
+        worker = Worker(jobs, checkpoint, slots, torch.device("cpu"), **settings)
+        group.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            worker.stop()
 
 
 def asked(seed: int, bars: int = 2, words: Sequence[Word] = (BAR,)) -> Request:
@@ -216,6 +219,22 @@ async def test_two_workers_share_the_work_and_compose_nothing_twice(database_url
     assert drawn == sum(len(words_of(job)) - 1 for job in finished), "the first bar word is given, not drawn"
 
 
+async def test_a_piece_whose_lease_ran_out_under_a_living_worker_is_begun_anew_once(database_url: str) -> None:
+    async with opened(database_url) as jobs, working(jobs) as worker:
+        (job,) = await submit(jobs, draft(asked(1, bars=30)))
+        await until(jobs, [job], begun)
+        async with asyncio.timeout(PATIENCE):
+            while (found := await jobs.get(job.id)) and found.attempt == 1:
+                first = (jobs_table.c.id == job.id) & (jobs_table.c.attempt == 1)
+                async with jobs.database.write() as connection:
+                    await connection.execute(sa.update(jobs_table).where(first).values(lease_until=0.0))
+        (finished,) = await until(jobs, [job], done)
+        drawn = worker.words
+    assert (finished.attempt, finished.worker) == (2, worker.name)
+    assert words_of(finished) == alone(asked(1, bars=30))
+    assert len(words_of(finished)) < drawn < 2 * len(words_of(finished)), "the first try was given up"
+
+
 async def test_what_cannot_be_finished_in_the_grace_is_handed_back_as_if_it_had_never_been_begun(
     database_url: str,
 ) -> None:
@@ -266,6 +285,8 @@ async def test_sigterm_finishes_what_is_begun_and_twice_hands_back_the_rest(data
             worker.send_signal(signal.SIGTERM)
             _, log = await asyncio.to_thread(worker.communicate, timeout=PATIENCE)
             assert worker.returncode == 0, log
+        said = [json.loads(line) for line in log.splitlines()]
+        assert [line["job"] for line in said if line["event"] == "begun"] == [short.id, long.id]
         assert finished.attempt == 1
         assert len(words_of(finished)) > 40
         assert [await jobs.get(job.id) for job in (long, late)] == [long, late]
