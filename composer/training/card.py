@@ -34,7 +34,7 @@ def promote(checkpoint: Path, target: Path) -> Path:
     loaded = load_checkpoint(checkpoint)
     if (size := (checkpoint / WEIGHTS).stat().st_size) > MAX_BYTES:
         raise CheckpointError(checkpoint, f"its weights have {size / 1e6:.0f} MB, and 45 are the most that is kept")
-    step = _step(checkpoint, rows)
+    step = step_of(checkpoint, rows)
     if not any(int(row["step"]) == step for row in rows):
         raise CheckpointError(checkpoint, f"its run was not evaluated at step {step}")
     target.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def draw_curves(rows: Sequence[Row], step: int, path: Path) -> None:
     figure.savefig(path, dpi=90)
 
 
-def _step(checkpoint: Path, rows: Sequence[Row]) -> int:
+def step_of(checkpoint: Path, rows: Sequence[Row]) -> int:
     """The step of step-NNNNNN, or, for best, the one of the lowest mean validation loss. Raises CheckpointError."""
     if checkpoint.name.startswith("step-"):
         return int(checkpoint.name.removeprefix("step-"))
