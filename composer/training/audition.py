@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from composer.engine.checkpoint import load_checkpoint
 from composer.errors import CheckpointError, SettingsError
 from composer.piece import Order
 from composer.sampling import SamplingParams
-from composer.training.card import promote, step_of
+from composer.training.card import CARD, promote, step_of
 from composer.training.choice import Summary, choose, summarise
 from composer.training.comparison import load_reference, reference_names
 from composer.training.copying import CopyIndex
@@ -119,7 +120,38 @@ def promote_chosen(report: Report, target: Path) -> Path:
             gate for summary in report.choice.seen[report.choice.chosen].values() for gate in summary.failed_gates
         }
         raise CheckpointError(folder, f"like all that were tried it fails by {' and '.join(sorted(failed))}")
-    return promote(folder, target)
+    promote(folder, target)
+    with (target / CARD).open("a") as card:
+        card.write(card_section(report))
+    return target
+
+
+def card_section(report: Report) -> str:
+    """What the recommended checkpoint measures, on the openings that the rule did not see, for its card."""
+    result, unseen = report.chosen, report.choice.unseen[report.choice.chosen]
+    settings = ", ".join(result.candidate.sampling.changes()) or "the default settings"
+    lines = [
+        "",
+        "## Audition",
+        "",
+        f"Chosen among {len(report.results)} by {report.choice.by} on one half of the openings; measured on the other, "
+        f"{report.order.bars} bars behind each, with {settings}. A dash is what was not measured.",
+        "",
+        "| openings | pieces | gap | OA | AUC | echo (real) | key kept (real) | stuck | runs shared | longest |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for group in report.groups:
+        found, real = unseen[group.name], group.reference
+        echo = f"{_cell(found.echo)} ({_cell(real.mean('echo'))})"
+        key = f"{_cell(found.key_kept)} ({_cell(real.mean('c_key_match'))})"
+        figures = [_cell(value) for value in (found.gap, found.overlap, found.auc)]
+        copied = [_cell(found.stuck), _cell(found.shared_runs, 4), _cell(found.longest_common, 0)]
+        lines.append(f"| {' | '.join([group.name, str(found.pieces), *figures, echo, key, *copied])} |")
+    return "\n".join([*lines, "", f"`{report.command}`", ""])
+
+
+def _cell(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
 def _real(group: Group, vocabulary: Vocabulary, index: CopyIndex | None) -> dict[str, Summary]:
@@ -136,8 +168,8 @@ def _try_all(plan: Plan, groups: Sequence[Group], index: CopyIndex | None, devic
             progress.update(len(results) * each + done - progress.n)
 
         for result in try_all(plan.candidates, groups, plan.order, index, plan.slots, device, on_bars):
-            progress.set_postfix_str(result.candidate.name)
             results.append(result)
+            progress.set_postfix_str(f"{len(results)} of {len(plan.candidates)} done")
     return results
 
 

@@ -17,6 +17,7 @@ from composer.words import ATTRIBUTES
 
 Row = Mapping[str, str]
 
+CARD = "CARD.md"
 MAX_BYTES = 45_000_000  # of weights; each checkpoint stays in the history for good
 LICENCES = {
     "pop909_aligned": "POP909 (Music X Lab, MIT) on the bar grid of POP909-CL (AndyWeasley2004, MIT)",
@@ -43,7 +44,7 @@ def promote(checkpoint: Path, target: Path) -> Path:
     draw_curves(rows, step, target / "curves.png")
     weights = sum(parameter.numel() for parameter in loaded.model.parameters())
     asked = json.loads((run / RUN_CONFIG).read_text())
-    (target / "CARD.md").write_text(card(target.name, asked, weights, [r for r in rows if int(r["step"]) == step]))
+    (target / CARD).write_text(card(target.name, asked, weights, [r for r in rows if int(r["step"]) == step]))
     return target
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from composer.chords import find_chords
 from composer.encoding import decode, to_words
 from composer.errors import OpeningError, SettingsError
 from composer.midi import parse_midi, read_midi
@@ -94,6 +95,7 @@ def _song(name: str, data: bytes, bars: int) -> Song | None:
         return None
     opening = excerpt(whole, 0, OPENING_BARS * TICKS_PER_BAR)
     played = excerpt(whole, 0, (OPENING_BARS + bars) * TICKS_PER_BAR)
+    played = replace(played, chords=find_chords(played.notes, played.end))
     written = read_notes(data).part(0, OPENING_BARS + bars)
     return Song(name.removesuffix(".mid"), Opening(opening), Original(played, written))
 

@@ -244,7 +244,9 @@ def test_the_recommended_checkpoint_becomes_one_of_the_project(run: Path, corpus
     target = promote_chosen(made, tmp_path / "chosen")
     chosen = run / made.chosen.candidate.name
     assert load_checkpoint(target).digest == load_checkpoint(chosen).digest
-    assert (target / "CARD.md").is_file()
+    card = (target / "CARD.md").read_text()
+    assert "| songs | 1 | " in card
+    assert "Chosen among 2 by OA" in card
     assert (target / "curves.png").is_file()
 
 
