@@ -16,7 +16,7 @@ from composer.errors import CheckpointError, SettingsError
 from composer.piece import Order
 from composer.sampling import SamplingParams
 from composer.training.card import CARD, promote, step_of
-from composer.training.choice import Summary, choose, summarise
+from composer.training.choice import Summary, choose, failed_gates, summarise
 from composer.training.comparison import load_reference, reference_names
 from composer.training.copying import CopyIndex
 from composer.training.dataset import load_corpus
@@ -116,10 +116,8 @@ def promote_chosen(report: Report, target: Path) -> Path:
     """Make the recommended checkpoint one of the project. Raises CheckpointError if it fails the gates."""
     folder = report.chosen.candidate.folder
     if not report.choice.passed:
-        failed = {
-            gate for summary in report.choice.seen[report.choice.chosen].values() for gate in summary.failed_gates
-        }
-        raise CheckpointError(folder, f"like all that were tried it fails by {' and '.join(sorted(failed))}")
+        failed = failed_gates(report.choice.seen[report.choice.chosen].values())
+        raise CheckpointError(folder, f"like all that were tried it fails by {' and '.join(failed)}")
     promote(folder, target)
     with (target / CARD).open("a") as card:
         card.write(card_section(report))

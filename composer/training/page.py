@@ -13,7 +13,7 @@ from typing import NamedTuple
 from composer.rendering.audio import render_mp3
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.score import Score
-from composer.training.choice import RULE, Summary
+from composer.training.choice import RULE, Summary, failed_gates
 from composer.training.copying import LONGEST_COMMON, MOST_SHARED, RUN
 from composer.training.openings import OPENING_BARS, Group, Song
 from composer.training.plot import COLOURS, Level, Line, Mark, Point, chart
@@ -134,7 +134,7 @@ def _standings(report: Report) -> str:
     for place, result in enumerate(report.results):
         for group in report.groups:
             summary = report.choice.seen[place][group.name]
-            failed = ", ".join(summary.failed_gates)
+            failed = ", ".join(failed_gates(report.choice.seen[place].values()))
             gates = f'<td class="fails">{escape(failed)}</td>' if failed else '<td class="passes">passes</td>'
             kind = ' class="chosen"' if place == report.choice.chosen else ""
             cells = f"<td>{escape(result.candidate.name)}</td><td>{escape(group.name)}</td>"
@@ -171,7 +171,7 @@ def _caution(report: Report, group: Group) -> str:
 
 
 def _row(name: str, summary: Summary, kind: str = "", best: Mapping[str, float] | None = None) -> str:
-    failed = summary.failed_gates if kind != "real" else []
+    failed = failed_gates([summary]) if kind != "real" else []
     cells = [f"<td>{escape(name)}</td>"]
     for column in COLUMNS:
         value = column.value(summary)
@@ -234,7 +234,9 @@ def _by_step(report: Report) -> str:
     charts = []
     for column in COLUMNS:
         lines = [Line(group.name, _points(report, steps, group, column), at) for at, group in enumerate(report.groups)]
-        levels = [Level(column.value(_real_music(group)), f"real, {group.name}") for group in report.groups]
+        levels = [
+            Level(column.value(_real_music(group)), f"real, {group.name}", at) for at, group in enumerate(report.groups)
+        ]
         if any(len({point.y for point in line.points}) > 1 for line in lines):  # what is the same in all is no chart
             charts.append(chart(column.title, lines, _marks(report), levels))
     return f"<h2>From checkpoint to checkpoint</h2>{_legend(lines)}<div class='charts'>{''.join(charts)}</div>"

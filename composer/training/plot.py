@@ -35,10 +35,11 @@ class Mark(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A height that is worth comparing with."""
+    """A height that is worth comparing with. colour: as that of the line that it belongs to"""
 
     y: float
     name: str
+    colour: int
 
 
 class Frame(NamedTuple):
@@ -112,9 +113,12 @@ def _mark(frame: Frame, mark: Mark) -> str:
 
 def _level(frame: Frame, level: Level) -> str:
     y = frame.y(level.y)
+    colour = f"var(--c{level.colour % COLOURS})"
+    # By turns at the right and at the left: two levels may lie close together.
+    anchor, x = ("tick", LEFT + 4) if level.colour % 2 else ("tick end", WIDTH - RIGHT)
     return (
-        f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="tick end level" x="{WIDTH - RIGHT}" y="{y - 4:.1f}">{escape(level.name)}</text>'
+        f'<line class="level" stroke="{colour}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="{anchor}" x="{x}" y="{y - 4:.1f}">{escape(level.name)}</text>'
     )
 
 

@@ -43,6 +43,7 @@ PRESETS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
 }
 
+
 # ------------------------------------------------------------------ what is tried
 
 
@@ -87,9 +88,8 @@ def variants_of(settings: Sequence[str], sweeps: Sequence[str], preset: str | No
         if preset not in PRESETS:
             raise UnknownNameError("preset", preset, tuple(PRESETS))
         return {name: base.with_settings(changes) for name, changes in PRESETS[preset].items()}
-    names = ["", *(", ".join(combination) for combination in itertools.product(*map(_sweep, sweeps)) if combination)]
-    chosen = names[1:] or names
-    return {name: base.with_settings(name.split(", ") if name else ()) for name in chosen}
+    combinations = itertools.product(*map(_sweep, sweeps))  # one of nothing, where there is no sweep
+    return {", ".join(settings): base.with_settings(settings) for settings in combinations}
 
 
 def _sweep(text: str) -> list[str]:

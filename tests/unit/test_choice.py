@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from composer.opening import Opening
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Note, Score
-from composer.training.choice import choose, summarise
+from composer.training.choice import choose, failed_gates, summarise
 from composer.training.comparison import COMPARED, load_reference
 from composer.training.copying import Copying
 from composer.training.grid import notes_of
@@ -56,19 +58,21 @@ def test_the_gates_come_first() -> None:
     stuck = result("stuck", [[judged(figures(at, loop=0.5 if at < 4 else 0))] for at in range(OPENINGS)])
     silent = result("silent", [[judged({} if at == 2 else figures(at))] for at in range(OPENINGS)])
     failing = [spoilt("copying", copying=COPY), spoilt("broken", broken=1), stuck, silent]
-    names = [summarise(one.pieces["songs"], REFERENCE).failed_gates for one in failing]
+    names = [failed_gates([summarise(one.pieces["songs"], REFERENCE)]) for one in failing]
     assert names == [["copying"], ["grammar"], ["loops"], ["silence"]]
     assert choose([*failing, FAR], [GROUP]).chosen == 4
     nobody = choose(failing, [GROUP])
     assert not nobody.passed
 
 
-def test_one_piece_in_twenty_may_be_a_copy() -> None:
-    pieces = [[judged(figures(at), COPY if at == 0 else CLEAN)] for at in range(20)]
-    summary = summarise(pieces, REFERENCE)
-    assert summary.copies == 1 / 20
-    assert summary.failed_gates == []
-    assert (summary.longest_common, summary.copied_song) == (90, "a song")
+@pytest.mark.parametrize(("pieces", "copies", "failed"), [(9, 1, True), (10, 1, False), (20, 2, True), (40, 2, False)])
+def test_some_pieces_may_be_copies_as_real_ones_are(pieces: int, copies: int, failed: bool) -> None:
+    """The gates take the groups together: here two of them."""
+    rows = [[judged(figures(at), COPY if at < copies else CLEAN)] for at in range(pieces)]
+    half = pieces // 2
+    summaries = [summarise(rows[:half], REFERENCE), summarise(rows[half:], REFERENCE)]
+    assert failed_gates(summaries) == (["copying"] if failed else [])
+    assert (summaries[0].longest_common, summaries[0].copied_song) == (90, "a song")
 
 
 def test_few_pieces_are_judged_by_their_overlap() -> None:

@@ -23,7 +23,7 @@ def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None
 
 def test_a_chart_is_well_formed_and_keeps_inside_its_frame() -> None:
     line = Line("a < b", [Point(0, 1.0), Point(500, math.nan), Point(1000, 3.0)], 1)
-    svg = ET.fromstring(chart("loss & more", [line], [Mark(500, "step", True)], [Level(2.0, "real")]))
+    svg = ET.fromstring(chart("loss & more", [line], [Mark(500, "step", True)], [Level(2.0, "real", 1)]))
     circles = svg.findall("circle")
     assert len(circles) == 2  # NaN is left out
     assert all(0 < float(c.attrib["cx"]) < WIDTH and 0 < float(c.attrib["cy"]) < HEIGHT for c in circles)
