@@ -145,7 +145,7 @@ def card_section(report: Report) -> str:
         figures = [_cell(value) for value in (found.gap, found.overlap, found.auc)]
         copied = [_cell(found.stuck), _cell(found.shared_runs, 4), _cell(found.longest_common, 0)]
         lines.append(f"| {' | '.join([group.name, str(found.pieces), *figures, echo, key, *copied])} |")
-    return "\n".join([*lines, "", f"`{report.command}`", ""])
+    return "\n".join([*lines, ""])
 
 
 def _cell(value: float, digits: int = 3) -> str:

@@ -58,7 +58,7 @@ COLUMNS = (
     Column(
         "copies",
         f"Share of the pieces that copy: over {MOST_SHARED:.1%} of the runs shared, or over {LONGEST_COMMON} notes in "
-        "a row with one song, as no real piece does.",
+        "a row with one song, as real pieces hardly ever do.",
         lambda s: s.copies,
     ),
     Column("broken", "Words against the grammar; there can be none.", lambda s: s.broken, 0),
