@@ -1,14 +1,12 @@
-"""Small random models for the engine's tests, and the rules of words as one reads them, apart from the engine."""
+"""Small random models for the engine's tests."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
 
 import torch
 
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig
-from composer.words import ATTRIBUTES, USED, Family, Vocabulary, Word, default_vocabulary
+from composer.words import Vocabulary, default_vocabulary
 
 
 def random_checkpoint(vocabulary: Vocabulary | None = None, seed: int = 0, **config: object) -> Checkpoint:
@@ -30,36 +28,3 @@ def random_words(vocabulary: Vocabulary, batch: int, length: int, seed: int = 0)
     generator = torch.Generator().manual_seed(seed)
     columns = [torch.randint(0, size, (batch, length), generator=generator) for size in vocabulary.sizes.values()]
     return torch.stack(columns, dim=-1)
-
-
-def broken_rules(words: Sequence[Word], vocabulary: Vocabulary, bars: int) -> Iterator[str]:
-    """What is wrong with the words of a continuation, from the bar word that opens it to the end word."""
-    position = pitch = -1  # of the last metrical word in this bar, and of the last note at it
-    for number, word in enumerate(words):
-        family = Family(word.family)
-        for name in ATTRIBUTES[1:]:
-            value = getattr(word, name)
-            if (name in USED[family]) != (value > 0) or value >= vocabulary.sizes[name]:
-                yield f"{number}: {family.name} with {name} {value}"
-        match family:
-            case Family.BAR:
-                position = pitch = -1
-            case Family.METRICAL:
-                if word.position <= position:
-                    yield f"{number}: position {word.position} after {position}"
-                position, pitch = word.position, vocabulary.sizes["pitch"]
-            case Family.NOTE:
-                if position < 0:
-                    yield f"{number}: a note before any position"
-                if word.pitch >= pitch:
-                    yield f"{number}: pitch {word.pitch} after {pitch}"
-                pitch = word.pitch
-            case Family.END:
-                if number != len(words) - 1:
-                    yield f"{number}: an end in the middle"
-            case Family.IGNORE:
-                yield f"{number}: padding"
-    if words[-1].family != Family.END:
-        yield "no end"
-    if (found := sum(word.family == Family.BAR for word in words)) != bars:
-        yield f"{found} bars instead of {bars}"

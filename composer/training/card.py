@@ -17,6 +17,7 @@ from composer.words import ATTRIBUTES
 
 Row = Mapping[str, str]
 
+CARD = "CARD.md"
 MAX_BYTES = 45_000_000  # of weights; each checkpoint stays in the history for good
 LICENCES = {
     "pop909_aligned": "POP909 (Music X Lab, MIT) on the bar grid of POP909-CL (AndyWeasley2004, MIT)",
@@ -34,7 +35,7 @@ def promote(checkpoint: Path, target: Path) -> Path:
     loaded = load_checkpoint(checkpoint)
     if (size := (checkpoint / WEIGHTS).stat().st_size) > MAX_BYTES:
         raise CheckpointError(checkpoint, f"its weights have {size / 1e6:.0f} MB, and 45 are the most that is kept")
-    step = _step(checkpoint, rows)
+    step = step_of(checkpoint, rows)
     if not any(int(row["step"]) == step for row in rows):
         raise CheckpointError(checkpoint, f"its run was not evaluated at step {step}")
     target.mkdir(parents=True, exist_ok=True)
@@ -43,7 +44,7 @@ def promote(checkpoint: Path, target: Path) -> Path:
     draw_curves(rows, step, target / "curves.png")
     weights = sum(parameter.numel() for parameter in loaded.model.parameters())
     asked = json.loads((run / RUN_CONFIG).read_text())
-    (target / "CARD.md").write_text(card(target.name, asked, weights, [r for r in rows if int(r["step"]) == step]))
+    (target / CARD).write_text(card(target.name, asked, weights, [r for r in rows if int(r["step"]) == step]))
     return target
 
 
@@ -118,7 +119,7 @@ def draw_curves(rows: Sequence[Row], step: int, path: Path) -> None:
     figure.savefig(path, dpi=90)
 
 
-def _step(checkpoint: Path, rows: Sequence[Row]) -> int:
+def step_of(checkpoint: Path, rows: Sequence[Row]) -> int:
     """The step of step-NNNNNN, or, for best, the one of the lowest mean validation loss. Raises CheckpointError."""
     if checkpoint.name.startswith("step-"):
         return int(checkpoint.name.removeprefix("step-"))

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-from engine_models import broken_rules, random_checkpoint
+from engine_models import random_checkpoint
 
 from composer.encoding import decode, encode
 from composer.engine.generator import Generator
 from composer.engine.scheduler import Piece
 from composer.request import Request
+from composer.rules import broken_rules
 from composer.sampling import Nucleus, SamplingParams
 from composer.score import TICKS_PER_BAR, Note, Score
 from composer.words import BAR, Family, Vocabulary, Word, default_vocabulary

@@ -1,0 +1,107 @@
+"""The openings that models are tried on: files of a folder, or the beginnings of a corpus' validation songs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from composer.chords import find_chords
+from composer.encoding import decode, to_words
+from composer.errors import OpeningError, SettingsError
+from composer.midi import parse_midi, read_midi
+from composer.opening import PIANO, Opening, to_opening
+from composer.score import TICKS_PER_BAR, Score, excerpt
+from composer.training.comparison import Reference
+from composer.training.dataset import ANNOTATIONS, find_sources, read_sources
+from composer.training.grid import Notes, notes_of, read_notes
+from composer.words import Vocabulary
+
+Item = TypeVar("Item")
+
+OPENING_BARS = 8  # of a song: what the references begin with too
+WHOLE_SONG = {"max_bars": 2000, "max_notes": 100_000}  # an opening is shorter, but here it is cut from a song
+
+
+@dataclass(frozen=True)
+class Original:
+    """How a song really goes on: the opening and as many bars behind it as are composed.
+
+    played: as it sounds   written: the keys of its file, without pedal, as the references were made
+    """
+
+    played: Score
+    written: Notes
+
+    def in_words(self, vocabulary: Vocabulary) -> Notes:
+        """What is left of it in the words of a model: quantised, pedal become duration."""
+        return notes_of(decode(to_words(self.played, vocabulary), vocabulary))
+
+
+@dataclass(frozen=True)
+class Song:
+    name: str
+    opening: Opening
+    original: Original | None = None  # only of songs from a corpus
+
+
+@dataclass(frozen=True)
+class Group:
+    """Openings that are judged together, against one reference."""
+
+    name: str
+    songs: Sequence[Song]
+    reference: Reference
+
+
+def openings_of_folder(folder: Path, count: int) -> list[Song]:
+    """The MIDI files of a folder, `count` of them at most. Raises SettingsError that names the file that is none."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".mid", ".midi"))
+    if not paths:
+        raise SettingsError(f"{folder} holds no MIDI file. Put openings there, a file each.")
+    songs = []
+    for path in spread(paths, count):
+        try:
+            songs.append(Song(path.stem, to_opening(read_midi(path.read_bytes()))))
+        except OpeningError as error:
+            raise SettingsError(f"{path}: {error}") from error
+    return songs
+
+
+def openings_of_corpus(folder: Path, count: int, bars: int) -> list[Song]:
+    """The beginnings of validation songs, `count` at most, drawn evenly from those that are in 4/4 and long enough.
+
+    Raises SettingsError where there is none, or no such corpus.
+    """
+    held_out = [source for source in find_sources(folder) if source.split == "validation"]
+    songs = [song for source, data in read_sources(held_out) if (song := _song(source.name, data, bars))]
+    if not songs:
+        raise SettingsError(
+            f"{folder} has no validation song in 4/4 of {OPENING_BARS + bars} bars. Ask for fewer bars."
+        )
+    return spread(sorted(songs, key=lambda song: song.name), count)
+
+
+def _song(name: str, data: bytes, bars: int) -> Song | None:
+    try:
+        score = parse_midi(data, leave_out=ANNOTATIONS)
+        if any((meter.numerator, meter.denominator) != (4, 4) for meter in score.meters):
+            return None
+        whole = to_opening(score, **WHOLE_SONG, pitch_range=PIANO).score
+    except OpeningError:
+        return None
+    if whole.bars < OPENING_BARS + bars:
+        return None
+    opening = excerpt(whole, 0, OPENING_BARS * TICKS_PER_BAR)
+    played = excerpt(whole, 0, (OPENING_BARS + bars) * TICKS_PER_BAR)
+    played = replace(played, chords=find_chords(played.notes, played.end))
+    written = read_notes(data).part(0, OPENING_BARS + bars)
+    return Song(name.removesuffix(".mid"), Opening(opening), Original(played, written))
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """`count` of the items, as far apart as they can be; all if there are no more."""
+    if len(items) <= count:
+        return list(items)
+    return [items[at * len(items) // count] for at in range(count)]
