@@ -177,7 +177,7 @@ class User(Person):
         return self.thread.call(work)
 
     async def suggestions(
-        self, line: str, channel: Channel, option: str, typed: str = "", /, **options: Any
+        self, line: str, channel: Channel, /, option: str, typed: str = "", **options: Any
     ) -> list[Choice]:
         """What the bot offers while the person types `typed` into an option of the command."""
 

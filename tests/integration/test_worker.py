@@ -100,10 +100,10 @@ def words_of(job: Job) -> list[Word]:
     return list(Composed.from_json(job.result or {}).words)
 
 
-def alone(wanted: Request, slots: int = SLOTS) -> list[Word]:
-    """What the generator makes of a request that nobody disturbs."""
-    *_, (piece,) = Generator(CHECKPOINT, slots).compose([wanted])
-    return piece.words
+def composed(*wanted: Request, slots: int = SLOTS) -> list[list[Word]]:
+    """What the generator makes of requests that nothing disturbs."""
+    *_, pieces = Generator(CHECKPOINT, slots).compose(wanted)
+    return [piece.words for piece in pieces]
 
 
 # ---------------------------------------------------------------------- composing
@@ -115,12 +115,12 @@ async def test_what_was_asked_for_is_composed_as_the_generator_does(database_url
         submitted = await submit(jobs, *map(draft, wanted))
         finished = await until(jobs, submitted, done)
         after = await jobs.statistics()
-    assert [words_of(job) for job in finished] == [alone(each) for each in wanted]
+    assert [words_of(job) for job in finished] == composed(*wanted)
     assert all((job.bars_done, job.attempt) == (job.bars, 1) for job in finished)
     for job in finished:
-        composed = Composed.from_json(job.result or {})
-        assert (composed.checkpoint, composed.digest, composed.device) == (CHECKPOINT.name, CHECKPOINT.digest, "cpu")
-        assert composed.seconds > 0
+        answer = Composed.from_json(job.result or {})
+        assert (answer.checkpoint, answer.digest, answer.device) == (CHECKPOINT.name, CHECKPOINT.digest, "cpu")
+        assert answer.seconds > 0
     assert (after.workers, after.slots) == (1, SLOTS)
 
 
@@ -158,7 +158,7 @@ async def test_a_row_that_is_no_request_fails_and_the_others_are_served(database
         submitted = await submit(jobs, *rows[:middle], draft(asked(3)), *rows[middle:], draft(asked(4)))
         ended = await until(jobs, submitted, lambda job: job.state in ENDED)
     good = {job.id: job for job in (ended[middle], ended[-1])}
-    assert [words_of(job) for job in good.values()] == [alone(asked(3)), alone(asked(4))]
+    assert [words_of(job) for job in good.values()] == composed(asked(3), asked(4))
     bad = [job for job in ended if job.id not in good]
     assert {(job.state, job.reason, job.attempt, job.result) for job in bad} == {(State.FAILED, "request", 1, None)}
 
@@ -175,8 +175,8 @@ async def test_who_speaks_another_language_claims_nothing(database_url: str) -> 
         assert waits is not None
         assert (waits.state, waits.attempt) == (State.QUEUED, 0)
         async with working(jobs):
-            (composed,) = await until(jobs, [ours], done)
-    assert words_of(composed) == alone(asked(1))
+            (ended,) = await until(jobs, [ours], done)
+    assert [words_of(ended)] == composed(asked(1))
 
 
 async def test_a_piece_cancelled_while_it_is_composed_frees_its_slot(database_url: str) -> None:
@@ -185,9 +185,9 @@ async def test_a_piece_cancelled_while_it_is_composed_frees_its_slot(database_ur
         await until(jobs, [long], begun)
         assert worker.busy == 1
         assert await jobs.cancel(long.id)
-        (composed,) = await until(jobs, [short], done)
+        (ended,) = await until(jobs, [short], done)
         cancelled = await jobs.get(long.id)
-    assert words_of(composed) == alone(asked(2), slots=1)
+    assert [words_of(ended)] == composed(asked(2), slots=1)
     assert cancelled is not None
     assert (cancelled.state, cancelled.result) == (State.CANCELLED, None)
     assert 0 < cancelled.bars_done < MAX_BARS
@@ -213,7 +213,7 @@ async def test_two_workers_share_the_work_and_compose_nothing_twice(database_url
         async with working(here) as one, working(there) as two:
             finished = await until(here, submitted, done)
             drawn = one.words + two.words
-    assert [words_of(job) for job in finished] == [alone(each) for each in wanted]
+    assert [words_of(job) for job in finished] == composed(*wanted)
     assert {job.worker for job in finished} == {one.name, two.name}
     assert {job.attempt for job in finished} == {1}
     assert drawn == sum(len(words_of(job)) - 1 for job in finished), "the first bar word is given, not drawn"
@@ -231,7 +231,7 @@ async def test_a_piece_whose_lease_ran_out_under_a_living_worker_is_begun_anew_o
         (finished,) = await until(jobs, [job], done)
         drawn = worker.words
     assert (finished.attempt, finished.worker) == (2, worker.name)
-    assert words_of(finished) == alone(asked(1, bars=30))
+    assert [words_of(finished)] == composed(asked(1, bars=30))
     assert len(words_of(finished)) < drawn < 2 * len(words_of(finished)), "the first try was given up"
 
 
@@ -308,7 +308,7 @@ async def test_a_broken_engine_ends_the_process_and_another_worker_takes_over(
         assert [(job.state, job.attempt) for job in found if job] == [(State.RUNNING, 1)] * 2
         async with working(jobs):
             finished = await until(jobs, submitted, done)
-    assert [words_of(job) for job in finished] == [alone(each) for each in wanted]
+    assert [words_of(job) for job in finished] == composed(*wanted)
     assert {job.attempt for job in finished} == {2}
 
 
@@ -354,5 +354,5 @@ async def test_a_database_that_goes_away_for_a_while_loses_nothing(
             await asyncio.sleep(0.8)  # the leases run out meanwhile
         submitted += await submit(jobs, draft(asked(9)))
         finished = await until(jobs, submitted, done)
-    assert [words_of(job) for job in finished] == [alone(each, slots=3) for each in (*wanted, asked(9))]
+    assert [words_of(job) for job in finished] == composed(*wanted, asked(9), slots=3)
     assert {job.worker for job in finished} == {worker.name}
