@@ -128,7 +128,10 @@ class Conversations:
         ]
         async with self._database.write() as connection:
             submitted = await self._jobs.submit(connection, drafts, limits, tender=self.name)
+            known = await self._storage.known(connection, [job.id for job in submitted])  # from the same request
             for take, (job, request) in enumerate(zip(submitted, read.requests, strict=True)):
+                if job.id in known:
+                    continue
                 await self._storage.add_piece(
                     connection,
                     number=job.id,
@@ -201,6 +204,8 @@ class Conversations:
     # ------------------------------------------------------------------ attend
 
     def _attend(self, piece: Piece) -> None:
+        if piece.id in self._tasks:
+            return
         task = asyncio.create_task(self._attend_to(piece), name=f"piece {piece.id}")
         self._tasks[piece.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(piece.id, None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -257,6 +257,10 @@ class Storage:
                 **values,
             )
         )
+
+    async def known(self, connection: AsyncConnection, numbers: Collection[int]) -> frozenset[int]:
+        """Which of these pieces there are."""
+        return frozenset(await connection.scalars(sa.select(pieces.c.id).where(pieces.c.id.in_(numbers))))
 
     async def piece(self, number: int) -> Piece | None:
         async with self._database.read() as connection:

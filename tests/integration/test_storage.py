@@ -57,18 +57,13 @@ class LaterParams(SamplingParams):
 # ---------------------------------------------------------------------- settings
 
 
-async def test_who_has_set_nothing_has_the_defaults(database_url: str) -> None:
-    async with opened(database_url) as storage:
-        assert await storage.sampling(ANN) == SamplingParams()
-        assert await storage.own_settings(ANN) == {}
-
-
-async def test_one_setting_is_remembered_and_nothing_else(database_url: str) -> None:
+async def test_one_setting_is_remembered_and_the_rest_are_the_defaults(database_url: str) -> None:
     async with opened(database_url) as storage:
         after = await storage.set(ANN, "temperature", "pitch", 0.5)
         assert after == SamplingParams().with_setting("temperature", "pitch", 0.5) == await storage.sampling(ANN)
         assert await storage.own_settings(ANN) == {"temperature": {"pitch": 0.5}}
         assert await storage.sampling(BOB) == SamplingParams()
+        assert await storage.own_settings(BOB) == {}
 
 
 async def test_settings_add_up_and_the_last_of_each_holds(database_url: str) -> None:
@@ -227,19 +222,14 @@ async def test_a_deleted_preset_is_gone_and_its_settings_stay(database_url: str)
 # ---------------------------------------------------------------------- servers
 
 
-async def test_a_server_allows_what_was_last_said(database_url: str) -> None:
+async def test_a_server_allows_what_was_last_said_and_everything_where_nothing_was_said(database_url: str) -> None:
     async with opened(database_url) as storage:
+        assert await storage.guild(ANN) == Guild()
         for allowed in (Guild(3, 20, (2**63 - 1, 5)), Guild(None, 7, ()), Guild()):
             await storage.set_guild(ANN, allowed)
             await storage.set_guild(BOB, Guild(1, 1, (1,)))
             assert await storage.guild(ANN) == allowed
             assert await storage.guild(BOB) == Guild(1, 1, (1,))
-
-
-async def test_where_nothing_was_said_nothing_is_restricted(database_url: str) -> None:
-    async with opened(database_url) as storage:
-        await storage.set_guild(ANN, Guild(1, 1, (1,)))
-        assert await storage.guild(BOB) == Guild()
         assert await storage.guild(None) == Guild(), "a direct message"
 
 

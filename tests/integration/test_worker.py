@@ -297,10 +297,10 @@ async def test_sigterm_finishes_what_is_begun_and_twice_hands_back_the_rest(data
 async def test_a_broken_engine_ends_the_process_and_another_worker_takes_over(
     database_url: str, tmp_path: Path
 ) -> None:
-    async with opened(database_url, lease_seconds=1.0) as jobs:
+    async with opened(database_url, lease_seconds=0.5) as jobs:
         wanted = [asked(1, bars=4), asked(2, bars=6)]
         submitted = await submit(jobs, *map(draft, wanted))
-        with process(database_url, tmp_path, str(BREAKING), LEASE_SECONDS="1") as broken:
+        with process(database_url, tmp_path, str(BREAKING), LEASE_SECONDS="0.5") as broken:
             _, log = await asyncio.to_thread(broken.communicate, timeout=PATIENCE)
         assert broken.returncode not in (0, 2)
         assert "the engine has broken" in log
@@ -345,13 +345,13 @@ async def test_a_database_that_goes_away_for_a_while_loses_nothing(
 ) -> None:
     monkeypatch.setattr("composer.database.BUSY_MILLISECONDS", 50)
     wanted = [asked(seed, bars=24) for seed in range(2)]
-    async with opened(database_url, lease_seconds=0.4) as jobs, working(jobs, slots=3) as worker:
+    async with opened(database_url, lease_seconds=0.3) as jobs, working(jobs, slots=3) as worker:
         submitted = await submit(jobs, *map(draft, wanted))
         await until(jobs, submitted, begun)
         async with away(database_url, server):
             with pytest.raises(DatabaseError):
                 await submit(jobs, draft(asked(7)))
-            await asyncio.sleep(0.8)  # the leases run out meanwhile
+            await asyncio.sleep(0.4)  # the leases run out meanwhile
         submitted += await submit(jobs, draft(asked(9)))
         finished = await until(jobs, submitted, done)
     assert [words_of(job) for job in finished] == composed(*wanted, asked(9), slots=3)
