@@ -45,7 +45,7 @@ def quantise(score: Score, vocabulary: Vocabulary) -> Score:
 
 def to_words(score: Score, vocabulary: Vocabulary) -> list[Word]:
     """The words of played music, as the model knows them from training: chords found, tempo steadied."""
-    chords = find_chords(score.notes, score.end)
+    chords = find_chords(score.sounding, score.end)
     return encode(replace(steady_tempo(score), chords=chords), vocabulary)
 
 
@@ -183,7 +183,7 @@ def join(opening: Score, words: Sequence[Word], vocabulary: Vocabulary) -> Score
     heard = [tempo for tempo in whole.tempos if tempo.tick <= opening.end][-1]
     goes_on = vocabulary.tempo_id(heard.bpm) == vocabulary.tempo_id(opening.tempos[-1].bpm)
     return Score(
-        notes=cut_at_repeats((*opening.notes, *(n for n in whole.notes if n.start >= opening.end))),
+        notes=cut_at_repeats((*opening.sounding, *(n for n in whole.notes if n.start >= opening.end))),
         tempos=(
             *opening.tempos,
             *(() if goes_on else (replace(heard, tick=opening.end),)),

@@ -73,7 +73,7 @@ _CHANNELS_AS_PROGRAMS = b"".join(bytes((0, _PROGRAM | channel, channel)) for cha
 
 
 def parse_midi(data: bytes, leave_out: Collection[str] = ()) -> Score:
-    """The piano part of a MIDI file: every track but the drums, pedal resolved into note ends, microtiming kept.
+    """The piano part of a MIDI file: every track but the drums, microtiming kept, as keys are held and as it sounds.
 
     leave_out: names of tracks to ignore.   Chords stay empty; a key that is never released makes no note.
     Raises NotMidiError, HostileMidiError or NoNotesError. For files of strangers there is read_midi.
@@ -188,6 +188,7 @@ def _limit(what: int, most: int) -> None:
 def _sent(score: Score) -> dict[str, Any]:
     return {
         "notes": [(note.start, note.pitch, note.end, note.velocity) for note in score.notes],
+        "held": [(note.start, note.pitch, note.end, note.velocity) for note in score.held],
         "tempos": [(tempo.tick, tempo.bpm) for tempo in score.tempos],
         "meters": [(meter.tick, meter.numerator, meter.denominator) for meter in score.meters],
         "end": score.end,
@@ -203,6 +204,7 @@ def _received(reply: dict[str, Any]) -> Score:
         tempos=tuple(TempoChange(*tempo) for tempo in reply["tempos"]),
         meters=tuple(MeterChange(*meter) for meter in reply["meters"]),
         end=reply["end"],
+        held=tuple(Note(*note) for note in reply["held"]),
     )
 
 
@@ -392,11 +394,12 @@ def _score_of(midi: miditoolkit.MidiFile) -> Score:
     """Raises NoNotesError, and NotMidiError for meters that no music has."""
     scale = _scale_of(midi)
     pitched = [instrument for instrument in midi.instruments if not instrument.is_drum]
-    notes = tuple(sorted(_scaled(note, scale) for note in _piano_part(pitched)))
-    if not notes:
+    keys, held = (tuple(sorted(_scaled(note, scale) for note in part)) for part in _piano_part(pitched))
+    if not keys:
         raise NoNotesError(sum(len(instrument.notes) for instrument in midi.instruments))
     meters = _meters(midi.time_signature_changes, scale)
-    return Score(notes, _tempos(midi.tempo_changes, scale), meters=meters, end=_end(notes[-1].start, meters))
+    tempos, end = _tempos(midi.tempo_changes, scale), _end(keys[-1].start, meters)
+    return Score(keys, tempos, meters=meters, end=end, held=held if held != keys else ())
 
 
 def _scale_of(midi: miditoolkit.MidiFile) -> Callable[[int], int]:
@@ -409,15 +412,22 @@ def _scale_of(midi: miditoolkit.MidiFile) -> Callable[[int], int]:
     return scale
 
 
-def _piano_part(instruments: Iterable[miditoolkit.Instrument]) -> Iterator[Note]:
-    """All notes as one hears them, in the file's own ticks. The pedal of a channel holds in all its tracks."""
+def _piano_part(instruments: Iterable[miditoolkit.Instrument]) -> tuple[list[Note], list[Note]]:
+    """All notes as their keys are held, and as one hears them, in the file's own ticks.
+
+    The pedal of a channel holds in all its tracks.
+    """
+    keys: list[Note] = []
+    held: list[Note] = []
     channels: defaultdict[int, list[miditoolkit.Instrument]] = defaultdict(list)
     for instrument in instruments:
         channels[int(instrument.program)].append(instrument)
     for tracks in channels.values():
         notes = [Note(note.start, note.pitch, note.end, note.velocity) for track in tracks for note in track.notes]
         controls = [control for track in tracks for control in track.control_changes if control.number == _PEDAL]
-        yield from _with_pedal(notes, _pedal_spans(controls, last=max(note.end for note in notes)))
+        keys += notes
+        held += _with_pedal(notes, _pedal_spans(controls, last=max(note.end for note in notes)))
+    return keys, held
 
 
 def _pedal_spans(controls: Iterable[miditoolkit.ControlChange], last: int) -> list[tuple[int, int]]:

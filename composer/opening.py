@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError, PitchRangeError
 from composer.midi import bar_ticks
-from composer.score import EARLY_TICKS, TICKS_PER_BAR, MeterChange, Score, excerpt
+from composer.score import EARLY_TICKS, TICKS_PER_BAR, MeterChange, Note, Score, excerpt
 
 PIANO = (21, 108)  # the lowest and the highest key, as MIDI pitches
 LONGEST_ECHO = 2 * TICKS_PER_BAR  # so far a note of the opening may sound into what follows: as far as a word can say
@@ -51,8 +51,17 @@ def _from(bar_line: int, score: Score) -> Score:
     """The score from bar_line on. Where that lies before the file's own beginning, the file's first tempo holds."""
     part = excerpt(score, bar_line, score.end)
     tempo, *tempos = part.tempos
-    notes = tuple(replace(note, end=min(note.end, part.end + LONGEST_ECHO)) for note in part.notes)
-    return replace(part, notes=notes, tempos=(replace(tempo, tick=0), *tempos), meters=(MeterChange(0, 4, 4),))
+    return replace(
+        part,
+        notes=_let_go(part.notes, part.end),
+        held=_let_go(part.held, part.end),
+        tempos=(replace(tempo, tick=0), *tempos),
+        meters=(MeterChange(0, 4, 4),),
+    )
+
+
+def _let_go(notes: tuple[Note, ...], end: int) -> tuple[Note, ...]:
+    return tuple(replace(note, end=min(note.end, end + LONGEST_ECHO)) for note in notes)
 
 
 def _first_bar_line(score: Score) -> int:

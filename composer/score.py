@@ -35,7 +35,7 @@ CHORD_QUALITIES: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Note:
-    """A sounding note, pedal included: it holds from `start` up to but not including `end`."""
+    """A note: it holds from `start` up to but not including `end`."""
 
     start: int
     pitch: int  # MIDI number, 0-127
@@ -74,7 +74,8 @@ class Chord:
 class Score:
     """One piano part. Every tuple is sorted by time; tempos, meters and chords hold until their next entry.
 
-    end: where the last bar ends, so that empty bars at the end count.
+    notes: as long as their keys are held down.   held: the same notes as one hears them, each until the pedal lets it
+    go; empty where no pedal was used.   end: where the last bar ends, so that empty bars at the end count.
     """
 
     notes: tuple[Note, ...]
@@ -82,6 +83,12 @@ class Score:
     chords: tuple[Chord, ...] = ()
     meters: tuple[MeterChange, ...] = (MeterChange(0, 4, 4),)
     end: int = 0
+    held: tuple[Note, ...] = ()
+
+    @property
+    def sounding(self) -> tuple[Note, ...]:
+        """The notes as one hears them, pedal included."""
+        return self.held or self.notes
 
     @property
     def bars(self) -> int:
@@ -112,13 +119,13 @@ def excerpt(score: Score, start: int, end: int) -> Score:
     A note slightly before start (EARLY_TICKS) belongs to the excerpt and begins at 0, one slightly before end does
     not. What holds at start (tempo, meter, chord) holds from 0. A last note may sound beyond the end.
     """
-    struck = [note for note in score.notes if start <= note.start + EARLY_TICKS < end]
     return Score(
-        notes=tuple(sorted(_moved(note, start) for note in struck)),
+        notes=_struck(score.notes, start, end),
         tempos=_holding(score.tempos, start, end),
         chords=_holding(score.chords, start, end),
         meters=_holding(score.meters, start, end),
         end=end - start,
+        held=_struck(score.held, start, end),
     )
 
 
@@ -135,6 +142,10 @@ def cut_at_repeats(notes: Iterable[Note]) -> tuple[Note, ...]:
             kept.append(note if end == note.end else replace(note, end=end))
             next_start[note.pitch] = note.start
     return tuple(reversed(kept))
+
+
+def _struck(notes: Iterable[Note], start: int, end: int) -> tuple[Note, ...]:
+    return tuple(sorted(_moved(note, start) for note in notes if start <= note.start + EARLY_TICKS < end))
 
 
 def _moved(note: Note, start: int) -> Note:

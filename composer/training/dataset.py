@@ -30,7 +30,7 @@ from composer.words import ATTRIBUTES, END, Family, Vocabulary
 Words = npt.NDArray[np.uint8]  # (words, attributes)
 Split = Literal["train", "validation"]
 
-ENCODING_VERSION = 2  # raise it when the same files give other words: encoded corpora are made anew
+ENCODING_VERSION = 3  # raise it when the same files give other words: encoded corpora are made anew
 SHORTEST_BARS = 8  # what is left between two short bars has to be a phrase at least
 ANNOTATIONS = frozenset({"CHORD"})  # POP909's track of chord labels, which nobody plays
 GRID_TOLERANCE_TICKS = TICKS_PER_BEAT // 24
@@ -196,7 +196,7 @@ def encode_song(data: bytes, vocabulary: Vocabulary) -> list[Words]:
 def _encode_all(sources: Sequence[Source], vocabulary: Vocabulary, path: Path, name: str) -> None:
     stretches: list[tuple[str, Split, Words]] = []
     left_out: list[str] = []
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         jobs = [(source, pool.submit(_encode_job, data, vocabulary)) for source, data in read_sources(sources)]
         for source, job in tqdm(jobs, desc=f"encoding {name}", unit="song"):
             result = job.result()

@@ -62,7 +62,7 @@ def meter(numerator: int, power: int) -> bytes:
 
 
 def spans(score: Score) -> list[tuple[int, int, int]]:
-    return [(note.start, note.pitch, note.end) for note in score.notes]
+    return [(note.start, note.pitch, note.end) for note in score.sounding]
 
 
 # --- a file's music ---
@@ -167,6 +167,16 @@ def test_the_pedal_of_a_channel_holds_in_all_its_tracks() -> None:
     right = events((0, on(72)), (100, off(72)))
     left = events((0, pedal(127)), (0, on(48)), (100, off(48)), (480, pedal(0)))
     assert spans(parse_midi(midi(right, left))) == [(0, 48, 480), (0, 72, 480)]
+
+
+def test_a_note_is_as_long_as_its_key_is_held() -> None:
+    score = parse_midi(midi(events((0, pedal(127)), (0, on(60)), (100, off(60)), (500, pedal(0)))))
+    assert [note.end for note in score.notes] == [100]
+    assert [note.end for note in score.held] == [500]
+
+
+def test_a_pedal_that_changes_nothing_is_not_kept() -> None:
+    assert parse_midi(midi(NOTE + events((0, pedal(127)), (9, pedal(0))))).held == ()
 
 
 def test_a_program_change_does_not_end_the_pedal() -> None:
