@@ -221,6 +221,12 @@ def train(
         HeadsOption, typer.Option(help="chained: attributes given those before.")
     ] = HeadsOption.chained,
     dropout: Annotated[float, typer.Option(help="In training only.")] = 0.0,
+    lags: Annotated[
+        str, typer.Option(help="Bars back of which each word is told, with commas between.")
+    ] = "1,2,4,8,16",
+    farthest: Annotated[int, typer.Option(help="Bars back up to which the likest one is looked for; 0: none.")] = 32,
+    memory: Annotated[int, typer.Option(help="Words back that lags and likeness reach.")] = 1536,
+    start: Annotated[Path | None, typer.Option(help="A checkpoint whose weights a new run begins with.")] = None,
     tiers: Annotated[str, typer.Option(help="Which tiers of a manifest.tsv to take, with commas between.")] = "A",
     evaluate_every: Annotated[int, typer.Option(help="Steps between two evaluations.")] = 250,
     save_every: Annotated[int, typer.Option(help="Steps between two checkpoints.")] = 500,
@@ -252,7 +258,19 @@ def train(
     vocabulary = default_vocabulary()
     try:
         model = ModelConfig(
-            vocabulary.sizes, dim, layers, heads, kv_heads, window, positions.value, alibi, head_order.value, dropout
+            vocabulary.sizes,
+            dim,
+            layers,
+            heads,
+            kv_heads,
+            window,
+            positions.value,
+            alibi,
+            head_order.value,
+            dropout,
+            tuple(int(lag) for lag in lags.split(",") if lag),
+            farthest,
+            memory,
         )
     except ValueError as error:
         raise SettingsError(f"No such model: {error}.") from error
@@ -273,7 +291,7 @@ def train(
             f"{corpus.name}: {len(corpus.train)} stretches to train on, {len(corpus.validation)} to validate;", end=" "
         )
         print(f"left out: {corpus.left_out or 'nothing'}")
-    Run(out, loaded, vocabulary, model, config, _torch_device(device)).train()
+    Run(out, loaded, vocabulary, model, config, _torch_device(device), start).train()
 
 
 @app.command()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from composer.engine.grammar import Grammar
-from composer.engine.model import CompoundWordTransformer, Stage
+from composer.engine.model import CompoundWordTransformer, Context, Stage
 from composer.sampling import SamplingParams
 from composer.words import ATTRIBUTES
 
@@ -63,11 +63,11 @@ class Drawer:
         self.generators[slot].manual_seed(seed)
 
     def draw_word(
-        self, model: CompoundWordTransformer, grammar: Grammar, context: Tensor, drawn: Sequence[int]
+        self, model: CompoundWordTransformer, grammar: Grammar, context: Context, drawn: Sequence[int]
     ) -> Tensor:
         """The next word of every slot: (slots, attributes).
 
-        context: (slots, dim)   drawn: for each slot, how many words it has drawn before
+        context: (slots,)   drawn: for each slot, how many words it has drawn before
         """
         uniform = self._numbers(drawn)
         word: dict[str, Tensor] = {}

@@ -66,7 +66,7 @@ class Generator:
         """Read the opening into the slot's cache; the bar word behind it is what the next step goes on from."""
         slot, request = piece.slot, piece.request
         opening = torch.tensor(request.words, dtype=torch.long, device=self.device).view(1, -1, len(ATTRIBUTES))
-        row = [layer.row(slot) for layer in self.cache]
+        row = self.cache.row(slot)
         done = torch.zeros(1, dtype=torch.long, device=self.device)
         for chunk in opening.split(PREFILL_WORDS, dim=1):
             self.model.cached(chunk, done, row)

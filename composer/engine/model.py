@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from composer.engine.attention import LayerCache, Positions, SelfAttention, sinusoids
+from composer.engine.returns import PLACES_PER_POSITION, Copying, Returns, hint_count
 from composer.words import ATTRIBUTES, IGNORE
 
 Heads = Literal["chained", "parallel"]
@@ -54,8 +55,12 @@ class ModelConfig:
     alibi: bool = True
     head_order: Heads = "chained"
     dropout: float = 0.0
+    lags: tuple[int, ...] = ()  # so many bars back stand the words that each word is told of (returns.py)
+    farthest: int = 0  # the likest bar is looked for up to so many bars back; 0 looks for none
+    memory: int = 1536  # so many words back lags and likeness reach
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "lags", tuple(self.lags))  # a list, where it comes from JSON
         if tuple(self.sizes) != ATTRIBUTES:
             raise ValueError(f"sizes are those of {', '.join(ATTRIBUTES)}, in this order")
         if min(self.dim, self.layers, self.heads, self.kv_heads, self.window) < 1:
@@ -66,6 +71,11 @@ class ModelConfig:
             raise ValueError(f"positions are one of {get_args(Positions)}, head_order one of {tuple(STAGES)}")
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout has to lie from 0 up to 1")
+
+    @property
+    def past(self) -> int:
+        """How many words before a new one decide what it is told: `memory`, and the notes above them."""
+        return self.memory + PLACES_PER_POSITION if self.lags or self.farthest else 0
 
     @property
     def stages(self) -> tuple[tuple[str, ...], ...]:
@@ -107,6 +117,17 @@ class Block(nn.Module):
         return x
 
 
+@dataclass(frozen=True)
+class Context:
+    """What is known after a word: the model's view, and the words that past bars hint at (None without returns)."""
+
+    vector: Tensor  # (..., dim)
+    hinted: Tensor | None  # (..., hints, attributes)
+
+    def __getitem__(self, index: Any) -> Context:
+        return Context(self.vector[index], None if self.hinted is None else self.hinted[index])
+
+
 class Stage(nn.Module):
     """The heads of the attributes that are predicted at once, given the context and the attributes before them."""
 
@@ -119,17 +140,47 @@ class Stage(nn.Module):
         self.mix = nn.Linear(config.dim, config.dim)
         self.norm = nn.RMSNorm(config.dim)
         self.heads = nn.Linear(config.dim, sum(self.sizes))
+        hints = hint_count(config.lags, config.farthest)
+        self.copying = Copying(config.dim, self.names, self.given, hints) if hints else None
 
-    def forward(self, context: Tensor, word: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, context: Context, word: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits for each attribute of this stage.
 
-        context: (..., dim)   word: ids (...,) of the attributes of earlier stages -> {name: (..., ids)}
+        context: (...)   word: ids (...,) of the attributes of earlier stages -> {name: (..., ids)}
         """
-        mixed = self.mix(context)
+        mixed = self.mix(context.vector)
         for name, embedding in self.embeddings.items():
             mixed = mixed + embedding(word[name])
-        logits = self.heads(self.norm(context + F.gelu(mixed, approximate="tanh")))
-        return dict(zip(self.names, logits.split(self.sizes, dim=-1), strict=True))
+        hidden = self.norm(context.vector + F.gelu(mixed, approximate="tanh"))
+        logits = dict(zip(self.names, self.heads(hidden).split(self.sizes, dim=-1), strict=True))
+        if self.copying is not None and context.hinted is not None:
+            self.copying(logits, hidden, context.hinted, word)
+        return logits
+
+
+@dataclass
+class Cache:
+    """What the model keeps of the words before: keys and values of each layer, and the last words themselves.
+
+    past: (slots, words, attributes), the newest last, IGNORE where there is none yet; None if the model has no use
+    """
+
+    layers: list[LayerCache]
+    past: Tensor | None
+
+    def row(self, slot: int) -> Cache:
+        """The one slot, as views: what is written there stands in the whole cache."""
+        past = None if self.past is None else self.past[slot : slot + 1]
+        return Cache([layer.row(slot) for layer in self.layers], past)
+
+    def remember(self, words: Tensor, positions: Tensor) -> Tensor:
+        """Take new words behind the past and return both. A slot at position 0 begins with an empty past."""
+        if self.past is None:
+            return words
+        self.past.masked_fill_((positions == 0)[:, None, None], IGNORE)
+        known = torch.cat([self.past, words], dim=1)
+        self.past.copy_(known[:, words.shape[1] :])
+        return known
 
 
 class CompoundWordTransformer(nn.Module):
@@ -140,11 +191,23 @@ class CompoundWordTransformer(nn.Module):
         self.config = config
         self.embeddings = nn.ModuleList(nn.Embedding(config.sizes[name], EMBEDDING_DIMS[name]) for name in ATTRIBUTES)
         self.project = nn.Linear(sum(EMBEDDING_DIMS.values()), config.dim)
+        self.returns = (
+            Returns(list(config.sizes.values()), config.dim, config.lags, config.farthest, config.memory)
+            if config.past
+            else None
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.dim)
         self.stages = nn.ModuleList(Stage(config, index) for index in range(len(config.stages)))
         self.apply(_initialise)
+        if self.returns is not None:
+            nn.init.zeros_(self.returns.project.weight)
+        for stage in self.stages:
+            assert isinstance(stage, Stage)
+            if stage.copying is not None:
+                nn.init.zeros_(stage.copying.gates.weight)
+                nn.init.ones_(stage.copying.gates.bias)  # below 0 a gate would not learn
         for name, weight in self.named_parameters():
             if name.endswith(("attention.out.weight", "feed.2.weight")):
                 # The residual path keeps its scale with depth (GPT-2, Radford et al. 2019).
@@ -153,38 +216,41 @@ class CompoundWordTransformer(nn.Module):
                 # A stage starts out as if it knew the context alone, and learns what the earlier attributes tell it.
                 nn.init.normal_(weight, std=0.02)
 
-    def forward(self, words: Tensor) -> Tensor:
-        """The context after each word, for a whole sequence at once: (batch, length, attributes) -> (.., .., dim)."""
-        places = torch.arange(words.shape[1], device=words.device).expand(words.shape[:2])
-        x = self.dropout(self._embed(words, places))
+    def forward(self, words: Tensor, past: int = 0) -> Context:
+        """The context after each word behind the first `past`, for a whole sequence at once.
+
+        words: (batch, past + length, attributes) -> (batch, length). The past is remembered, not attended to.
+        """
+        new = words[:, past:]
+        places = torch.arange(new.shape[1], device=words.device).expand(new.shape[:2])
+        x, hinted = self._embed(new, places, words)
+        x = self.dropout(x)
         for block in self.blocks:
             x = block(x)
-        context: Tensor = self.norm(x)
-        return context
+        return Context(self.norm(x), hinted)
 
-    def cached(self, words: Tensor, positions: Tensor, cache: list[LayerCache]) -> Tensor:
+    def cached(self, words: Tensor, positions: Tensor, cache: Cache) -> Context:
         """The context after each of some new words, which join the cache.
 
         words: (slots, new, attributes)   positions: (slots,), how many words each slot has seen before
-        Returns (slots, new, dim): what forward gives for the same words behind the same past.
+        Returns (slots, new): what forward gives for the same words behind the same past.
         """
         places = positions[:, None] + torch.arange(words.shape[1], device=words.device)
-        x = self._embed(words, places)
-        for block, layer in zip(self.blocks, cache, strict=True):
+        x, hinted = self._embed(words, places, cache.remember(words, positions))
+        for block, layer in zip(self.blocks, cache.layers, strict=True):
             assert isinstance(block, Block)
             x = block.cached(x, positions, layer)
-        context: Tensor = self.norm(x)
-        return context
+        return Context(self.norm(x), hinted)
 
-    def logits(self, context: Tensor, word: Tensor) -> dict[str, Tensor]:
+    def logits(self, context: Context, word: Tensor) -> dict[str, Tensor]:
         """Logits of every attribute of the next word, given its own attributes: for training, where they are known.
 
-        context: (..., dim)   word: (..., attributes), the word that follows -> {name: (..., ids)}
+        context: (...)   word: (..., attributes), the word that follows -> {name: (..., ids)}
         """
         known = dict(zip(ATTRIBUTES, word.unbind(-1), strict=True))
         return {name: logits for stage in self.stages for name, logits in stage(context, known).items()}
 
-    def new_cache(self, slots: int, new: int) -> list[LayerCache]:
+    def new_cache(self, slots: int, new: int) -> Cache:
         """An empty cache for `slots` sequences that take at most `new` words at once, on the model's device."""
         weight, config = self.project.weight, self.config
         shape = (slots, config.kv_heads, config.window + new - 1, config.dim // config.heads)
@@ -193,14 +259,19 @@ class CompoundWordTransformer(nn.Module):
             assert isinstance(block, Block)
             distance_keys = block.attention.distance_keys(config.window)
             caches.append(LayerCache(weight.new_zeros(shape), weight.new_zeros(shape), distance_keys))
-        return caches
+        past = torch.zeros(slots, config.past, len(ATTRIBUTES), dtype=torch.long, device=weight.device)
+        return Cache(caches, past if config.past else None)
 
-    def _embed(self, words: Tensor, places: Tensor) -> Tensor:
+    def _embed(self, words: Tensor, places: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
+        """words: (batch, new, attributes)   known: the same behind all that is remembered"""
         parts = [embedding(ids) for embedding, ids in zip(self.embeddings, words.unbind(-1), strict=True)]
         x: Tensor = self.project(torch.cat(parts, dim=-1))
         if self.config.positions == "sinusoidal":
             x = x + sinusoids(places, self.config.dim).to(x.dtype)
-        return x
+        if self.returns is None:
+            return x, None
+        hints = self.returns(known, words.shape[1])
+        return x + hints.vector, hints.words
 
 
 def loss_by_attribute(logits: Mapping[str, Tensor], word: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:

@@ -253,30 +253,39 @@ class Sampler:
     A step's batch depends on nothing before it, so a resumed run sees what an unbroken one would have seen.
     """
 
-    def __init__(self, songs: Sequence[Song], vocabulary: Vocabulary, length: int, seed: int, augment: bool = True):
+    def __init__(
+        self, songs: Sequence[Song], vocabulary: Vocabulary, length: int, seed: int, augment: bool = True, past: int = 0
+    ):
         self.words = np.concatenate([song.words for song in songs])
         lengths = np.array([len(song.words) for song in songs])
         self.ends = np.cumsum(lengths)
         self.starts = self.ends - lengths
         self.shares = lengths / lengths.sum()
-        self.length, self.seed = length, seed
+        self.length, self.seed, self.past = length, seed, past
         self.tables = {k: vocabulary.transposed_ids(k) for k in (TRANSPOSITIONS if augment else (0,))}
 
     def batch(self, step: int, size: int) -> npt.NDArray[np.int64]:
-        """(size, length + 1, attributes); a stretch that is shorter is padded with IGNORE behind its end."""
+        """(size, past + length + 1, attributes): excerpts of length + 1 words, and what stands before them.
+
+        Padded with IGNORE before the beginning of a stretch and behind its end.
+        """
         rng = np.random.default_rng((self.seed, step))
-        rows = np.zeros((size, self.length + 1, len(ATTRIBUTES)), dtype=np.int64)
+        rows = np.zeros((size, self.past + self.length + 1, len(ATTRIBUTES)), dtype=np.int64)
         for row, song in zip(rows, rng.choice(len(self.shares), size=size, p=self.shares), strict=True):
-            words = self._excerpt(song, rng)
-            row[: len(words)] = self._transposed(words, rng)
+            before, words = self._excerpt(song, rng)
+            begin = self.past - before
+            row[begin : begin + len(words)] = self._transposed(words, rng)
         return rows
 
-    def _excerpt(self, song: int, rng: np.random.Generator) -> Words:
-        """From a bar line on, as every opening starts; or the last words of the stretch, so that ends are learned."""
+    def _excerpt(self, song: int, rng: np.random.Generator) -> tuple[int, Words]:
+        """How many words of the past there are, and they and the excerpt.
+
+        From a bar line on, as every opening starts; or the last words of the stretch, so that ends are learned."""
         words = self.words[self.starts[song] : self.ends[song]]
         bar_lines = np.flatnonzero(words[:, COLUMN["family"]] == Family.BAR)
         start = min(int(rng.choice(bar_lines)), max(0, len(words) - self.length - 1))
-        return words[start : start + self.length + 1]
+        before = min(start, self.past)
+        return before, words[start - before : start + self.length + 1]
 
     def _transposed(self, words: Words, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         result = words.astype(np.int64)
@@ -292,14 +301,15 @@ class Sampler:
         return result
 
 
-def validation_windows(songs: Sequence[Song], length: int) -> npt.NDArray[np.int64]:
-    """Every word of the songs once, in order: (windows, length + 1, attributes), padded with IGNORE.
+def validation_windows(songs: Sequence[Song], length: int, past: int = 0) -> npt.NDArray[np.int64]:
+    """Every word of the songs once, in order: (windows, past + length + 1, attributes), padded with IGNORE.
 
     The first word of a window is context only, so windows overlap by one word.
     """
     windows = []
     for song in songs:
         for start in range(0, len(song.words) - 1, length):
-            part = song.words[start : start + length + 1]
-            windows.append(np.pad(part, ((0, length + 1 - len(part)), (0, 0))))
+            before = min(start, past)
+            part = song.words[start - before : start + length + 1]
+            windows.append(np.pad(part, ((past - before, past + length + 1 - len(part) - (past - before)), (0, 0))))
     return np.stack(windows).astype(np.int64)

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from composer.engine.checkpoint import save_checkpoint
+from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.errors import SettingsError
 from composer.training.dataset import Corpus, Sampler, validation_windows
@@ -116,12 +116,17 @@ class Run:
         model_config: ModelConfig,
         config: TrainingConfig,
         device: torch.device,
+        start: Path | None = None,
     ) -> None:
+        """start: a checkpoint to begin from; what it has not, or has in other shapes, begins anew."""
         self.folder, self.corpora, self.vocabulary = folder, corpora, vocabulary
         self.config, self.device = config, device
         torch.manual_seed(config.seed)
         self.model = CompoundWordTransformer(model_config).to(device)
+        if start is not None:
+            _take_over(self.model, start)
         self.optimiser = _optimiser(self.model, config)
+        self.past = model_config.past
         self.step = 0
         self.seconds = 0.0  # of training, over all its sittings
         self.best = math.inf
@@ -133,7 +138,7 @@ class Run:
     def train(self) -> None:
         """From the step where the run stands to the last one."""
         songs = [song for corpus in self.corpora for song in corpus.train]
-        sampler = Sampler(songs, self.vocabulary, self.config.length, self.config.seed)
+        sampler = Sampler(songs, self.vocabulary, self.config.length, self.config.seed, past=self.past)
         tally, started = Tally(), time.monotonic() - self.seconds
         with Curves(self.folder, self.step) as curves, self._progress() as progress:
             while self.step < self.config.steps:
@@ -163,7 +168,7 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate(self.step)
         words = torch.from_numpy(batch).to(self.device)
-        count = (words[:, 1:, 0] != 0).sum()
+        count = (words[:, self.past + 1 :, 0] != 0).sum()
         for part in words.split(self.config.micro_batch):
             losses = self._losses(part)
             tally.add(losses)
@@ -174,8 +179,8 @@ class Run:
 
     def _losses(self, words: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            context = self.model(words[:, :-1])
-            return loss_by_attribute(self.model.logits(context, words[:, 1:]), words[:, 1:])
+            context, truth = self.model(words[:, :-1], self.past), words[:, self.past + 1 :]
+            return loss_by_attribute(self.model.logits(context, truth), truth)
 
     @torch.no_grad()
     def _evaluate(self, curves: Curves, whole: bool = False) -> list[float]:
@@ -185,7 +190,7 @@ class Run:
         for corpus in self.corpora:
             if not corpus.validation:
                 continue
-            windows = validation_windows(corpus.validation, self.config.length)
+            windows = validation_windows(corpus.validation, self.config.length, self.past)
             if not whole:
                 wanted = max(1, self.config.evaluation_words // self.config.length)
                 windows = windows[:: max(1, len(windows) // wanted)]
@@ -229,6 +234,14 @@ class Run:
                 _, index, key = name.split(".")
                 optimiser["state"].setdefault(int(index), {})[key] = tensor
         self.optimiser.load_state_dict(optimiser)
+
+
+def _take_over(model: CompoundWordTransformer, checkpoint: Path) -> None:
+    """Put a checkpoint's weights into a model, wherever names and shapes agree."""
+    own = model.state_dict()
+    weights = load_checkpoint(checkpoint).model.state_dict()
+    fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+    model.load_state_dict(fitting, strict=False)
 
 
 class Curves:

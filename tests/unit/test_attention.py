@@ -62,9 +62,9 @@ def test_the_cached_form_gives_what_the_parallel_form_gives(positions: str, chun
     words = random_words(VOCABULARY, batch=3, length=sum(chunks))
     cache, done, parts = model.new_cache(slots=3, new=max(chunks)), torch.zeros(3, dtype=torch.long), []
     for chunk in words.split(list(chunks), dim=1):
-        parts.append(model.cached(chunk, done, cache))
+        parts.append(model.cached(chunk, done, cache).vector)
         done = done + chunk.shape[1]
-    torch.testing.assert_close(torch.cat(parts, dim=1), model(words), atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(torch.cat(parts, dim=1), model(words).vector, atol=2e-5, rtol=1e-4)
 
 
 def test_slots_at_different_places_do_not_mix() -> None:
@@ -74,11 +74,10 @@ def test_slots_at_different_places_do_not_mix() -> None:
     cache = model.new_cache(slots=2, new=30)
     seen = torch.tensor([5, 30])
     for slot in (0, 1):
-        rows = [layer.row(slot) for layer in cache]
-        model.cached(words[slot : slot + 1, : seen[slot]], torch.zeros(1, dtype=torch.long), rows)
+        model.cached(words[slot : slot + 1, : seen[slot]], torch.zeros(1, dtype=torch.long), cache.row(slot))
     following = torch.stack([words[0, 5], words[1, 30]])[:, None]
-    together = model.cached(following, seen, cache)[:, 0]
-    alone = torch.stack([model(words[:1, :6])[0, -1], model(words[1:, :31])[0, -1]])
+    together = model.cached(following, seen, cache).vector[:, 0]
+    alone = torch.stack([model(words[:1, :6]).vector[0, -1], model(words[1:, :31]).vector[0, -1]])
     torch.testing.assert_close(together, alone, atol=2e-5, rtol=1e-4)
 
 
@@ -86,13 +85,13 @@ def test_slots_at_different_places_do_not_mix() -> None:
 def test_a_word_depends_on_no_later_word_and_on_none_out_of_the_window(positions: str) -> None:
     model = random_checkpoint(positions=positions, window=8, layers=1).model
     words = random_words(VOCABULARY, batch=1, length=30)
-    context = model(words)
+    context = model(words).vector
     later = words.clone()
     later[0, 20:] = random_words(VOCABULARY, 1, 10, seed=5)[0]
-    torch.testing.assert_close(model(later)[0, :20], context[0, :20])
-    assert not torch.allclose(model(later)[0, 20:], context[0, 20:])
+    torch.testing.assert_close(model(later).vector[0, :20], context[0, :20])
+    assert not torch.allclose(model(later).vector[0, 20:], context[0, 20:])
     earlier = words.clone()
     earlier[0, :12] = random_words(VOCABULARY, 1, 12, seed=6)[0]
     # One layer: the word at 19 sees 12..19, the one at 18 sees 11 too.
-    torch.testing.assert_close(model(earlier)[0, 19:], context[0, 19:])
-    assert not torch.allclose(model(earlier)[0, 18], context[0, 18])
+    torch.testing.assert_close(model(earlier).vector[0, 19:], context[0, 19:])
+    assert not torch.allclose(model(earlier).vector[0, 18], context[0, 18])

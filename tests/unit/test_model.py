@@ -6,7 +6,7 @@ import pytest
 import torch
 from engine_models import random_checkpoint, random_words
 
-from composer.engine.model import STAGES, CompoundWordTransformer, ModelConfig, loss_by_attribute
+from composer.engine.model import STAGES, CompoundWordTransformer, Context, ModelConfig, loss_by_attribute
 from composer.words import ATTRIBUTES, default_vocabulary
 
 VOCABULARY = default_vocabulary()
@@ -15,7 +15,7 @@ VOCABULARY = default_vocabulary()
 @pytest.mark.parametrize("head_order", STAGES)
 def test_logits_depend_on_the_attributes_of_earlier_stages_and_on_no_others(head_order: str) -> None:
     model = random_checkpoint(head_order=head_order).model
-    context = torch.randn(1, model.config.dim)
+    context = Context(torch.randn(1, model.config.dim), None)
     word = random_words(VOCABULARY, 1, 1)[0]
     before = model.logits(context, word)
     stage_of = {name: index for index, stage in enumerate(model.config.stages) for name in stage}

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from engine_models import random_checkpoint, random_words
+from torch import Tensor
+
+from composer.engine.generator import Generator
+from composer.engine.model import Cache, CompoundWordTransformer, Context
+from composer.engine.returns import PLACES_PER_POSITION, followers, places_of
+from composer.engine.scheduler import Request
+from composer.sampling import SamplingParams
+from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+RETURNS = {"lags": (1, 2, 4), "farthest": 8, "memory": 300}
+FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
+
+
+def metrical(position: int) -> Word:
+    return Word(Family.METRICAL, position=position, chord=1, tempo=1)
+
+
+def note(pitch: int) -> Word:
+    return Word(Family.NOTE, pitch=pitch, velocity=1, duration=1)
+
+
+def tensor(*words: Word) -> Tensor:
+    return torch.tensor([words])
+
+
+def model_of(**config: object) -> CompoundWordTransformer:
+    """A random model whose hints weigh as much as all else."""
+    model = random_checkpoint(**(RETURNS | config)).model
+    torch.nn.init.normal_(model.returns.project.weight, std=0.3)  # type: ignore[union-attr]
+    for stage in model.stages:
+        torch.nn.init.normal_(stage.copying.gates.weight, std=0.3)  # type: ignore[union-attr, arg-type]
+    return model
+
+
+def a_piece(bars: int = 80) -> Tensor:
+    """Words that follow the grammar: (1, words, attributes)."""
+    generator = Generator(random_checkpoint(), slots=1)
+    opening = (BAR, metrical(1), note(40))
+    *_, (piece,) = generator.compose([Request(opening, bars, 3, FREE)])
+    return tensor(*opening, *piece.words)
+
+
+def test_a_word_is_told_what_followed_its_own_place() -> None:
+    first = (BAR, metrical(1), note(60), note(40), metrical(5), note(62))
+    words = tensor(*first, BAR, metrical(1), note(60), metrical(3), note(50))
+    index, there, same = followers(places_of(words), last=5, lags=(1, 2), memory=100)
+    assert there[0].tolist() == [[True, False]] * 5
+    assert [words[0, i, :3].tolist() for i in index[0, :, 0]] == [
+        [Family.METRICAL, 1, 0],  # after the bar word: the first position
+        [Family.NOTE, 0, 60],
+        [Family.NOTE, 0, 40],
+        [Family.METRICAL, 5, 0],  # nothing stood at position 3: what came after it
+        [Family.METRICAL, 5, 0],
+    ]
+    assert same[0, :, 0].tolist() == [True, True, True, False, False]
+
+
+def test_what_lies_beyond_the_memory_is_not_told() -> None:
+    words = tensor(BAR, *(metrical(i) for i in range(1, 17)), BAR, metrical(1))
+    assert followers(places_of(words), 1, (1,), memory=17)[1].all()
+    assert not followers(places_of(words), 1, (1,), memory=16)[1].any()
+
+
+def test_places_rise_through_a_piece() -> None:
+    words = a_piece()
+    key = places_of(words).key[0]
+    assert (key.diff() > 0).all()
+    padded = torch.cat([torch.zeros_like(words[:, :9]), words, torch.zeros_like(words[:, :9])], dim=1)
+    assert torch.equal(places_of(padded).key[0, 9:-9], key)
+    assert max(VOCABULARY.sizes["pitch"] - 1, 88) < PLACES_PER_POSITION
+
+
+@torch.inference_mode()
+def test_later_words_change_nothing() -> None:
+    model, words = model_of(), a_piece()
+    half = words.shape[1] // 2
+    other = torch.cat([words[:, :half], words[:, 7 : words.shape[1] - half + 7]], dim=1)
+    before, after = model(words), model(other)
+    assert torch.equal(before.hinted[:, :half], after.hinted[:, :half])
+    torch.testing.assert_close(before.vector[:, :half], after.vector[:, :half])
+
+
+def test_logits_depend_on_the_attributes_of_earlier_stages_and_on_no_others() -> None:
+    """Training hands a stage the whole true word: what is not drawn yet must not silence a hint."""
+    model = model_of()
+    word = random_words(VOCABULARY, 1, 1)[0].clamp(min=1)
+    hinted = word[:, None].expand(-1, 4, -1).clone()
+    context = Context(torch.randn(1, model.config.dim), hinted)
+    before = model.logits(context, word)
+    stage_of = {name: index for index, stage in enumerate(model.config.stages) for name in stage}
+    for column, changed in enumerate(ATTRIBUTES):
+        other = word.clone()
+        other[0, column] = (other[0, column] + 1) % VOCABULARY.sizes[changed]
+        after = model.logits(context, other)
+        for name in ATTRIBUTES:
+            assert torch.equal(after[name], before[name]) == (stage_of[name] <= stage_of[changed]), (changed, name)
+
+
+@pytest.mark.parametrize("chunk", [1, 40])
+@torch.inference_mode()
+def test_the_cached_form_gives_what_the_parallel_form_gives(chunk: int) -> None:
+    model, words = model_of(), a_piece()
+    assert words.shape[1] > model.config.past  # it has to forget, too
+    cache, done, parts = model.new_cache(slots=1, new=chunk), torch.zeros(1, dtype=torch.long), []
+    for part in words.split(chunk, dim=1):
+        parts.append(model.cached(part, done, cache))
+        done = done + part.shape[1]
+    together = model(words)
+    assert torch.equal(torch.cat([part.hinted for part in parts], dim=1), together.hinted)
+    torch.testing.assert_close(torch.cat([part.vector for part in parts], dim=1), together.vector)
+
+
+@torch.inference_mode()
+def test_a_past_is_remembered_without_being_attended_to() -> None:
+    model, words = model_of(window=2000), a_piece()
+    with_past, whole = model(words, past=200), model(words)
+    assert torch.equal(with_past.hinted, whole.hinted[:, 200:])
+    assert not torch.allclose(with_past.vector, whole.vector[:, 200:])
+
+
+def test_a_slot_forgets_the_piece_before() -> None:
+    cache = Cache([], torch.ones(2, 5, len(ATTRIBUTES), dtype=torch.long))
+    cache.remember(tensor(BAR).expand(2, -1, -1), torch.tensor([0, 9]))
+    assert cache.past is not None
+    assert cache.past[0, :, 0].tolist() == [0, 0, 0, 0, Family.BAR]
+    assert cache.past[1, :, 0].tolist() == [1, 1, 1, 1, Family.BAR]
+
+
+def test_an_end_word_closes_the_last_bar() -> None:
+    assert places_of(tensor(BAR, metrical(16), note(21), END)).key[0].diff().min() > 0
