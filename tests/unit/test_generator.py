@@ -134,7 +134,7 @@ def test_progress_counts_finished_bars_and_ends_at_the_asked_number() -> None:
 def test_512_bars_in_constant_memory() -> None:
     """The ring has gone round hundreds of times; the cache has the size that it started with."""
     generator = Generator(CHECKPOINT, 1)
-    sizes = [layer.keys.shape for layer in generator.cache]
+    sizes = [layer.keys.shape for layer in generator.cache.layers]
     request = Request(opening(), 512, 1, FREE.with_setting("temperature", "family", 0.3))
     compose(generator, [Request(opening(), 2, 0, FREE)])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -142,7 +142,7 @@ def test_512_bars_in_constant_memory() -> None:
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert list(broken_rules(piece.words, VOCABULARY, 512)) == []
     assert piece.drawn > 20 * generator.model.config.window
-    assert [layer.keys.shape for layer in generator.cache] == sizes
+    assert [layer.keys.shape for layer in generator.cache.layers] == sizes
     assert grown < 64 * 1024  # kB; the words themselves are a few MB
 
 
