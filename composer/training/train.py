@@ -30,6 +30,7 @@ from tqdm import tqdm
 from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.errors import SettingsError
+from composer.training.corruption import corrupted
 from composer.training.dataset import Corpus, Sampler, validation_windows
 from composer.words import ATTRIBUTES, Vocabulary
 
@@ -62,6 +63,7 @@ class TrainingConfig:
     warmup: int = 300  # steps from 0 up to the learning rate; then a cosine down to a twentieth of it
     weight_decay: float = 0.1
     clip: float = 1.0  # the gradient's norm
+    corruption: float = 0.0  # the largest share of notes of a sequence that slip when they are read (corruption.py)
     seed: int = 0
     evaluate_every: int = 250  # steps
     evaluation_words: int = 30_000  # of each validation list, evenly taken; the end of a run adds the whole lists
@@ -170,16 +172,18 @@ class Run:
         words = torch.from_numpy(batch).to(self.device)
         count = (words[:, self.past + 1 :, 0] != 0).sum()
         for part in words.split(self.config.micro_batch):
-            losses = self._losses(part)
+            heard = corrupted(part, self.config.corruption) if self.config.corruption else part
+            losses = self._losses(part, heard)
             tally.add(losses)
             (torch.stack([nats for nats, _, _ in losses.values()]).sum() / count).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
 
-    def _losses(self, words: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _losses(self, words: Tensor, heard: Tensor | None = None) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            context, truth = self.model(words[:, :-1], self.past), words[:, self.past + 1 :]
+            heard = words if heard is None else heard
+            context, truth = self.model(heard[:, :-1], self.past), words[:, self.past + 1 :]
             return loss_by_attribute(self.model.logits(context, truth), truth)
 
     @torch.no_grad()
