@@ -12,11 +12,22 @@ from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from composer.chords import find_chords
-from composer.score import DEFAULT_BPM, TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note, Score, TempoChange, cut_at_repeats
+from composer.score import (
+    DEFAULT_BPM,
+    TICKS_PER_BAR,
+    TICKS_PER_BEAT,
+    Chord,
+    Note,
+    Score,
+    TempoChange,
+    cut_at_repeats,
+    under_pedal,
+)
 from composer.words import BAR, END, Family, Vocabulary, Word
 
 Change = TypeVar("Change", TempoChange, Chord)
 
+PEDAL_TICKS = TICKS_PER_BEAT // 16  # so long the pedal is up between two chords
 STEADY_BARS = 4  # tempo is averaged over so many bars before it becomes a word
 
 
@@ -177,13 +188,18 @@ def join(opening: Score, words: Sequence[Word], vocabulary: Vocabulary) -> Score
 
     words: those of the opening, as it was given to the model, and of the continuation. Where the tempo that the model
     heard last is the one played last, as near as the vocabulary knows, it does not change at the boundary; where the
-    opening slowed down at its end, say, the continuation goes on at the tempo of the phrase.
+    opening slowed down at its end, say, the continuation goes on at the tempo of the phrase. Words tell how long keys
+    are held; where the opening was played with the pedal, the continuation is pedalled by its chords.
     """
     whole = decode(words, vocabulary)
     heard = [tempo for tempo in whole.tempos if tempo.tick <= opening.end][-1]
     goes_on = vocabulary.tempo_id(heard.bpm) == vocabulary.tempo_id(opening.tempos[-1].bpm)
+    new = [note for note in whole.notes if note.start >= opening.end]
+    pedal = _pedal_by_chords(whole, opening.end) if opening.held else ()
     return Score(
-        notes=cut_at_repeats((*opening.sounding, *(n for n in whole.notes if n.start >= opening.end))),
+        notes=cut_at_repeats((*opening.sounding, *new)),
+        held=cut_at_repeats((*opening.sounding, *under_pedal(new, pedal))) if pedal else (),
+        pedal=pedal,
         tempos=(
             *opening.tempos,
             *(() if goes_on else (replace(heard, tick=opening.end),)),
@@ -192,6 +208,13 @@ def join(opening: Score, words: Sequence[Word], vocabulary: Vocabulary) -> Score
         chords=whole.chords,
         end=whole.end,
     )
+
+
+def _pedal_by_chords(score: Score, start: int) -> tuple[tuple[int, int], ...]:
+    """The pedal changed with every chord and every bar, as pianists do: pressed a little after it was let go."""
+    changes = {chord.tick for chord in score.chords} | set(range(start, score.end + 1, TICKS_PER_BAR))
+    ticks = sorted(tick for tick in changes if start <= tick <= score.end)
+    return tuple((tick + PEDAL_TICKS, following) for tick, following in pairwise(ticks))
 
 
 # ------------------------------------------------------------------ REMI

@@ -18,7 +18,6 @@ import os
 import resource
 import subprocess
 import sys
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +37,7 @@ from composer.score import (
     Score,
     TempoChange,
     cut_at_repeats,
+    under_pedal,
 )
 
 if TYPE_CHECKING:
@@ -139,6 +139,11 @@ def dump_midi(score: Score, program: int = 0, title: str = "") -> bytes:
         program, name=title.encode(errors="replace").decode("latin-1")
     )  # mido writes Latin-1: UTF-8 it is
     piano.notes = [miditoolkit.Note(n.velocity, n.pitch, n.start, n.end) for n in cut_at_repeats(score.notes)]
+    piano.control_changes = [
+        miditoolkit.ControlChange(_PEDAL, value, tick)
+        for pressed, released in score.pedal
+        for value, tick in ((127, pressed), (0, released))
+    ]
     midi = miditoolkit.MidiFile(ticks_per_beat=TICKS_PER_BEAT)
     midi.instruments = [piano]
     midi.tempo_changes = [miditoolkit.TempoChange(tempo.bpm, tempo.tick) for tempo in score.tempos]
@@ -426,7 +431,7 @@ def _piano_part(instruments: Iterable[miditoolkit.Instrument]) -> tuple[list[Not
         notes = [Note(note.start, note.pitch, note.end, note.velocity) for track in tracks for note in track.notes]
         controls = [control for track in tracks for control in track.control_changes if control.number == _PEDAL]
         keys += notes
-        held += _with_pedal(notes, _pedal_spans(controls, last=max(note.end for note in notes)))
+        held += under_pedal(notes, _pedal_spans(controls, last=max(note.end for note in notes)))
     return keys, held
 
 
@@ -443,25 +448,6 @@ def _pedal_spans(controls: Iterable[miditoolkit.ControlChange], last: int) -> li
     if pressed is not None:
         spans.append((pressed, last))
     return spans
-
-
-def _with_pedal(notes: Iterable[Note], spans: Sequence[tuple[int, int]]) -> Iterator[Note]:
-    """Notes released while the pedal is down, held until it comes up or their pitch is struck again.
-
-    A pedal pressed at the very tick of the release comes too late: that is how a pedal is changed between two chords.
-    """
-    strikes: defaultdict[int, list[int]] = defaultdict(list)
-    for note in sorted(notes):
-        strikes[note.pitch].append(note.start)
-    presses = [pressed for pressed, _ in spans]
-    for note in notes:
-        span = bisect_left(presses, note.end) - 1
-        if span < 0 or note.end >= spans[span][1]:
-            yield note
-            continue
-        again = bisect_left(strikes[note.pitch], max(note.end, note.start + 1))
-        end = min([spans[span][1], *strikes[note.pitch][again : again + 1]])
-        yield Note(note.start, note.pitch, end, note.velocity)
 
 
 def _scaled(note: Note, scale: Callable[[int], int]) -> Note:

@@ -5,7 +5,9 @@ All times are ticks from the first bar line, TICKS_PER_BEAT to a quarter note.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -84,6 +86,7 @@ class Score:
     meters: tuple[MeterChange, ...] = (MeterChange(0, 4, 4),)
     end: int = 0
     held: tuple[Note, ...] = ()
+    pedal: tuple[tuple[int, int], ...] = ()  # where we press it, from tick to tick; a player's own is in `held`
 
     @property
     def sounding(self) -> tuple[Note, ...]:
@@ -142,6 +145,25 @@ def cut_at_repeats(notes: Iterable[Note]) -> tuple[Note, ...]:
             kept.append(note if end == note.end else replace(note, end=end))
             next_start[note.pitch] = note.start
     return tuple(reversed(kept))
+
+
+def under_pedal(notes: Iterable[Note], spans: Sequence[tuple[int, int]]) -> Iterator[Note]:
+    """Notes released while the pedal is down, held until it comes up or their pitch is struck again.
+
+    A pedal pressed at the very tick of the release comes too late: that is how a pedal is changed between two chords.
+    """
+    strikes: defaultdict[int, list[int]] = defaultdict(list)
+    for note in sorted(notes):
+        strikes[note.pitch].append(note.start)
+    presses = [pressed for pressed, _ in spans]
+    for note in notes:
+        span = bisect_left(presses, note.end) - 1
+        if span < 0 or note.end >= spans[span][1]:
+            yield note
+            continue
+        again = bisect_left(strikes[note.pitch], max(note.end, note.start + 1))
+        end = min([spans[span][1], *strikes[note.pitch][again : again + 1]])
+        yield Note(note.start, note.pitch, end, note.velocity)
 
 
 def _struck(notes: Iterable[Note], start: int, end: int) -> tuple[Note, ...]:

@@ -146,10 +146,10 @@ def key_events(score: Score) -> list[KeyEvent]:
     """Every strike and release in time, in frames from where the MP3 begins. RenderingError if there are no notes."""
     if not score.notes:
         raise RenderingError("The piece has no notes, so there is nothing to hear.")
-    frames = _frames_at(score, np.array([(note.start, note.end) for note in score.notes]))
+    frames = _frames_at(score, np.array([(note.start, note.end) for note in score.sounding]))
     frames -= max(0, int(frames.min()) - round(LEAD_SECONDS * SAMPLE_RATE))
     events = []
-    for note, (start, end) in zip(score.notes, frames.tolist(), strict=True):
+    for note, (start, end) in zip(score.sounding, frames.tolist(), strict=True):
         events.append(KeyEvent(start, note.velocity, note.pitch))
         events.append(KeyEvent(max(end, start + BLOCK), 0, note.pitch))  # or a release could come before its strike
     return sorted(events)

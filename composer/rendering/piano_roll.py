@@ -295,7 +295,7 @@ def _draw_keys(pen: Pen, layout: Layout) -> None:
 def _draw_notes(pen: Pen, score: Score, layout: Layout, divider: int, row: int) -> None:
     """Softest first, so that a loud note is not hidden by one that overlaps it."""
     start, end = layout.row_ticks(row)
-    sounding = [note for note in score.notes if note.start < end and note.end > start]
+    sounding = [note for note in score.sounding if note.start < end and note.end > start]
     for note in sorted(sounding, key=lambda note: (note.velocity, note)):
         box = layout.note_box(note, row)
         radius = min(3.0, (box.bottom - box.top) / 3, (box.right - box.left) / 3)
@@ -323,7 +323,7 @@ def _draw_divider(pen: Pen, layout: Layout, divider: int, row: int) -> None:
 
 def _pitch_range(score: Score) -> tuple[int, int]:
     """The lowest and highest pitch to show: what is played and a little more, MIN_SEMITONES at least."""
-    pitches = [note.pitch for note in score.notes] or [60]
+    pitches = [note.pitch for note in score.sounding] or [60]
     lowest, highest = min(pitches) - SPARE_SEMITONES, max(pitches) + SPARE_SEMITONES
     missing = max(0, MIN_SEMITONES - (highest - lowest + 1))
     return max(0, lowest - missing // 2), min(127, highest + missing - missing // 2)

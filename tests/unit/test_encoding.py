@@ -25,6 +25,7 @@ from composer.encoding import (
     to_remi,
     to_words,
 )
+from composer.midi import dump_midi, parse_midi
 from composer.score import (
     CHORD_QUALITIES,
     DEFAULT_BPM,
@@ -402,6 +403,21 @@ def test_behind_the_opening_as_it_was_played_comes_the_continuation(played: Scor
     assert [note for note in whole.notes if note.start < end] == [
         replace(note, end=min(note.end, restruck.get(note.pitch, note.end))) for note in opening.notes
     ]
+
+
+def test_behind_an_opening_with_pedal_the_continuation_has_one_too() -> None:
+    """Its chords last for a bar: each note sounds until the pedal is changed, in the file that is written as well."""
+    dry = opening_at(100)
+    played = replace(dry, held=tuple(replace(note, end=2 * TICKS_PER_BAR) for note in dry.notes))
+    chords = tuple(Chord(bar * TICKS_PER_BAR, bar, "") for bar in range(2))
+    notes = tuple(Note(bar * TICKS_PER_BAR, 50 + bar, bar * TICKS_PER_BAR + 240, 80) for bar in range(2))
+    continuation = Score(notes, dry.tempos, chords, end=2 * TICKS_PER_BAR)
+    whole = continued(played, continuation)
+    new = slice(len(dry.notes), None)
+    assert [note.end - note.start for note in whole.notes[new]] == [240, 240]
+    assert [note.end - note.start for note in whole.sounding[new]] == [TICKS_PER_BAR] * 2
+    assert parse_midi(dump_midi(whole)).sounding == whole.sounding
+    assert continued(dry, continuation).pedal == ()
 
 
 def test_a_tempo_between_two_bins_does_not_jump_at_the_boundary() -> None:
