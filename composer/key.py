@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from composer.score import PITCH_CLASSES, TICKS_PER_BAR, Note
 
@@ -33,6 +34,11 @@ def find_key(notes: Iterable[Note]) -> Key | None:
     heard = np.zeros(12)
     for note in notes:
         heard[note.pitch % 12] += min(note.end - note.start, TICKS_PER_BAR)
+    return key_of(heard)
+
+
+def key_of(heard: npt.NDArray[np.float64]) -> Key | None:
+    """The key whose profile correlates best with how long each pitch class sounds: (12,). None where nothing does."""
     if not heard.any():
         return None
     keys = [Key(tonic, minor) for minor in (False, True) for tonic in range(12)]

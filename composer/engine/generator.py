@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
+from composer.engine.anchors import BARS_LEFT, FIELDS, anchors_of, end_in
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.draw import Drawer
 from composer.engine.grammar import Grammar
@@ -26,7 +27,7 @@ class Generator:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, slots: int, device: torch.device | None = None, guard_loops: bool = True
+        self, checkpoint: Checkpoint, slots: int, device: torch.device | None = None, guard_loops: bool = True, ending: bool = False
     ) -> None:
         self.device = device or torch.device("cpu")
         self.model = checkpoint.model.to(self.device)
@@ -36,6 +37,9 @@ class Generator:
         self.cache = self.model.new_cache(slots, PREFILL_WORDS)
         self.guards: list[LoopGuard | None] = [None] * slots
         self.guard_loops = guard_loops
+        self.ending = ending
+        self.vocabulary = checkpoint.vocabulary
+        self.anchors = torch.zeros(slots, len(FIELDS), dtype=torch.long, device=self.device)
         self.words = torch.zeros(slots, len(ATTRIBUTES), dtype=torch.long, device=self.device)  # the last of each slot
         self.positions = torch.zeros(slots, dtype=torch.long, device=self.device)  # how many came before it
 
@@ -58,7 +62,8 @@ class Generator:
         """One word for every piece in a slot. Returns the pieces that have ended with it."""
         for piece in self.scheduler.admit():
             self._prefill(piece)
-        context = self.model.cached(self.words[:, None], self.positions, self.cache)[:, 0]
+        self.anchors[:, BARS_LEFT] = end_in(self.grammar.state.bars_left) * self.ending
+        context = self.model.cached(self.words[:, None], self.positions, self.cache, self.anchors[:, None])[:, 0]
         context = self._without_hints(context)
         drawn = [piece.drawn if piece else 1 for piece in self.scheduler.slots]
         self.words = self.drawer.draw_word(self.model, self.grammar, context, drawn)
@@ -91,6 +96,7 @@ class Generator:
             self.model.cached(chunk, done, row)
             done = done + chunk.shape[1]
         self.guards[slot] = LoopGuard([*request.words, piece.words[0]]) if self.guard_loops else None
+        self.anchors[slot] = torch.tensor(anchors_of(request.words, self.vocabulary), device=self.device)
         self.words[slot] = torch.tensor(piece.words[0], device=self.device)
         self.positions[slot] = len(request.words)
         self.grammar.start(slot, bars_left=request.bars - 1)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from composer.engine.anchors import FIELDS, Anchors
 from composer.engine.attention import LayerCache, Positions, SelfAttention, sinusoids
 from composer.engine.returns import PLACES_PER_POSITION, Copying, Returns, hint_count
 from composer.words import ATTRIBUTES, IGNORE
@@ -58,6 +59,7 @@ class ModelConfig:
     lags: tuple[int, ...] = ()  # so many bars back stand the words that each word is told of (returns.py)
     farthest: int = 0  # the likest bar is looked for up to so many bars back; 0 looks for none
     memory: int = 1536  # so many words back lags and likeness reach
+    anchors: bool = False  # each word is told what the opening was like (anchors.py)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lags", tuple(self.lags))  # a list, where it comes from JSON
@@ -196,6 +198,7 @@ class CompoundWordTransformer(nn.Module):
             if config.past
             else None
         )
+        self.anchors = Anchors(config.dim) if config.anchors else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.dim)
@@ -203,6 +206,9 @@ class CompoundWordTransformer(nn.Module):
         self.apply(_initialise)
         if self.returns is not None:
             nn.init.zeros_(self.returns.project.weight)
+        if self.anchors is not None:
+            for table in self.anchors.parameters():
+                nn.init.zeros_(table)
         for stage in self.stages:
             assert isinstance(stage, Stage)
             if stage.copying is not None:
@@ -216,27 +222,29 @@ class CompoundWordTransformer(nn.Module):
                 # A stage starts out as if it knew the context alone, and learns what the earlier attributes tell it.
                 nn.init.normal_(weight, std=0.02)
 
-    def forward(self, words: Tensor, past: int = 0) -> Context:
+    def forward(self, words: Tensor, past: int = 0, anchors: Tensor | None = None) -> Context:
         """The context after each word behind the first `past`, for a whole sequence at once.
 
-        words: (batch, past + length, attributes) -> (batch, length). The past is remembered, not attended to.
+        words: (batch, past + length, attributes)   anchors: (batch, length, fields), unknown where there are none
+        Returns (batch, length). The past is remembered, not attended to.
         """
         new = words[:, past:]
         places = torch.arange(new.shape[1], device=words.device).expand(new.shape[:2])
-        x, hinted = self._embed(new, places, words)
+        x, hinted = self._embed(new, places, words, anchors)
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x)
         return Context(self.norm(x), hinted)
 
-    def cached(self, words: Tensor, positions: Tensor, cache: Cache) -> Context:
+    def cached(self, words: Tensor, positions: Tensor, cache: Cache, anchors: Tensor | None = None) -> Context:
         """The context after each of some new words, which join the cache.
 
         words: (slots, new, attributes)   positions: (slots,), how many words each slot has seen before
+        anchors: (slots, new, fields), unknown where there are none
         Returns (slots, new): what forward gives for the same words behind the same past.
         """
         places = positions[:, None] + torch.arange(words.shape[1], device=words.device)
-        x, hinted = self._embed(words, places, cache.remember(words, positions))
+        x, hinted = self._embed(words, places, cache.remember(words, positions), anchors)
         for block, layer in zip(self.blocks, cache.layers, strict=True):
             assert isinstance(block, Block)
             x = block.cached(x, positions, layer)
@@ -262,12 +270,16 @@ class CompoundWordTransformer(nn.Module):
         past = torch.zeros(slots, config.past, len(ATTRIBUTES), dtype=torch.long, device=weight.device)
         return Cache(caches, past if config.past else None)
 
-    def _embed(self, words: Tensor, places: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
-        """words: (batch, new, attributes)   known: the same behind all that is remembered"""
+    def _embed(
+        self, words: Tensor, places: Tensor, known: Tensor, anchors: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """words: (batch, new, attributes)   known: the same behind all that is remembered   anchors: (batch, new, fields)"""
         parts = [embedding(ids) for embedding, ids in zip(self.embeddings, words.unbind(-1), strict=True)]
         x: Tensor = self.project(torch.cat(parts, dim=-1))
         if self.config.positions == "sinusoidal":
             x = x + sinusoids(places, self.config.dim).to(x.dtype)
+        if self.anchors is not None:
+            x = x + self.anchors(words.new_zeros(*words.shape[:2], len(FIELDS)) if anchors is None else anchors)
         if self.returns is None:
             return x, None
         hints = self.returns(known, words.shape[1])

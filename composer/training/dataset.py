@@ -15,15 +15,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN, Bars, end_in
 from composer.encoding import to_words
 from composer.errors import OpeningError, SettingsError
 from composer.midi import parse_midi
+from composer.training.corruption import crowded
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score, excerpt
 from composer.words import ATTRIBUTES, END, Family, Vocabulary
 
@@ -245,6 +247,29 @@ def _read(path: Path, name: str) -> Corpus:
 
 COLUMN = {name: i for i, name in enumerate(ATTRIBUTES)}
 TRANSPOSITIONS = range(-6, 6)  # semitones: every key once
+ANCHOR_BARS = (2, 4, 8, 8, 16)  # so many bars an anchor is taken from, as openings are short or long
+VALIDATION_ANCHOR = 8  # bars
+UNTOLD = (0.1, 0.1, 0.1, 0.1, 0.4)  # the share of sequences that are not told a field; most pieces need no end
+
+
+class Batch(NamedTuple):
+    """Sequences of words, and what stands before them; and what each but the last word is told beside."""
+
+    words: npt.NDArray[np.int64]  # (sequences, past + length, attributes): what is heard
+    anchors: npt.NDArray[np.int64]  # (sequences, length, fields)
+    truth: npt.NDArray[np.int64]  # (sequences, length, attributes): what comes next
+
+
+def anchors_by_word(
+    bars: Bars, of_word: npt.NDArray[np.int64], first: int, behind: int, transposed: int = 0
+) -> npt.NDArray[np.int64]:
+    """What the bars from `first` up to `behind` say, told to the words that stand behind them.
+
+    of_word: (words,), the bar of each -> (words, fields)
+    """
+    told = np.zeros((len(of_word), len(FIELDS)), dtype=np.int64)
+    told[of_word >= behind, :BARS_LEFT] = bars.anchors(first, behind, transposed)
+    return told
 
 
 class Sampler:
@@ -254,40 +279,68 @@ class Sampler:
     """
 
     def __init__(
-        self, songs: Sequence[Song], vocabulary: Vocabulary, length: int, seed: int, augment: bool = True, past: int = 0
+        self, songs: Sequence[Song], vocabulary: Vocabulary, length: int, seed: int, augment: bool = True, past: int = 0, crowding: bool = False
     ):
         self.words = np.concatenate([song.words for song in songs])
         lengths = np.array([len(song.words) for song in songs])
         self.ends = np.cumsum(lengths)
         self.starts = self.ends - lengths
         self.shares = lengths / lengths.sum()
-        self.length, self.seed, self.past = length, seed, past
+        self.length, self.seed, self.past, self.crowding = length, seed, past, crowding
+        self.vocabulary = vocabulary
+        self.bars = [Bars(song.words, vocabulary) for song in songs]
         self.tables = {k: vocabulary.transposed_ids(k) for k in (TRANSPOSITIONS if augment else (0,))}
 
-    def batch(self, step: int, size: int) -> npt.NDArray[np.int64]:
-        """(size, past + length + 1, attributes): excerpts of length + 1 words, and what stands before them.
+    def batch(self, step: int, size: int) -> Batch:
+        """Excerpts of length + 1 words, and what stands before them.
 
         Padded with IGNORE before the beginning of a stretch and behind its end.
         """
         rng = np.random.default_rng((self.seed, step))
-        rows = np.zeros((size, self.past + self.length + 1, len(ATTRIBUTES)), dtype=np.int64)
-        for row, song in zip(rows, rng.choice(len(self.shares), size=size, p=self.shares), strict=True):
-            before, words = self._excerpt(song, rng)
-            begin = self.past - before
-            row[begin : begin + len(words)] = self._transposed(words, rng)
-        return rows
+        rows = np.zeros((size, self.past + self.length, len(ATTRIBUTES)), dtype=np.int64)
+        anchors = np.zeros((size, self.length, len(FIELDS)), dtype=np.int64)
+        truth = np.zeros((size, self.length, len(ATTRIBUTES)), dtype=np.int64)
+        songs = rng.choice(len(self.shares), size=size, p=self.shares)
+        for row, told, true, song in zip(rows, anchors, truth, songs, strict=True):
+            start, before, words = self._excerpt(song, rng)
+            words, semitones = self._transposed(words, rng)
+            row[self.past - before : self.past] = words[:before]
+            heard, following = words[before:-1], words[before + 1 :]
+            if self.crowding:
+                heard, following = crowded(words[before:], self.vocabulary, rng)
+            count = min(len(heard), self.length)
+            row[self.past : self.past + count], true[:count] = heard[:count], following[:count]
+            told[:count] = self._anchors(song, start, heard[:count], semitones, rng)
+        return Batch(rows, anchors, truth)
 
-    def _excerpt(self, song: int, rng: np.random.Generator) -> tuple[int, Words]:
-        """How many words of the past there are, and they and the excerpt.
+    def _anchors(
+        self, song: int, start: int, heard: Words, semitones: int, rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """What each word that is heard from `start` on is told; now and then it is told less, for it has to do without as well."""
+        bars = self.bars[song]
+        first = bars.of_word[start]
+        some = min(int(rng.choice(ANCHOR_BARS)), bars.count)
+        begin = int(rng.integers(0, max(0, first - some) + 1))
+        opens = heard[:, COLUMN["family"]] == Family.BAR
+        of_word = first + np.cumsum(opens) - opens[0]
+        told = anchors_by_word(bars, of_word, begin, begin + some, semitones)
+        if self.words[self.ends[song] - 1, 0] == Family.END:
+            told[:, BARS_LEFT] = end_in(bars.count - 1 - of_word)
+        told[:, rng.random(len(FIELDS)) < UNTOLD] = UNKNOWN
+        return told
+
+    def _excerpt(self, song: int, rng: np.random.Generator) -> tuple[int, int, Words]:
+        """Where the excerpt starts, how many words of the past there are, and they and the excerpt.
 
         From a bar line on, as every opening starts; or the last words of the stretch, so that ends are learned."""
         words = self.words[self.starts[song] : self.ends[song]]
         bar_lines = np.flatnonzero(words[:, COLUMN["family"]] == Family.BAR)
         start = min(int(rng.choice(bar_lines)), max(0, len(words) - self.length - 1))
         before = min(start, self.past)
-        return before, words[start - before : start + self.length + 1]
+        return start, before, words[start - before : start + self.length + 1]
 
-    def _transposed(self, words: Words, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    def _transposed(self, words: Words, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], int]:
+        """The words moved by some semitones, and by how many."""
         result = words.astype(np.int64)
         pitches = result[:, COLUMN["pitch"]]
         used = pitches > 0
@@ -297,19 +350,24 @@ class Sampler:
             if moved[used].all():  # every note stays on the piano
                 result[:, COLUMN["pitch"]] = moved
                 result[:, COLUMN["chord"]] = table["chord"][result[:, COLUMN["chord"]]]
-                break
-        return result
+                return result, int(semitones)
+        return result, 0
 
 
-def validation_windows(songs: Sequence[Song], length: int, past: int = 0) -> npt.NDArray[np.int64]:
-    """Every word of the songs once, in order: (windows, past + length + 1, attributes), padded with IGNORE.
+def validation_windows(songs: Sequence[Song], vocabulary: Vocabulary, length: int, past: int = 0) -> Batch:
+    """Every word of the songs once, in order, padded with IGNORE. Anchored in the first 8 bars, no end in sight.
 
     The first word of a window is context only, so windows overlap by one word.
     """
-    windows = []
+    windows, anchors, truths = [], [], []
     for song in songs:
+        bars = Bars(song.words, vocabulary)
         for start in range(0, len(song.words) - 1, length):
             before = min(start, past)
-            part = song.words[start - before : start + length + 1]
-            windows.append(np.pad(part, ((past - before, past + length + 1 - len(part) - (past - before)), (0, 0))))
-    return np.stack(windows).astype(np.int64)
+            heard, truth = song.words[start - before : start + length], song.words[start + 1 : start + length + 1]
+            heard = heard[: before + len(truth)]
+            windows.append(np.pad(heard, ((past - before, length + before - len(heard)), (0, 0))))
+            truths.append(np.pad(truth, ((0, length - len(truth)), (0, 0))))
+            told = anchors_by_word(bars, bars.of_word[start : start + length], 0, min(VALIDATION_ANCHOR, bars.count))
+            anchors.append(np.pad(told, ((0, length - len(told)), (0, 0))))
+    return Batch(*(np.stack(rows).astype(np.int64) for rows in (windows, anchors, truths)))

@@ -31,8 +31,8 @@ from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.errors import SettingsError
 from composer.training.corruption import corrupted
-from composer.training.dataset import Corpus, Sampler, validation_windows
-from composer.words import ATTRIBUTES, Vocabulary
+from composer.training.dataset import Batch, Corpus, Sampler, validation_windows
+from composer.words import ATTRIBUTES, IGNORE, Vocabulary
 
 STATE = "state.safetensors"
 CONFIG = "config.json"
@@ -140,7 +140,7 @@ class Run:
     def train(self) -> None:
         """From the step where the run stands to the last one."""
         songs = [song for corpus in self.corpora for song in corpus.train]
-        sampler = Sampler(songs, self.vocabulary, self.config.length, self.config.seed, past=self.past)
+        sampler = Sampler(songs, self.vocabulary, self.config.length, self.config.seed, past=self.past, crowding=self.config.corruption > 0)
         tally, started = Tally(), time.monotonic() - self.seconds
         with Curves(self.folder, self.step) as curves, self._progress() as progress:
             while self.step < self.config.steps:
@@ -164,26 +164,26 @@ class Run:
         """How many words have been drawn for training so far."""
         return self.step * self.config.batch * self.config.length
 
-    def _train_step(self, batch: npt.NDArray[np.int64], tally: Tally) -> None:
+    def _train_step(self, batch: Batch, tally: Tally) -> None:
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout, the same after a resume
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate(self.step)
-        words = torch.from_numpy(batch).to(self.device)
-        count = (words[:, self.past + 1 :, 0] != 0).sum()
-        for part in words.split(self.config.micro_batch):
-            heard = corrupted(part, self.config.corruption) if self.config.corruption else part
-            losses = self._losses(part, heard)
+        tensors = [torch.from_numpy(array).to(self.device) for array in batch]
+        count = (tensors[-1][..., 0] != IGNORE).sum()
+        parts = [tensor.split(self.config.micro_batch) for tensor in tensors]
+        for words, anchors, truth in zip(*parts, strict=True):
+            heard = corrupted(words, self.config.corruption) if self.config.corruption else words
+            losses = self._losses(heard, anchors, truth)
             tally.add(losses)
             (torch.stack([nats for nats, _, _ in losses.values()]).sum() / count).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
 
-    def _losses(self, words: Tensor, heard: Tensor | None = None) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _losses(self, words: Tensor, anchors: Tensor, truth: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            heard = words if heard is None else heard
-            context, truth = self.model(heard[:, :-1], self.past), words[:, self.past + 1 :]
+            context = self.model(words, self.past, anchors)
             return loss_by_attribute(self.model.logits(context, truth), truth)
 
     @torch.no_grad()
@@ -194,13 +194,14 @@ class Run:
         for corpus in self.corpora:
             if not corpus.validation:
                 continue
-            windows = validation_windows(corpus.validation, self.config.length, self.past)
-            if not whole:
-                wanted = max(1, self.config.evaluation_words // self.config.length)
-                windows = windows[:: max(1, len(windows) // wanted)]
+            windows = validation_windows(corpus.validation, self.vocabulary, self.config.length, self.past)
+            count = len(windows.words)
+            wanted = count if whole else max(1, self.config.evaluation_words // self.config.length)
+            chosen = range(0, count, max(1, count // wanted))
             tally = Tally()
-            for part in torch.from_numpy(windows).split(self.config.micro_batch):
-                tally.add(self._losses(part.to(self.device)))
+            for start in range(0, len(chosen), self.config.micro_batch):
+                some = list(chosen[start : start + self.config.micro_batch])
+                tally.add(self._losses(*(torch.from_numpy(array[some]).to(self.device) for array in windows)))
             split = f"{VALIDATION_WHOLE if whole else VALIDATION}/{corpus.name}"
             curves.write(self.step, self.words, self.seconds, split, tally.row())
             losses.append(tally.row()["loss"])
