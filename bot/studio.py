@@ -22,7 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 from bot.errors import PieceFullError
 from composer.errors import CompositionError
 from composer.key import find_key
-from composer.midi import dump_midi, parse_midi, read_midi
+from composer.midi import MAX_EVENTS, dump_midi, parse_midi, read_midi
 from composer.opening import to_opening
 from composer.piece import Order, command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
@@ -54,7 +54,7 @@ T = TypeVar("T")
 class Read:
     """An opening that can be continued.
 
-    midi: the opening as it was checked, from its first bar that sounds   request: of one take
+    midi: the file that it was found in   requests: one a take
     """
 
     midi: bytes
@@ -181,7 +181,7 @@ def _wake() -> None:
 def read_opening(data: bytes, order: Order, vocabulary: Vocabulary) -> Read:
     pitches = vocabulary.pitches
     opening = to_opening(read_midi(data), pitch_range=(pitches[0], pitches[-1]))
-    return _read(dump_midi(opening.score), opening.bars, order, vocabulary)
+    return _read(data, opening.bars, order, vocabulary)
 
 
 def reread_opening(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
@@ -205,8 +205,10 @@ def _read(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
 
 
 def _score(midi: bytes, bars: int) -> Score:
-    """A MIDI file of ours. Of silent bars at its end the file itself says nothing."""
-    return replace(parse_midi(midi), end=bars * TICKS_PER_BAR)
+    """A file that was read before, or one of ours. Of silent bars at its end the file itself says nothing."""
+    return replace(
+        to_opening(parse_midi(midi), max_bars=MAX_BARS, max_notes=MAX_EVENTS).score, end=bars * TICKS_PER_BAR
+    )
 
 
 def finish_piece(

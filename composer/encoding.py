@@ -19,9 +19,10 @@ from composer.score import (
     Chord,
     Note,
     Score,
+    Spans,
     TempoChange,
     cut_at_repeats,
-    under_pedal,
+    pressed_before,
 )
 from composer.words import BAR, END, Family, Vocabulary, Word
 
@@ -189,17 +190,17 @@ def join(opening: Score, words: Sequence[Word], vocabulary: Vocabulary) -> Score
     words: those of the opening, as it was given to the model, and of the continuation. Where the tempo that the model
     heard last is the one played last, as near as the vocabulary knows, it does not change at the boundary; where the
     opening slowed down at its end, say, the continuation goes on at the tempo of the phrase. Words tell how long keys
-    are held; where the opening was played with the pedal, the continuation is pedalled by its chords.
+    are held; where the opening was played with the pedal, the continuation is pedalled by its chords. Parts that had
+    pedals of their own become one, with its notes as long as one heard them.
     """
     whole = decode(words, vocabulary)
     heard = [tempo for tempo in whole.tempos if tempo.tick <= opening.end][-1]
     goes_on = vocabulary.tempo_id(heard.bpm) == vocabulary.tempo_id(opening.tempos[-1].bpm)
     new = [note for note in whole.notes if note.start >= opening.end]
-    pedal = _pedal_by_chords(whole, opening.end) if opening.held else ()
+    pedal = _pedal_by_chords(whole, opening.end) if opening.pedalled else ()
     return Score(
-        notes=cut_at_repeats((*opening.sounding, *new)),
-        held=cut_at_repeats((*opening.sounding, *under_pedal(new, pedal))) if pedal else (),
-        pedal=pedal,
+        notes=cut_at_repeats((*(opening.held or opening.notes), *new)),
+        pedal=(*pressed_before(opening.pedal, opening.end), *pedal),
         tempos=(
             *opening.tempos,
             *(() if goes_on else (replace(heard, tick=opening.end),)),
@@ -210,7 +211,7 @@ def join(opening: Score, words: Sequence[Word], vocabulary: Vocabulary) -> Score
     )
 
 
-def _pedal_by_chords(score: Score, start: int) -> tuple[tuple[int, int], ...]:
+def _pedal_by_chords(score: Score, start: int) -> Spans:
     """The pedal changed with every chord and every bar, as pianists do: pressed a little after it was let go."""
     changes = {chord.tick for chord in score.chords} | set(range(start, score.end + 1, TICKS_PER_BAR))
     ticks = sorted(tick for tick in changes if start <= tick <= score.end)

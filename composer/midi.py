@@ -20,7 +20,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -35,6 +35,7 @@ from composer.score import (
     MeterChange,
     Note,
     Score,
+    Spans,
     TempoChange,
     cut_at_repeats,
     under_pedal,
@@ -193,6 +194,7 @@ def _limit(what: int, most: int) -> None:
 def _sent(score: Score) -> dict[str, Any]:
     return {
         "notes": [(note.start, note.pitch, note.end, note.velocity) for note in score.notes],
+        "pedal": score.pedal,
         "held": [(note.start, note.pitch, note.end, note.velocity) for note in score.held],
         "tempos": [(tempo.tick, tempo.bpm) for tempo in score.tempos],
         "meters": [(meter.tick, meter.numerator, meter.denominator) for meter in score.meters],
@@ -209,6 +211,7 @@ def _received(reply: dict[str, Any]) -> Score:
         tempos=tuple(TempoChange(*tempo) for tempo in reply["tempos"]),
         meters=tuple(MeterChange(*meter) for meter in reply["meters"]),
         end=reply["end"],
+        pedal=tuple((down, up) for down, up in reply["pedal"]),
         held=tuple(Note(*note) for note in reply["held"]),
     )
 
@@ -399,12 +402,17 @@ def _score_of(midi: miditoolkit.MidiFile) -> Score:
     """Raises NoNotesError, and NotMidiError for meters that no music has."""
     scale = _scale_of(midi)
     pitched = [instrument for instrument in midi.instruments if not instrument.is_drum]
-    keys, held = (tuple(sorted(_scaled(note, scale) for note in part)) for part in _piano_part(pitched))
+    parts = _channels(pitched, scale)
+    keys = tuple(sorted(note for notes, _ in parts for note in notes))
     if not keys:
         raise NoNotesError(sum(len(instrument.notes) for instrument in midi.instruments))
+    held = tuple(sorted(note for notes, pedal in parts for note in under_pedal(notes, pedal)))
+    pedal = max(parts, key=lambda part: (bool(part[1]), len(part[0])))[1]
     meters = _meters(midi.time_signature_changes, scale)
-    tempos, end = _tempos(midi.tempo_changes, scale), _end(keys[-1].start, meters)
-    return Score(keys, tempos, meters=meters, end=end, held=held if held != keys else ())
+    score = Score(
+        keys, _tempos(midi.tempo_changes, scale), meters=meters, end=_end(keys[-1].start, meters), pedal=pedal
+    )
+    return score if score.sounding == held else replace(score, pedal=(), held=held)
 
 
 def _scale_of(midi: miditoolkit.MidiFile) -> Callable[[int], int]:
@@ -417,40 +425,38 @@ def _scale_of(midi: miditoolkit.MidiFile) -> Callable[[int], int]:
     return scale
 
 
-def _piano_part(instruments: Iterable[miditoolkit.Instrument]) -> tuple[list[Note], list[Note]]:
-    """All notes as their keys are held, and as one hears them, in the file's own ticks.
-
-    The pedal of a channel holds in all its tracks.
-    """
-    keys: list[Note] = []
-    held: list[Note] = []
+def _channels(
+    instruments: Iterable[miditoolkit.Instrument], scale: Callable[[int], int]
+) -> list[tuple[list[Note], Spans]]:
+    """Of each channel the notes, as long as their keys are held, and where its pedal is down in all its tracks."""
     channels: defaultdict[int, list[miditoolkit.Instrument]] = defaultdict(list)
     for instrument in instruments:
         channels[int(instrument.program)].append(instrument)
+    parts = []
     for tracks in channels.values():
-        notes = [Note(note.start, note.pitch, note.end, note.velocity) for track in tracks for note in track.notes]
+        notes = [_scaled(note, scale) for track in tracks for note in track.notes]
         controls = [control for track in tracks for control in track.control_changes if control.number == _PEDAL]
-        keys += notes
-        held += under_pedal(notes, _pedal_spans(controls, last=max(note.end for note in notes)))
-    return keys, held
+        last = max((note.end for note in notes), default=0)
+        parts.append((notes, _pedal_spans(controls, scale, last)))
+    return parts
 
 
-def _pedal_spans(controls: Iterable[miditoolkit.ControlChange], last: int) -> list[tuple[int, int]]:
+def _pedal_spans(controls: Iterable[miditoolkit.ControlChange], scale: Callable[[int], int], last: int) -> Spans:
     """When the pedal is down, from tick to tick. One that never comes up does so at `last`."""
     spans: list[tuple[int, int]] = []
     pressed: int | None = None
     for control in sorted(controls, key=lambda control: control.time):
         if control.value < _PEDAL_DOWN and pressed is not None:
-            spans.append((pressed, control.time))
+            spans.append((pressed, scale(control.time)))
             pressed = None
         elif control.value >= _PEDAL_DOWN and pressed is None:
-            pressed = control.time
+            pressed = scale(control.time)
     if pressed is not None:
         spans.append((pressed, last))
-    return spans
+    return tuple((down, up) for down, up in spans if down < up)
 
 
-def _scaled(note: Note, scale: Callable[[int], int]) -> Note:
+def _scaled(note: miditoolkit.Note, scale: Callable[[int], int]) -> Note:
     start, end = scale(note.start), scale(note.end)
     return Note(start, note.pitch, end if end > start else start + SHORTEST_TICKS, note.velocity)
 

@@ -54,6 +54,7 @@ def _from(bar_line: int, score: Score) -> Score:
     return replace(
         part,
         notes=_let_go(part.notes, part.end),
+        pedal=tuple((down, min(up, part.end + LONGEST_ECHO)) for down, up in part.pedal),
         held=_let_go(part.held, part.end),
         tempos=(replace(tempo, tick=0), *tempos),
         meters=(MeterChange(0, 4, 4),),

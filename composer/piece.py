@@ -12,7 +12,7 @@ from composer.errors import OutOfRangeError
 from composer.key import Key, find_key
 from composer.request import MAX_BARS, Composed, Request
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Score, Timed, cut_at_repeats, excerpt
+from composer.score import TICKS_PER_BAR, Score, Timed, cut_at_repeats, excerpt, pressed_before
 from composer.words import Family, Vocabulary
 
 MAX_TAKES = 64
@@ -102,14 +102,18 @@ def finish(opening: Score, request: Request, composed: Composed, vocabulary: Voc
 
 def _behind(opening: Score, joined: Score, skipped: int) -> Score:
     """joined begins `skipped` ticks into the opening: what it has behind the opening's end, put there."""
-    chords = find_chords(opening.notes, opening.end)
+    chords = find_chords(opening.sounding, opening.end)
     new = (
         replace(note, start=note.start + skipped, end=note.end + skipped)
         for note in joined.notes
         if note.start + skipped >= opening.end
     )
     return Score(
-        notes=cut_at_repeats((*opening.notes, *new)),
+        notes=cut_at_repeats((*(opening.held or opening.notes), *new)),
+        pedal=(
+            *pressed_before(opening.pedal, opening.end),
+            *((down + skipped, up + skipped) for down, up in joined.pedal if down + skipped >= opening.end),
+        ),
         tempos=(*opening.tempos, *_later(joined.tempos, skipped, opening.end)),
         chords=(*chords, *_later(joined.chords, skipped, opening.end)),
         end=joined.end + skipped,

@@ -72,12 +72,16 @@ class Chord:
         return "N" if self.root is None else PITCH_CLASSES[self.root] + self.quality
 
 
+Spans = tuple[tuple[int, int], ...]  # from tick to tick, one after the other
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """One piano part. Every tuple is sorted by time; tempos, meters and chords hold until their next entry.
 
-    notes: as long as their keys are held down.   held: the same notes as one hears them, each until the pedal lets it
-    go; empty where no pedal was used.   end: where the last bar ends, so that empty bars at the end count.
+    notes: as long as their keys are held down.   pedal: where it is down, from tick to tick.   held: the same notes as
+    one hears them, where they come from parts that were pedalled each on its own; empty where `pedal` says it all.
+    end: where the last bar ends, so that empty bars at the end count.
     """
 
     notes: tuple[Note, ...]
@@ -85,13 +89,17 @@ class Score:
     chords: tuple[Chord, ...] = ()
     meters: tuple[MeterChange, ...] = (MeterChange(0, 4, 4),)
     end: int = 0
+    pedal: Spans = ()
     held: tuple[Note, ...] = ()
-    pedal: tuple[tuple[int, int], ...] = ()  # where we press it, from tick to tick; a player's own is in `held`
 
     @property
     def sounding(self) -> tuple[Note, ...]:
-        """The notes as one hears them, pedal included."""
-        return self.held or self.notes
+        """The notes as one hears them, each until the pedal lets it go."""
+        return self.held or tuple(under_pedal(self.notes, self.pedal))
+
+    @property
+    def pedalled(self) -> bool:
+        return bool(self.held or self.pedal)
 
     @property
     def bars(self) -> int:
@@ -128,6 +136,7 @@ def excerpt(score: Score, start: int, end: int) -> Score:
         chords=_holding(score.chords, start, end),
         meters=_holding(score.meters, start, end),
         end=end - start,
+        pedal=tuple((max(0, down - start), up - start) for down, up in score.pedal if start < up and down < end),
         held=_struck(score.held, start, end),
     )
 
@@ -147,7 +156,12 @@ def cut_at_repeats(notes: Iterable[Note]) -> tuple[Note, ...]:
     return tuple(reversed(kept))
 
 
-def under_pedal(notes: Iterable[Note], spans: Sequence[tuple[int, int]]) -> Iterator[Note]:
+def pressed_before(pedal: Spans, tick: int) -> Spans:
+    """The pedal up to a tick, where it is let go at the latest."""
+    return tuple((down, min(up, tick)) for down, up in pedal if down < tick)
+
+
+def under_pedal(notes: Iterable[Note], spans: Spans) -> Iterator[Note]:
     """Notes released while the pedal is down, held until it comes up or their pitch is struck again.
 
     A pedal pressed at the very tick of the release comes too late: that is how a pedal is changed between two chords.

@@ -27,7 +27,12 @@ class Generator:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, slots: int, device: torch.device | None = None, guard_loops: bool = True, ending: bool = False
+        self,
+        checkpoint: Checkpoint,
+        slots: int,
+        device: torch.device | None = None,
+        guard_loops: bool = True,
+        ending: bool = False,
     ) -> None:
         self.device = device or torch.device("cpu")
         self.model = checkpoint.model.to(self.device)

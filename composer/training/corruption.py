@@ -7,8 +7,6 @@ another pitch, velocity or length, and sometimes a stretch is louder or softer t
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -69,7 +67,7 @@ SHARE_THINNED = 0.3  # of those
 SHIFTS = (0, 0, 1, 2, 2, 4, 4, 8)  # positions: notes come again so much later
 FAMILY, POSITION, PITCH = (ATTRIBUTES.index(name) for name in ("family", "position", "pitch"))
 
-Words = npt.NDArray[np.integer[Any]]
+Words = npt.NDArray[np.int64]
 
 
 def crowded(words: Words, vocabulary: Vocabulary, rng: np.random.Generator) -> tuple[Words, Words]:
@@ -103,7 +101,8 @@ def _places(words: Words) -> npt.NDArray[np.int64]:
     opens = (family == Family.BAR) | (family == Family.END)
     place = np.cumsum(opens) * 2**15 + words[:, POSITION].astype(np.int64) * 128
     anchor = np.maximum.accumulate(np.where(opens | (family == Family.METRICAL), place, 0))
-    return anchor + np.where(family == Family.NOTE, 128 - words[:, PITCH].astype(np.int64), 0)
+    places: npt.NDArray[np.int64] = anchor + np.where(family == Family.NOTE, 128 - words[:, PITCH].astype(np.int64), 0)
+    return places
 
 
 def _thinner(bar: Words, share: float, rng: np.random.Generator) -> Words:

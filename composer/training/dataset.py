@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN, Bars, end_in
 from composer.encoding import to_words
+from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN, Bars, end_in
 from composer.errors import OpeningError, SettingsError
 from composer.midi import parse_midi
-from composer.training.corruption import crowded
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score, excerpt
+from composer.training.corruption import crowded
 from composer.words import ATTRIBUTES, END, Family, Vocabulary
 
 Words = npt.NDArray[np.uint8]  # (words, attributes)
@@ -279,7 +279,14 @@ class Sampler:
     """
 
     def __init__(
-        self, songs: Sequence[Song], vocabulary: Vocabulary, length: int, seed: int, augment: bool = True, past: int = 0, crowding: bool = False
+        self,
+        songs: Sequence[Song],
+        vocabulary: Vocabulary,
+        length: int,
+        seed: int,
+        augment: bool = True,
+        past: int = 0,
+        crowding: bool = False,
     ):
         self.words = np.concatenate([song.words for song in songs])
         lengths = np.array([len(song.words) for song in songs])
@@ -302,8 +309,8 @@ class Sampler:
         truth = np.zeros((size, self.length, len(ATTRIBUTES)), dtype=np.int64)
         songs = rng.choice(len(self.shares), size=size, p=self.shares)
         for row, told, true, song in zip(rows, anchors, truth, songs, strict=True):
-            start, before, words = self._excerpt(song, rng)
-            words, semitones = self._transposed(words, rng)
+            start, before, excerpt = self._excerpt(song, rng)
+            words, semitones = self._transposed(excerpt, rng)
             row[self.past - before : self.past] = words[:before]
             heard, following = words[before:-1], words[before + 1 :]
             if self.crowding:
@@ -314,9 +321,9 @@ class Sampler:
         return Batch(rows, anchors, truth)
 
     def _anchors(
-        self, song: int, start: int, heard: Words, semitones: int, rng: np.random.Generator
+        self, song: int, start: int, heard: npt.NDArray[np.int64], semitones: int, rng: np.random.Generator
     ) -> npt.NDArray[np.int64]:
-        """What each word that is heard from `start` on is told; now and then it is told less, for it has to do without as well."""
+        """What each word heard from `start` on is told; now and then less, for it has to do without as well."""
         bars = self.bars[song]
         first = bars.of_word[start]
         some = min(int(rng.choice(ANCHOR_BARS)), bars.count)

@@ -19,8 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -140,7 +138,14 @@ class Run:
     def train(self) -> None:
         """From the step where the run stands to the last one."""
         songs = [song for corpus in self.corpora for song in corpus.train]
-        sampler = Sampler(songs, self.vocabulary, self.config.length, self.config.seed, past=self.past, crowding=self.config.corruption > 0)
+        sampler = Sampler(
+            songs,
+            self.vocabulary,
+            self.config.length,
+            self.config.seed,
+            past=self.past,
+            crowding=self.config.corruption > 0,
+        )
         tally, started = Tally(), time.monotonic() - self.seconds
         with Curves(self.folder, self.step) as curves, self._progress() as progress:
             while self.step < self.config.steps:
