@@ -273,7 +273,7 @@ class CompoundWordTransformer(nn.Module):
     def _embed(
         self, words: Tensor, places: Tensor, known: Tensor, anchors: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """words: (batch, new, attributes)   known: they behind all that is remembered   anchors: (batch, new, fields)"""
+        """words: (batch, new, attributes)   known: they, behind the past   anchors: (batch, new, fields)"""
         parts = [embedding(ids) for embedding, ids in zip(self.embeddings, words.unbind(-1), strict=True)]
         x: Tensor = self.project(torch.cat(parts, dim=-1))
         if self.config.positions == "sinusoidal":
