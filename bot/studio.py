@@ -216,7 +216,8 @@ def finish_piece(
 ) -> Finished:
     take = finish(_score(opening, bars), request, composed, vocabulary)
     options = ["--instrument", INSTRUMENTS[program]]
-    command = command_line(f"{title}.mid", request.bars, request.seed, 1, request.sampling, options)
+    order = Order(request.bars, 1, request.seed, request.sampling, request.guards, request.ending)
+    command = command_line(f"{title}.mid", order, options)
     picture = draw_piano_roll(take.score, take.opening_bars, title)
     return Finished(dump_midi(take.score, program, title), picture, receipt(take, command))
 

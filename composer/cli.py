@@ -101,6 +101,12 @@ def compose(
     bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
     takes: Annotated[int, typer.Option(help="How many continuations, from seeds that follow each other.")] = 1,
+    spare: Annotated[
+        int, typer.Option(min=0, max=64, help="So many more are drawn, and the best kept; the first is the best.")
+    ] = 0,
+    ending: Annotated[bool, typer.Option("--ending/--open-end", help="Whether the last bars are to be an end.")] = True,
+    loop_guard: Annotated[bool, typer.Option(help="Go back where the music is stuck in a loop.")] = True,
+    copy_guard: Annotated[bool, typer.Option(help="Draw bars again that stand in a training song.")] = True,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="temperature.ATTRIBUTE=0..2 or top_p.ATTRIBUTE=0..1; ATTRIBUTE may be `all`."),
@@ -130,12 +136,14 @@ def compose(
     from composer.piece import Order, command_line, receipt
     from composer.rendering.audio import check_installed
     from composer.rendering.instruments import program_of
+    from composer.request import Guards
     from composer.sampling import SamplingParams
 
-    order = Order(bars, takes, seed, SamplingParams().with_settings(settings or []))
+    guards = Guards(loops=loop_guard, copies=copy_guard)
+    order = Order(bars, takes, seed, SamplingParams().with_settings(settings or []), guards, ending, spare)
     program = program_of(instrument)
     where = _torch_device(device)
-    if takes == 1:
+    if order.drawn == 1:
         # One row is no work to share: two threads are not faster, and far slower where a core is busy with something.
         torch.set_num_threads(1)
     if audio:
@@ -146,10 +154,10 @@ def compose(
     given = to_opening(score, pitch_range=(pitches[0], pitches[-1]))
     folder = _emptied(out or Path("out") / opening.stem)
 
-    with tqdm(total=bars * takes, unit="bar", desc="composing") as progress:
+    with tqdm(total=bars * order.drawn, unit="bar", desc="composing") as progress:
         done = compose_takes(given, model, order, where, lambda b: _move(progress, b))
     options = ["--checkpoint", str(checkpoint), "--device", where.type, "--instrument", instrument]
-    command = command_line(str(opening), bars, seed, takes, order.sampling, options)
+    command = command_line(str(opening), order, options)
     for number, take in enumerate(done, start=1):
         path = folder / (f"piece-{number}" if takes > 1 else "piece")
         text = json.dumps(receipt(take, command), indent=2)

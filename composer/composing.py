@@ -9,9 +9,9 @@ import torch
 
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
+from composer.engine.runs import LONGEST_COMMON
 from composer.opening import Opening
 from composer.piece import Order, Take, finish
-from composer.request import Composed
 
 
 def compose(
@@ -23,20 +23,25 @@ def compose(
 ) -> list[Take]:
     """Continue the opening `order.takes` times in one batch. The same arguments give the same pieces.
 
-    on_bars: called after every word with the bars done so far, over all takes
+    `order.spare` more are drawn, and the best kept, best first: those that pass the gates (no loop, no copy, the key
+    kept) before those that do not, and among them the ones that the model finds likeliest.
+
+    on_bars: called after every word with the bars done so far, over all that are drawn
     """
-    generator = Generator(checkpoint, slots=order.takes, device=device)
+    generator = Generator(checkpoint, slots=order.drawn, device=device)
     started = time.monotonic()
     for pieces in generator.compose(order.requests(opening.score, checkpoint.vocabulary)):
         if on_bars is not None:
             on_bars(sum(piece.bars_done for piece in pieces))
     seconds = time.monotonic() - started
-    return [
-        finish(
-            opening.score,
-            piece.request,
-            Composed(tuple(piece.words), checkpoint.name, checkpoint.digest, generator.device.type, seconds),
-            checkpoint.vocabulary,
-        )
+    takes = [
+        finish(opening.score, piece.request, generator.composed(piece, seconds), checkpoint.vocabulary)
         for piece in pieces
     ]
+    return sorted(takes, key=_rank)[: order.takes] if order.spare else takes
+
+
+def _rank(take: Take) -> tuple[bool, float]:
+    watched = take.composed.watched
+    failed = watched.stuck or watched.common > LONGEST_COMMON or not take.keeps_key
+    return failed, take.composed.nats

@@ -10,7 +10,7 @@ from composer.chords import find_chords
 from composer.encoding import join, to_words
 from composer.errors import OutOfRangeError
 from composer.key import Key, find_key
-from composer.request import MAX_BARS, Composed, Request
+from composer.request import MAX_BARS, Composed, Guards, Request
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Score, Timed, cut_at_repeats, excerpt, pressed_before
 from composer.words import Family, Vocabulary
@@ -24,25 +24,34 @@ HEARD_BARS = 64  # at the end of the opening: more than any model here can look 
 class Order:
     """What is asked for. Raises OutOfRangeError.
 
-    seed: of the first take; the second has the next number, and so on
+    seed: of the first take; the second has the next number, and so on   spare: how many more takes are drawn than are
+    kept (composer.composing)
     """
 
     bars: int = 32
     takes: int = 1
     seed: int = 7
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    guards: Guards = field(default_factory=Guards)
+    ending: bool = True
+    spare: int = 0
 
     def __post_init__(self) -> None:
         for name, value, highest in (("bars", self.bars, MAX_BARS), ("takes", self.takes, MAX_TAKES)):
             if not 1 <= value <= highest:
                 raise OutOfRangeError(f"the number of {name}", value, 1, highest)
-        if not 0 <= self.seed <= MAX_SEED - self.takes:
-            raise OutOfRangeError("a seed", self.seed, 0, MAX_SEED - self.takes)
+        if not 0 <= self.seed <= MAX_SEED - self.drawn:
+            raise OutOfRangeError("a seed", self.seed, 0, MAX_SEED - self.drawn)
+
+    @property
+    def drawn(self) -> int:
+        return self.takes + self.spare
 
     def requests(self, opening: Score, vocabulary: Vocabulary) -> list[Request]:
-        """One request a take."""
+        """One request for each take that is drawn."""
         words = tuple(to_words(heard(opening), vocabulary))
-        return [Request(words, self.bars, self.seed + take, self.sampling) for take in range(self.takes)]
+        seeds = range(self.seed, self.seed + self.drawn)
+        return [Request(words, self.bars, seed, self.sampling, self.guards, self.ending) for seed in seeds]
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,12 @@ class Take:
         new = [change for change in self.score.tempos if change.tick >= self.boundary]
         goes_on = not new or new[0].tick > self.boundary
         return in_force, [in_force] * goes_on + [change.bpm for change in new]
+
+    @property
+    def keeps_key(self) -> bool:
+        """Whether the continuation stays in the opening's scale, or goes to a neighbour of it: a sharp more or less."""
+        key, new = self.keys
+        return key is None or new is None or (new.scale - key.scale) % 12 in (0, 5, 7)
 
     @property
     def continuation_notes(self) -> int:
@@ -131,6 +146,7 @@ def receipt(take: Take, command: str) -> Mapping[str, object]:
     command: what, typed again, gives the same piece
     """
     score, composed = take.score, take.composed
+    watched = composed.watched
     key, new_key = take.keys
     in_force, tempos = take.tempos
     return {
@@ -140,7 +156,18 @@ def receipt(take: Take, command: str) -> Mapping[str, object]:
         "bars": {"opening": take.opening_bars, "added": take.bars},
         "key": {"opening": key and key.name, "continuation": new_key and new_key.name},
         "tempo": {"opening_ends_at": round(in_force, 1), "continuation": [round(bpm, 1) for bpm in tempos]},
+        "guards": {
+            "loops": {"left": watched.loops, "stuck": watched.stuck} if take.request.guards.loops else "off",
+            "copies": {
+                "bars_drawn_again": watched.redrawn,
+                "longest_common_run": watched.common,
+                "song": watched.song or None,
+            }
+            if take.request.guards.copies
+            else "off",
+        },
         "words": len(composed.words),
+        "nats_a_word": round(composed.nats, 3),
         "notes": {"added": take.continuation_notes},
         "seconds": {"composing": round(composed.seconds, 2), "music": round(score.seconds_at(score.end), 2)},
         "device": composed.device,
@@ -148,11 +175,12 @@ def receipt(take: Take, command: str) -> Mapping[str, object]:
     }
 
 
-def command_line(
-    opening: str, bars: int, seed: int, takes: int, sampling: SamplingParams, options: Sequence[str]
-) -> str:
+def command_line(opening: str, order: Order, options: Sequence[str]) -> str:
     """The call of `segue compose` that gives these pieces, typed where the opening lies. options: further ones."""
     path = f"./{opening}" if opening.startswith("-") else opening  # or it would pass for an option
-    words = ["segue", "compose", path, "--bars", str(bars), "--seed", str(seed), "--takes", str(takes)]
-    words += [word for setting in sampling.changes() for word in ("--set", setting)]
+    counts = {"bars": order.bars, "seed": order.seed, "takes": order.takes, "spare": order.spare}
+    words = ["segue", "compose", path, *(word for name, count in counts.items() for word in (f"--{name}", str(count)))]
+    words += [word for setting in order.sampling.changes() for word in ("--set", setting)]
+    switches = {"open-end": order.ending, "no-loop-guard": order.guards.loops, "no-copy-guard": order.guards.copies}
+    words += [f"--{name}" for name, on in switches.items() if not on]
     return shlex.join([*words, *options])

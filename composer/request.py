@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from composer.errors import RequestError, SettingsError
@@ -14,16 +14,27 @@ MAX_BARS = 512
 
 
 @dataclass(frozen=True)
+class Guards:
+    """Which guard rails watch over a piece while it is composed (composer.engine.guards)."""
+
+    loops: bool = True
+    copies: bool = True
+
+
+@dataclass(frozen=True)
 class Request:
     """All that decides a piece, given a checkpoint.
 
     words: the opening, which ends with a whole bar   bars: how many bars to add, 1 to MAX_BARS   seed: 0 to 2^63 - 1
+    ending: whether the model knows how many bars are left, so that the last ones are an end
     """
 
     words: tuple[Word, ...]
     bars: int
     seed: int
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    guards: Guards = field(default_factory=Guards)
+    ending: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The ids of all words in one list, len(ATTRIBUTES) a word."""
@@ -32,6 +43,8 @@ class Request:
             "bars": self.bars,
             "seed": self.seed,
             "sampling": self.sampling.to_json(),
+            "guards": asdict(self.guards),
+            "ending": self.ending,
         }
 
     @classmethod
@@ -43,6 +56,8 @@ class Request:
                 bars=int(data["bars"]),
                 seed=int(data["seed"]),
                 sampling=SamplingParams.from_json(data["sampling"]),
+                guards=Guards(**{name: bool(on) for name, on in data["guards"].items()}),
+                ending=bool(data["ending"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise RequestError(f"{type(error).__name__} in {error}") from error
@@ -58,11 +73,28 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """What the guard rails found and did.
+
+    loops: times a loop was left   stuck: whether one was found that could not be left   redrawn: bars drawn again
+    because they copied   common: notes of the longest stretch in the piece that stands in training songs, 0 if it is
+    shorter than 17, and a song that it ends in
+    """
+
+    loops: int = 0
+    stuck: bool = False
+    redrawn: int = 0
+    common: int = 0
+    song: str = ""
+
+
+@dataclass(frozen=True)
 class Composed:
     """What a worker answers.
 
     words: of the continuation, the end word included   checkpoint, digest: of the model   device: cpu or cuda
-    seconds: from the first word to the last, beside whatever else was composed then
+    seconds: from the first word to the last, beside whatever else was composed then   nats: a word, in the mean, how
+    unlikely the model found them
     """
 
     words: tuple[Word, ...]
@@ -70,13 +102,15 @@ class Composed:
     digest: str
     device: str
     seconds: float
+    nats: float
+    watched: Watched
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "words": _flat(self.words)}
+        return {**vars(self), "words": _flat(self.words), "watched": asdict(self.watched)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Composed:
-        return cls(**{**data, "words": _unflat(data["words"])})
+        return cls(**{**data, "words": _unflat(data["words"]), "watched": Watched(**data["watched"])})
 
 
 def _flat(words: Iterable[Word]) -> list[int]:

@@ -72,11 +72,11 @@ class Engine(threading.Thread):
     on_news: called in this thread whenever a task has its words, or the thread has ended
     """
 
-    def __init__(self, generator: Generator, checkpoint: Checkpoint, on_news: Callable[[], None]) -> None:
+    def __init__(self, generator: Generator, on_news: Callable[[], None]) -> None:
         super().__init__(name="engine", daemon=True)  # a step cannot be interrupted; the process may end all the same
         self.error: BaseException | None = None
         self.words = 0  # drawn so far
-        self._generator, self._checkpoint, self._on_news = generator, checkpoint, on_news
+        self._generator, self._on_news = generator, on_news
         self._orders: queue.SimpleQueue[tuple[str, Task | None]] = queue.SimpleQueue()
         self._tasks: dict[Piece, Task] = {}
 
@@ -117,13 +117,7 @@ class Engine(threading.Thread):
 
     def _finish(self, task: Task) -> None:
         assert task.piece is not None
-        task.composed = Composed(
-            words=tuple(task.piece.words),
-            checkpoint=self._checkpoint.name,
-            digest=self._checkpoint.digest,
-            device=self._generator.device.type,
-            seconds=round(time.monotonic() - task.began, 3),
-        )
+        task.composed = self._generator.composed(task.piece, round(time.monotonic() - task.began, 3))
         self._on_news()
 
 
@@ -140,14 +134,14 @@ class Worker:
         self.slots = slots
         self.bars_per_second: float | None = None  # of one slot
         self.stopping = False
-        self._jobs, self._checkpoint, self._grace = jobs, checkpoint, grace
+        self._jobs, self._grace = jobs, grace
         self._vocabulary = checkpoint.vocabulary
         self._generator = Generator(checkpoint, slots, device)
         self._tasks: dict[int, Task] = {}
         self._news = asyncio.Event()
         self._beaten = self._enlisted = self._stop_by = float("-inf")
         loop = asyncio.get_running_loop()
-        self._engine = Engine(self._generator, checkpoint, lambda: _tell(loop, self._news))
+        self._engine = Engine(self._generator, lambda: _tell(loop, self._news))
 
     @property
     def words(self) -> int:

@@ -1,4 +1,7 @@
-"""A trained model in a folder: model.safetensors, config.json and vocabulary.json. Nothing is ever unpickled."""
+"""A trained model in a folder: model.safetensors, config.json and vocabulary.json. Nothing is ever unpickled.
+
+Beside them may lie runs.safetensors, by which it can tell when it copies a song that it was trained on.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from composer.engine.model import CompoundWordTransformer, ModelConfig
+from composer.engine.runs import FILE as RUNS
+from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError
 from composer.words import Vocabulary
 
@@ -26,6 +31,7 @@ class Checkpoint:
     model: CompoundWordTransformer
     vocabulary: Vocabulary
     digest: str  # SHA-256 of the weights' file
+    runs: RunIndex | None = None  # of the songs that it was trained on, where it brings them along
 
 
 def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: Vocabulary) -> None:
@@ -60,4 +66,5 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(folder, f"{WEIGHTS} is damaged or not of this {CONFIG}") from error
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest)
+    runs = RunIndex.load(folder / RUNS) if (folder / RUNS).is_file() else None
+    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest, runs)

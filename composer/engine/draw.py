@@ -11,10 +11,12 @@ from torch.nn import functional as F
 
 from composer.engine.grammar import Grammar
 from composer.engine.model import CompoundWordTransformer, Context, Stage
-from composer.sampling import SamplingParams
+from composer.sampling import MAX_TEMPERATURE, SamplingParams
 from composer.words import ATTRIBUTES
 
 NOISE_WORDS = 256  # so many words' random numbers are made at once for a slot
+WARMER, LEAST_WARM = 1.25, 0.8  # times the pitch temperature that was set, and what it is raised to at least
+PITCH = ATTRIBUTES.index("pitch")
 COLDEST = 1e-3  # temperatures below it are greedy in effect; the division needs a number
 
 
@@ -44,6 +46,8 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
 class Drawer:
     """The settings and the random numbers of every slot, and the draw of the next word.
 
+    warmed: (slots,) of bool, whose pitches are drawn warmer than their settings say
+
     A piece's random numbers come from a generator of its own, seeded with its seed, one number for each attribute of
     each word: who else is in the batch changes nothing.
     """
@@ -51,6 +55,7 @@ class Drawer:
     def __init__(self, slots: int, device: torch.device) -> None:
         self.temperature = torch.ones(slots, len(ATTRIBUTES), device=device)
         self.top_p = torch.ones(slots, len(ATTRIBUTES), device=device)
+        self.warmed = torch.zeros(slots, dtype=torch.bool, device=device)
         self.noise = torch.zeros(slots, NOISE_WORDS, len(ATTRIBUTES), device=device)
         # On the CPU wherever the model is: the same seed gives the same numbers on every device.
         self.generators = [torch.Generator() for _ in range(slots)]
@@ -64,13 +69,15 @@ class Drawer:
 
     def draw_word(
         self, model: CompoundWordTransformer, grammar: Grammar, context: Context, drawn: Sequence[int]
-    ) -> Tensor:
-        """The next word of every slot: (slots, attributes).
+    ) -> tuple[Tensor, Tensor]:
+        """The next word of every slot: (slots, attributes), and the nats that the model gives it: (slots,).
 
         context: (slots,)   drawn: for each slot, how many words it has drawn before
         """
         uniform = self._numbers(drawn)
+        temperature = self._temperature()
         word: dict[str, Tensor] = {}
+        nats = torch.zeros(len(drawn), device=uniform.device)
         for stage in model.stages:
             assert isinstance(stage, Stage)
             logits = stage(context, word)
@@ -78,9 +85,18 @@ class Drawer:
             widest = max(part.shape[-1] for part in masked)
             together = torch.stack([F.pad(part, (0, widest - part.shape[-1]), value=-math.inf) for part in masked], 1)
             columns = [ATTRIBUTES.index(name) for name in stage.names]
-            ids = draw(together, self.temperature[:, columns], self.top_p[:, columns], uniform[:, columns])
+            ids = draw(together, temperature[:, columns], self.top_p[:, columns], uniform[:, columns])
+            nats -= together.log_softmax(-1).gather(-1, ids[..., None]).sum((1, 2))
             word |= zip(stage.names, ids.unbind(1), strict=True)
-        return torch.stack([word[name] for name in ATTRIBUTES], dim=1)
+        return torch.stack([word[name] for name in ATTRIBUTES], dim=1), nats
+
+    def _temperature(self) -> Tensor:
+        """(slots, attributes)"""
+        pitch = self.temperature[:, PITCH]
+        warm = (WARMER * pitch).clamp(min=LEAST_WARM, max=MAX_TEMPERATURE)
+        temperature = self.temperature.clone()
+        temperature[:, PITCH] = torch.where(self.warmed, warm, pitch)
+        return temperature
 
     def _numbers(self, drawn: Sequence[int]) -> Tensor:
         """Uniform numbers for the next word: (slots, attributes). A slot's block is renewed when it is used up."""

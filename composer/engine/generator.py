@@ -1,4 +1,4 @@
-"""The loop: admit, prefill, step, draw, retire. Many pieces in one batch, each as if it were alone."""
+"""The loop: admit, prefill, step, draw, watch, retire. Many pieces in one batch, each as if it were alone."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from composer.engine.anchors import BARS_LEFT, FIELDS, anchors_of, end_in
+from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN, anchors_of, end_in
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.draw import Drawer
 from composer.engine.grammar import Grammar
-from composer.engine.guards import LoopGuard
+from composer.engine.guards import Watch
 from composer.engine.model import Context
 from composer.engine.scheduler import Piece, Scheduler
-from composer.request import Request
-from composer.words import ATTRIBUTES, IGNORE, Word
+from composer.request import Composed, Request
+from composer.words import ATTRIBUTES, IGNORE, Family, Word
 
 PREFILL_WORDS = 128  # an opening goes through the model in chunks of so many words
 
@@ -26,31 +26,24 @@ class Generator:
     piece is the same, bit for bit on the CPU, whoever its neighbours are.
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        slots: int,
-        device: torch.device | None = None,
-        guard_loops: bool = True,
-        ending: bool = False,
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, slots: int, device: torch.device | None = None) -> None:
         self.device = device or torch.device("cpu")
+        self.checkpoint = checkpoint
         self.model = checkpoint.model.to(self.device)
         self.scheduler = Scheduler(slots)
         self.grammar = Grammar(checkpoint.vocabulary, slots, self.device)
         self.drawer = Drawer(slots, self.device)
         self.cache = self.model.new_cache(slots, PREFILL_WORDS)
-        self.guards: list[LoopGuard | None] = [None] * slots
-        self.guard_loops = guard_loops
-        self.ending = ending
-        self.vocabulary = checkpoint.vocabulary
-        self.anchors = torch.zeros(slots, len(FIELDS), dtype=torch.long, device=self.device)
         self.words = torch.zeros(slots, len(ATTRIBUTES), dtype=torch.long, device=self.device)  # the last of each slot
         self.positions = torch.zeros(slots, dtype=torch.long, device=self.device)  # how many came before it
+        self.anchors = torch.zeros(slots, len(FIELDS), dtype=torch.long, device=self.device)
+        self.endings = torch.zeros(slots, dtype=torch.bool, device=self.device)  # who is told how many bars are left
 
     def submit(self, request: Request) -> Piece:
         """Put a request into the line. Its piece fills with words as `step` is called."""
-        return self.scheduler.submit(request)
+        piece = self.scheduler.submit(request)
+        piece.watch = Watch(request, self.checkpoint.vocabulary, self.checkpoint.runs)
+        return piece
 
     def cancel(self, piece: Piece) -> None:
         self.scheduler.cancel(piece)
@@ -62,47 +55,83 @@ class Generator:
             self.step()
             yield pieces
 
+    def composed(self, piece: Piece, seconds: float) -> Composed:
+        """The answer to the request of a piece that has ended."""
+        assert piece.watch is not None
+        return Composed(
+            words=tuple(piece.words),
+            checkpoint=self.checkpoint.name,
+            digest=self.checkpoint.digest,
+            device=self.device.type,
+            seconds=seconds,
+            nats=sum(piece.nats) / max(1, len(piece.words) - 1),
+            watched=piece.watch.watched,
+        )
+
     @torch.inference_mode()
     def step(self) -> list[Piece]:
         """One word for every piece in a slot. Returns the pieces that have ended with it."""
         for piece in self.scheduler.admit():
-            self._prefill(piece)
-        self.anchors[:, BARS_LEFT] = end_in(self.grammar.state.bars_left) * self.ending
+            self._begin(piece)
+        self.anchors[:, BARS_LEFT] = torch.where(self.endings, end_in(self.grammar.state.bars_left), UNKNOWN)
         context = self.model.cached(self.words[:, None], self.positions, self.cache, self.anchors[:, None])[:, 0]
         context = self._without_hints(context)
         drawn = [piece.drawn if piece else 1 for piece in self.scheduler.slots]
-        self.words = self.drawer.draw_word(self.model, self.grammar, context, drawn)
+        self.words, nats = self.drawer.draw_word(self.model, self.grammar, context, drawn)
         self.grammar.advance(self.words)
         self.positions += 1
         rows = self.words.tolist()
+        surprises = nats.tolist()
         for piece in self.scheduler.running:
-            word = Word(*rows[piece.slot])
-            piece.append(word)
-            if guard := self.guards[piece.slot]:
-                guard.read(word)
+            piece.append(Word(*rows[piece.slot]), surprises[piece.slot])
+            self._look_after(piece)
         return self.scheduler.retire()
 
-    def _without_hints(self, context: Context) -> Context:
-        """A slot that is stuck in a loop is not told what came before, until it is out."""
-        free = [slot for slot, guard in enumerate(self.guards) if guard is not None and guard.free_bars]
-        if context.hinted is None or not free:
-            return context
-        hinted = context.hinted.clone()
-        hinted[free] = IGNORE
-        return Context(context.vector, hinted)
+    def _look_after(self, piece: Piece) -> None:
+        """Where a bar has ended: let it cool down, and hear what the guard rails say."""
+        if piece.words[-1].family not in (Family.BAR, Family.END):
+            return
+        assert piece.watch is not None
+        piece.warm_bars = max(0, piece.warm_bars - 1)
+        if verdict := piece.watch.read(piece.words, piece.bars_done):
+            piece.warm_bars = verdict.warm
+            if verdict.back:
+                piece.give_up(verdict.back)
+                piece.watch.go_back(piece.words)
+                self._read(piece)
+        self.drawer.warmed[piece.slot] = piece.warm_bars > 0
 
-    def _prefill(self, piece: Piece) -> None:
-        """Read the opening into the slot's cache; the bar word behind it is what the next step goes on from."""
+    def _without_hints(self, context: Context) -> Context:
+        """A slot that is being warmed is not told what came before."""
+        if context.hinted is None or not any(piece.warm_bars for piece in self.scheduler.running):
+            return context
+        return Context(context.vector, context.hinted.masked_fill(self.drawer.warmed[:, None, None], IGNORE))
+
+    def _begin(self, piece: Piece) -> None:
         slot, request = piece.slot, piece.request
-        opening = torch.tensor(request.words, dtype=torch.long, device=self.device).view(1, -1, len(ATTRIBUTES))
+        self.anchors[slot] = torch.tensor(anchors_of(request.words, self.checkpoint.vocabulary), device=self.device)
+        self.endings[slot] = request.ending
+        self.drawer.start(slot, request.sampling, request.seed)
+        self._read(piece)
+
+    def _read(self, piece: Piece) -> None:
+        """Read the opening, and what there is of the piece, into the slot's cache.
+
+        The bar word that the piece ends with is what the next step goes on from.
+        """
+        slot, request = piece.slot, piece.request
+        known, last = [*request.words, *piece.words[:-1]], piece.words[-1]
+        words = torch.tensor(known, dtype=torch.long, device=self.device).view(1, -1, len(ATTRIBUTES))
+        anchors = self.anchors[slot].repeat(1, len(known), 1)
+        opens = words[0, len(request.words) :, 0] == Family.BAR
+        left = request.bars - opens.cumsum(0)
+        anchors[0, len(request.words) :, BARS_LEFT] = torch.where(self.endings[slot], end_in(left), UNKNOWN)
+        anchors[:, : len(request.words)] = UNKNOWN  # as in training: what the bars say is told behind them
         row = self.cache.row(slot)
         done = torch.zeros(1, dtype=torch.long, device=self.device)
-        for chunk in opening.split(PREFILL_WORDS, dim=1):
-            self.model.cached(chunk, done, row)
+        for chunk, told in zip(words.split(PREFILL_WORDS, dim=1), anchors.split(PREFILL_WORDS, dim=1), strict=True):
+            self.model.cached(chunk, done, row, told)
             done = done + chunk.shape[1]
-        self.guards[slot] = LoopGuard([*request.words, piece.words[0]]) if self.guard_loops else None
-        self.anchors[slot] = torch.tensor(anchors_of(request.words, self.vocabulary), device=self.device)
-        self.words[slot] = torch.tensor(piece.words[0], device=self.device)
-        self.positions[slot] = len(request.words)
-        self.grammar.start(slot, bars_left=request.bars - 1)
-        self.drawer.start(slot, request.sampling, request.seed)
+        self.words[slot] = torch.tensor(last, device=self.device)
+        self.positions[slot] = len(known)
+        self.grammar.start(slot, bars_left=request.bars - 1 - piece.bars_done)

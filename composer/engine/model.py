@@ -59,6 +59,7 @@ class ModelConfig:
     lags: tuple[int, ...] = ()  # so many bars back stand the words that each word is told of (returns.py)
     farthest: int = 0  # the likest bar is looked for up to so many bars back; 0 looks for none
     memory: int = 1536  # so many words back lags and likeness reach
+    copying: float = 1.0  # times what training found, the hints count: set by ear and measure when all is learned
     anchors: bool = False  # each word is told what the opening was like (anchors.py)
 
     def __post_init__(self) -> None:
@@ -143,7 +144,7 @@ class Stage(nn.Module):
         self.norm = nn.RMSNorm(config.dim)
         self.heads = nn.Linear(config.dim, sum(self.sizes))
         hints = hint_count(config.lags, config.farthest)
-        self.copying = Copying(config.dim, self.names, self.given, hints) if hints else None
+        self.copying = Copying(config.dim, self.names, self.given, hints, config.copying) if hints else None
 
     def forward(self, context: Context, word: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits for each attribute of this stage.

@@ -136,9 +136,9 @@ def hint_count(lags: Sequence[int], farthest: int) -> int:
 class Copying(nn.Module):
     """Raises the logits of the ids that the hints have, each by as much as the context says."""
 
-    def __init__(self, dim: int, names: Sequence[str], given: Sequence[str], hints: int) -> None:
+    def __init__(self, dim: int, names: Sequence[str], given: Sequence[str], hints: int, strength: float) -> None:
         super().__init__()
-        self.names, self.hints = tuple(names), hints
+        self.names, self.hints, self.strength = tuple(names), hints, strength
         self.given = [name for name in ("family", "position", "pitch") if name in given]
         self.gates = nn.Linear(dim, len(self.names) * hints)
 
@@ -148,7 +148,7 @@ class Copying(nn.Module):
         logits: {name: (..., ids)}   hidden: (..., dim)   hinted: (..., hints, attributes)
         word: ids (...,) of the attributes of earlier stages. A hint that they contradict is not heard any more.
         """
-        gates = self.gates(hidden).unflatten(-1, (len(self.names), self.hints))
+        gates = (self.strength * self.gates(hidden)).unflatten(-1, (len(self.names), self.hints))
         heard = hinted[..., 0] != IGNORE
         for name in self.given:  # in training `word` holds the later attributes too
             heard = heard & (hinted[..., ATTRIBUTES.index(name)] == word[name][..., None])

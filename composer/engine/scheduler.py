@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from composer.engine.guards import Watch
 from composer.request import Request
 from composer.words import BAR, Family, Word
 
@@ -16,19 +17,28 @@ class Piece:
     request: Request
     slot: int = -1  # while it composes
     words: list[Word] = field(default_factory=lambda: [BAR])
+    nats: list[float] = field(default_factory=lambda: [0.0])  # how unlikely the model found each word
     bars_done: int = 0  # new bars that are complete
-
-    @property
-    def drawn(self) -> int:
-        return len(self.words) - 1
+    drawn: int = 0  # words, those that were given up again included
+    watch: Watch | None = None
+    warm_bars: int = 0  # that are still to be drawn warmer
 
     @property
     def finished(self) -> bool:
         return self.words[-1].family == Family.END
 
-    def append(self, word: Word) -> None:
+    def append(self, word: Word, nats: float = 0.0) -> None:
         self.words.append(word)
+        self.nats.append(nats)
+        self.drawn += 1
         self.bars_done += word.family in (Family.BAR, Family.END)
+
+    def give_up(self, bars: int) -> None:
+        """Take the last complete bars back: the piece ends with the bar word that opens the first of them."""
+        lines = [at for at, word in enumerate(self.words) if word.family in (Family.BAR, Family.END)]
+        end = lines[-1 - bars] + 1
+        del self.words[end:], self.nats[end:]
+        self.bars_done -= bars
 
 
 class Scheduler:

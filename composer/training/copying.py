@@ -1,25 +1,22 @@
 """Does a piece copy a training song? Runs of notes are compared by their intervals in time and pitch, in any key.
 
-A run is what metrics.figure_hashes hashes: so many intervals, each the gap in steps and the semitones to the next note
-in the order of time and pitch. Real music has such runs in common too: 0.04 % of its runs of RUN stand in another song
-of its corpus, in the worst piece MOST_SHARED of them.
+A run is what composer.engine.runs hashes. Real music has such runs in common too: 0.04 % of its runs of RUN stand in
+another song of its corpus, in the worst piece MOST_SHARED of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from composer.engine.runs import LONGEST_COMMON, RUN, RunIndex, run_hashes
 from composer.training.dataset import Corpus
 from composer.training.grid import Notes, notes_of_words
-from composer.training.metrics import figure_hashes
 from composer.words import Vocabulary
 
-RUN = 16  # intervals
 MOST_SHARED = 0.024  # of the runs of a real piece that stand in another song
-LONGEST_COMMON = 43  # notes that a real piece has in common with one other song, in a row
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class CopyIndex:
         hashes = [np.zeros(0, dtype=np.uint64)]
         for name, notes in songs:
             self.names.append(name)
-            hashes.append(figure_hashes(notes, run))
+            hashes.append(run_hashes(notes.time, notes.pitch, run))
         # Runs are numbered through all songs, with one number between two songs left out: a stretch cannot cross it.
         lengths = np.array([len(found) + 1 for found in hashes[1:]], dtype=np.int64)
         self._firsts = np.cumsum(lengths) - lengths
@@ -61,15 +58,11 @@ class CopyIndex:
 
     @classmethod
     def of_corpora(cls, corpora: Iterable[Corpus], vocabulary: Vocabulary) -> CopyIndex:
-        """What the corpora have for training; a stretch of a song is called corpus/file/number."""
-        return cls(
-            (f"{corpus.name}/{song.name}", notes_of_words(song.words, vocabulary))
-            for corpus in corpora
-            for song in corpus.train
-        )
+        """What the corpora have for training."""
+        return cls(_training_songs(corpora, vocabulary))
 
     def look_up(self, notes: Notes) -> Copying:
-        hashes = figure_hashes(notes, self.run)
+        hashes = run_hashes(notes.time, notes.pitch, self.run)
         firsts = np.searchsorted(self._hashes, hashes, side="left")
         ends = np.searchsorted(self._hashes, hashes, side="right")
         known = ends > firsts
@@ -89,6 +82,19 @@ class CopyIndex:
                     longest, number = matched, at
             before = here
         return longest, number
+
+
+def compact_index(corpora: Iterable[Corpus], vocabulary: Vocabulary) -> RunIndex:
+    """What a checkpoint that was trained on these corpora brings along."""
+    songs = _training_songs(corpora, vocabulary)
+    return RunIndex.build((name, run_hashes(notes.time, notes.pitch)) for name, notes in songs)
+
+
+def _training_songs(corpora: Iterable[Corpus], vocabulary: Vocabulary) -> Iterator[tuple[str, Notes]]:
+    """A stretch of a song is called corpus/file/number."""
+    for corpus in corpora:
+        for song in corpus.train:
+            yield f"{corpus.name}/{song.name}", notes_of_words(song.words, vocabulary)
 
 
 def _longest_run(known: np.ndarray) -> int:

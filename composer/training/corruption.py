@@ -100,15 +100,17 @@ def _places(words: Words) -> npt.NDArray[np.int64]:
     family = words[:, FAMILY]
     opens = (family == Family.BAR) | (family == Family.END)
     place = np.cumsum(opens) * 2**15 + words[:, POSITION].astype(np.int64) * 128
-    anchor = np.maximum.accumulate(np.where(opens | (family == Family.METRICAL), place, 0))
-    places: npt.NDArray[np.int64] = anchor + np.where(family == Family.NOTE, 128 - words[:, PITCH].astype(np.int64), 0)
+    anchor: Words = np.maximum.accumulate(np.where(opens | (family == Family.METRICAL), place, 0))
+    pitch = np.where(family == Family.NOTE, 128 - words[:, PITCH].astype(np.int64), 0)
+    places: Words = anchor + pitch
     return places
 
 
 def _thinner(bar: Words, share: float, rng: np.random.Generator) -> Words:
     """A bar without some of its notes; the positions stay."""
     gone = (bar[:, FAMILY] == Family.NOTE) & (rng.random(len(bar)) < 0.6 * share)
-    return bar[~gone]
+    kept: Words = bar[~gone]
+    return kept
 
 
 def _fuller(

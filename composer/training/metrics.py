@@ -30,8 +30,8 @@ import zlib
 from collections import Counter
 
 import numpy as np
-import numpy.typing as npt
 
+from composer.engine.runs import run_hashes
 from composer.key import MAJOR, MINOR
 from composer.training.grid import STEPS, STEPS_PER_BEAT, Floats, Notes, frame_chroma, onset_grid, sounding
 from composer.training.structureness import structureness
@@ -160,7 +160,7 @@ def continuation(notes: Notes, opening_bars: int) -> Figures:
     chroma, chroma_after = duration_chroma(before), duration_chroma(after)
     norms = np.linalg.norm(chroma) * np.linalg.norm(chroma_after)
     groove = onset_grid(notes)
-    figures, figures_after = figure_hashes(before, MOTIF), figure_hashes(after, MOTIF)
+    figures, figures_after = (run_hashes(part.time, part.pitch, MOTIF) for part in (before, after))
     sets = bar_sets(notes)
     given, rest = set(sets[:opening_bars]), [bar for bar in sets[opening_bars:] if bar]
     density, density_after = len(before) / opening_bars, len(after) / after.bars
@@ -175,22 +175,6 @@ def continuation(notes: Notes, opening_bars: int) -> Figures:
         "c_copy_open": float(np.mean([bar in given for bar in rest])) if rest else math.nan,
         "c_motif": float(np.isin(figures_after, figures).mean()) if len(figures_after) else math.nan,
     }
-
-
-def figure_hashes(notes: Notes, intervals: int) -> npt.NDArray[np.uint64]:
-    """A hash for every run of so many intervals, (gap in steps, semitones): the same in another key and at another bar.
-
-    Shape (max(0, notes - intervals),). 64 bits, so that among millions of runs two are hardly ever alike by chance.
-    """
-    gaps = np.minimum(np.diff(notes.time), 63).astype(np.uint64)
-    moves = gaps * np.uint64(512) + (np.diff(notes.pitch) + 128).astype(np.uint64)
-    count = max(0, len(moves) - intervals + 1)
-    hashes = np.zeros(count, dtype=np.uint64)
-    for at in range(intervals if count else 0):
-        step = (moves[at : count + at] + np.uint64(1)) * np.uint64(1442695040888963407)
-        hashes = hashes * np.uint64(6364136223846793005) + step  # wraps around, as it should
-        hashes ^= hashes >> np.uint64(29)
-    return hashes
 
 
 # ------------------------------------------------------------------ pitch

@@ -10,11 +10,12 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from composer.engine.runs import LONGEST_COMMON, RUN
 from composer.rendering.audio import render_mp3
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.score import Score
 from composer.training.choice import RULE, Summary, failed_gates
-from composer.training.copying import LONGEST_COMMON, MOST_SHARED, RUN
+from composer.training.copying import MOST_SHARED
 from composer.training.openings import OPENING_BARS, Group, Song
 from composer.training.plot import COLOURS, Level, Line, Mark, Point, chart
 from composer.training.report import Report

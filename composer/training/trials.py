@@ -21,7 +21,6 @@ from composer.engine.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.errors import CheckpointError, SettingsError, UnknownNameError
 from composer.piece import Order, Take, finish
-from composer.request import Composed
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams, parse_setting
 from composer.training.copying import CopyIndex, Copying
@@ -210,12 +209,7 @@ def compose_all(
     done = iter(pieces)
     return [
         [
-            finish(
-                score,
-                piece.request,
-                Composed(tuple(piece.words), checkpoint.name, checkpoint.digest, generator.device.type, seconds),
-                checkpoint.vocabulary,
-            )
+            finish(score, piece.request, generator.composed(piece, seconds), checkpoint.vocabulary)
             for piece in itertools.islice(done, len(asked))
         ]
         for score, asked in zip(scores, requests, strict=True)

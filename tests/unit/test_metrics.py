@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from composer.encoding import decode, encode
+from composer.engine.runs import run_hashes
 from composer.midi import dump_midi
 from composer.score import TICKS_PER_BAR, Note, Score
 from composer.training.grid import Notes, notes_of, notes_of_words, read_notes
@@ -18,7 +19,6 @@ from composer.training.metrics import (
     best_earlier_overlap,
     chord_sequence,
     continuation,
-    figure_hashes,
     judge,
     loops,
     measure,
@@ -186,6 +186,6 @@ def test_what_is_too_short_is_not_judged() -> None:
 def test_runs_are_the_same_in_any_key_and_at_any_bar() -> None:
     figure = [60, 64, 62, 67]
     one, other = piece(figure, figure), piece([50], [p + 5 for p in figure], [p + 5 for p in figure])
-    assert set(figure_hashes(one, 7).tolist()) <= set(figure_hashes(other, 7).tolist())
-    assert len(figure_hashes(one, 7)) == 1
-    assert len(figure_hashes(one, 8)) == 0
+    assert set(run_hashes(one.time, one.pitch, 7).tolist()) <= set(run_hashes(other.time, other.pitch, 7).tolist())
+    assert len(run_hashes(one.time, one.pitch, 7)) == 1
+    assert len(run_hashes(one.time, one.pitch, 8)) == 0
