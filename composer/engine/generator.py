@@ -88,12 +88,13 @@ class Generator:
         return self.scheduler.retire()
 
     def _look_after(self, piece: Piece) -> None:
-        """Where a bar has ended: let it cool down, and hear what the guard rails say."""
+        """Let the guard rails hear the newest word; where a bar has ended, let it cool down, and do what they say."""
+        assert piece.watch is not None
+        verdict = piece.watch.read(piece.words[-1], piece.bars_done)
         if piece.words[-1].family not in (Family.BAR, Family.END):
             return
-        assert piece.watch is not None
         piece.warm_bars = max(0, piece.warm_bars - 1)
-        if verdict := piece.watch.read(piece.words, piece.bars_done):
+        if verdict:
             piece.warm_bars = verdict.warm
             if verdict.back:
                 piece.give_up(verdict.back)

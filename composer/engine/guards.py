@@ -43,9 +43,8 @@ class Watch:
         self.watched = Watched()
         self._begin([])
 
-    def read(self, words: Sequence[Word], bars: int) -> Verdict | None:
-        """Hear the newest of a piece's words, of which so many bars are complete."""
-        word = words[-1]
+    def read(self, word: Word, bars: int) -> Verdict | None:
+        """Hear the newest word of a piece, of which so many bars are complete."""
         loop = self._loops.read(word) if self._loops else 0
         copied = self._copies.read(word) if self._copies else False
         if loop and self.watched.loops < MOST_RETURNS:
