@@ -234,6 +234,12 @@ def train(
     ] = "1,2,4,8,16",
     farthest: Annotated[int, typer.Option(help="Bars back up to which the likest one is looked for; 0: none.")] = 32,
     memory: Annotated[int, typer.Option(help="Words back that lags and likeness reach.")] = 1536,
+    anchors: Annotated[
+        bool, typer.Option("--anchors/--no-anchors", help="Tell each word what the opening was like, and when it ends.")
+    ] = True,
+    corruption: Annotated[
+        float, typer.Option(min=0, max=1, help="The largest share of notes that slip where they are read; 0: none.")
+    ] = 0.15,
     start: Annotated[Path | None, typer.Option(help="A checkpoint whose weights a new run begins with.")] = None,
     tiers: Annotated[str, typer.Option(help="Which tiers of a manifest.tsv to take, with commas between.")] = "A",
     evaluate_every: Annotated[int, typer.Option(help="Steps between two evaluations.")] = 250,
@@ -279,6 +285,7 @@ def train(
             tuple(int(lag) for lag in lags.split(",") if lag),
             farthest,
             memory,
+            anchors=anchors,
         )
     except ValueError as error:
         raise SettingsError(f"No such model: {error}.") from error
@@ -289,6 +296,7 @@ def train(
         micro_batch=micro_batch,
         learning_rate=learning_rate,
         warmup=warmup,
+        corruption=corruption,
         seed=seed,
         evaluate_every=evaluate_every,
         save_every=save_every,
@@ -306,11 +314,28 @@ def train(
 def promote(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint in a run's folder: RUN/step-NNNNNN or RUN/best.")],
     name: Annotated[str, typer.Argument(help="What to call it: it becomes checkpoints/NAME.")],
+    corpus: Annotated[
+        list[Path] | None, typer.Option(help="A corpus that it was trained on: it learns to tell when it copies it.")
+    ] = None,
+    copying: Annotated[
+        float, typer.Option(min=0, help="How much bars that came before count, times what training found.")
+    ] = 1.0,
+    cache: Annotated[Path, typer.Option(help="Where encoded corpora are kept.")] = Path(".cache/corpora"),
 ) -> None:
-    """Make a run's checkpoint one of the project, with CARD.md and curves.png beside the weights."""
-    from composer.training.card import promote as promote_checkpoint
+    """Make a run's checkpoint one of the project, with CARD.md and curves.png beside the weights.
 
-    print(promote_checkpoint(checkpoint, CHECKPOINTS / name))
+    Give every corpus that it was trained on: an index of their runs of notes goes with it, by which the guard against
+    copies works.
+    """
+    from composer.engine.checkpoint import load_checkpoint
+    from composer.training.card import promote as promote_checkpoint
+    from composer.training.copying import compact_index
+    from composer.training.dataset import load_corpus
+
+    vocabulary = load_checkpoint(checkpoint).vocabulary
+    loaded = [load_corpus(folder, vocabulary, cache) for folder in corpus or []]
+    runs = compact_index(loaded, vocabulary) if loaded else None
+    print(promote_checkpoint(checkpoint, CHECKPOINTS / name, runs, copying))
 
 
 # ------------------------------------------------------------------ segue audition
@@ -355,11 +380,14 @@ def audition(
     Writes index.html, which needs no server, and audition.json into a folder. Give --openings, --corpus, or both; a
     corpus may be given more than once, and each is compared with the real music of its own kind.
 
+    The real music goes on behind the bars that are compared, so here no piece is told to come to an end.
+
     With --sweep or --preset one checkpoint is tried with each setting: the one that --checkpoint names, else the one
-    of the lowest validation loss.
+    of the lowest validation loss. A preset shows what a model does by itself, without guard rails.
     """
     from composer.piece import Order
     from composer.rendering.audio import check_installed
+    from composer.request import Guards
     from composer.training.audition import Plan, promote_chosen
     from composer.training.audition import audition as audition_plan
     from composer.training.trials import checkpoints_of, variants_of
@@ -374,7 +402,7 @@ def audition(
         corpora=corpus or [],
         training=training or [],
         openings_count=openings_count,
-        order=Order(bars, seeds, seed),
+        order=Order(bars, seeds, seed, guards=Guards(loops=preset is None, copies=preset is None), ending=False),
         reference=reference,
         slots=slots,
         cache=cache,

@@ -12,13 +12,14 @@ import torch
 from tqdm import tqdm
 
 from composer.engine.checkpoint import load_checkpoint
+from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError, SettingsError
 from composer.piece import Order
 from composer.sampling import SamplingParams
 from composer.training.card import CARD, promote, step_of
 from composer.training.choice import Summary, choose, failed_gates, summarise
 from composer.training.comparison import load_reference, reference_names
-from composer.training.copying import CopyIndex
+from composer.training.copying import CopyIndex, compact_index
 from composer.training.dataset import load_corpus
 from composer.training.openings import Group, openings_of_corpus, openings_of_folder
 from composer.training.page import page, renderings
@@ -81,19 +82,19 @@ class Plan:
         """The corpora that copies are looked for in, each once."""
         return list({folder.resolve(): folder for folder in (*self.corpora, *self.training)}.values())
 
-    def index(self, vocabulary: Vocabulary) -> CopyIndex | None:
-        """Of all training songs; None where there is no corpus."""
+    def indexes(self, vocabulary: Vocabulary) -> tuple[CopyIndex, RunIndex] | tuple[None, None]:
+        """Of all training songs, to judge by and to compose with; none where there is no corpus."""
         loaded = [load_corpus(folder, vocabulary, self.cache) for folder in self.searched]
-        return CopyIndex.of_corpora(loaded, vocabulary) if loaded else None
+        return (CopyIndex.of_corpora(loaded, vocabulary), compact_index(loaded, vocabulary)) if loaded else (None, None)
 
 
 def audition(plan: Plan, device: torch.device, folder: Path, audio: bool = True) -> Report:
     """Try the candidates, choose, and write PAGE and DATA into the folder."""
     groups = plan.groups()
     vocabulary = load_checkpoint(plan.checkpoints[0]).vocabulary
-    index = plan.index(vocabulary)
+    index, runs = plan.indexes(vocabulary)
     real = {group.name: _real(group, vocabulary, index) for group in groups}
-    results = _try_all(plan, groups, index, device)
+    results = _try_all(plan, groups, index, runs, device)
     curves = read_curves(plan.run)
     report = Report(
         run=plan.run.name if curves else plan.checkpoints[0].resolve().name,
@@ -107,6 +108,7 @@ def audition(plan: Plan, device: torch.device, folder: Path, audio: bool = True)
         steps=[_step(result.candidate.folder, curves) for result in results],
         searched=[path.resolve().name for path in plan.searched],
         not_searched=_not_searched(plan),
+        runs=runs,
     )
     _write(report, folder, audio)
     return report
@@ -118,7 +120,7 @@ def promote_chosen(report: Report, target: Path) -> Path:
     if not report.choice.passed:
         failed = failed_gates(report.choice.seen[report.choice.chosen].values())
         raise CheckpointError(folder, f"like all that were tried it fails by {' and '.join(failed)}")
-    promote(folder, target)
+    promote(folder, target, report.runs)
     with (target / CARD).open("a") as card:
         card.write(card_section(report))
     return target
@@ -157,7 +159,9 @@ def _real(group: Group, vocabulary: Vocabulary, index: CopyIndex | None) -> dict
     return {name: summarise(pieces, group.reference) for name, pieces in found.items()}
 
 
-def _try_all(plan: Plan, groups: Sequence[Group], index: CopyIndex | None, device: torch.device) -> list[Result]:
+def _try_all(
+    plan: Plan, groups: Sequence[Group], index: CopyIndex | None, runs: RunIndex | None, device: torch.device
+) -> list[Result]:
     each = sum(len(group.songs) for group in groups) * plan.order.takes * plan.order.bars
     results: list[Result] = []
     with tqdm(total=each * len(plan.candidates), unit="bar", desc="composing") as progress:
@@ -165,7 +169,7 @@ def _try_all(plan: Plan, groups: Sequence[Group], index: CopyIndex | None, devic
         def on_bars(done: int) -> None:
             progress.update(len(results) * each + done - progress.n)
 
-        for result in try_all(plan.candidates, groups, plan.order, index, plan.slots, device, on_bars):
+        for result in try_all(plan.candidates, groups, plan.order, index, runs, plan.slots, device, on_bars):
             results.append(result)
             progress.set_postfix_str(f"{len(results)} of {len(plan.candidates)} done")
     return results

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from composer.engine.checkpoint import CONFIG, VOCABULARY, WEIGHTS, load_checkpoint
+from composer.engine.runs import FILE as RUNS
+from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError
 from composer.training.train import CONFIG as RUN_CONFIG
 from composer.training.train import VALIDATION, VALIDATION_WHOLE, read_curves
@@ -26,8 +28,11 @@ LICENCES = {
 }
 
 
-def promote(checkpoint: Path, target: Path) -> Path:
-    """Copy a checkpoint of a run to `target` and write CARD.md and curves.png beside it. Raises CheckpointError."""
+def promote(checkpoint: Path, target: Path, runs: RunIndex | None = None, copying: float = 1.0) -> Path:
+    """Copy a checkpoint of a run to `target` and write CARD.md and curves.png beside it. Raises CheckpointError.
+
+    runs: of the songs that it was trained on   copying: ModelConfig.copying
+    """
     run = checkpoint.resolve().parent
     rows = read_curves(run)
     if not rows or not (run / RUN_CONFIG).is_file():
@@ -39,8 +44,13 @@ def promote(checkpoint: Path, target: Path) -> Path:
     if not any(int(row["step"]) == step for row in rows):
         raise CheckpointError(checkpoint, f"its run was not evaluated at step {step}")
     target.mkdir(parents=True, exist_ok=True)
-    for name in (WEIGHTS, CONFIG, VOCABULARY):
+    for name in (WEIGHTS, VOCABULARY):
         shutil.copyfile(checkpoint / name, target / name)
+    config = json.loads((checkpoint / CONFIG).read_text())
+    config["model"]["copying"] = copying
+    (target / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+    if runs is not None:
+        runs.save(target / RUNS)
     draw_curves(rows, step, target / "curves.png")
     weights = sum(parameter.numel() for parameter in loaded.model.parameters())
     asked = json.loads((run / RUN_CONFIG).read_text())

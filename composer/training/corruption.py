@@ -7,6 +7,9 @@ another pitch, velocity or length, and sometimes a stretch is louder or softer t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -61,9 +64,12 @@ def corrupted(words: Tensor, most: float) -> Tensor:
 
 # ------------------------------------------------------------------ bars too full or too thin
 
-SHARE_CROWDED = 0.3  # of the sequences, that have some bars too many or too few notes in
-LONGEST_CROWD = 8  # bars
-SHARE_THINNED = 0.3  # of those
+SHARE_CROWDED = 0.5  # of the sequences, that have some bars too many or too few notes in
+SHARE_TO_THE_END = 0.5  # of those, where it goes on to the end, as a drift does
+LONGEST_CROWD = 8  # bars, in the others
+SHARE_THINNED = 0.2  # of those that are crowded
+SHARE_OVERLAID = 0.6  # of the fuller ones, that have notes of earlier bars put in, as what came back too often does
+LAGS = (1, 2, 2, 4, 4, 8)  # bars
 SHIFTS = (0, 0, 1, 2, 2, 4, 4, 8)  # positions: notes come again so much later
 FAMILY, POSITION, PITCH = (ATTRIBUTES.index(name) for name in ("family", "position", "pitch"))
 
@@ -80,16 +86,20 @@ def crowded(words: Words, vocabulary: Vocabulary, rng: np.random.Generator) -> t
     if rng.random() >= SHARE_CROWDED:
         return words[:-1], words[1:]
     lines = np.append(np.flatnonzero(words[:, FAMILY] == Family.BAR), len(words))
-    first = int(rng.integers(len(lines) - 1))
-    behind = min(first + 1 + int(rng.integers(LONGEST_CROWD)), len(lines) - 1)
-    thin, share, shift = rng.random() < SHARE_THINNED, rng.uniform(0.2, 1.0), int(rng.choice(SHIFTS))
-    octaves = rng.choice((-12, 0, 12), size=2)
-    parts = [words[: lines[first]]]
-    for start, stop in zip(lines[first:behind], lines[first + 1 : behind + 1], strict=True):
-        bar = words[start:stop]
-        parts.append(_thinner(bar, share, rng) if thin else _fuller(bar, share, shift, octaves, vocabulary, rng))
-    parts.append(words[lines[behind] :])
-    heard = np.concatenate(parts)
+    bars = [words[start:stop] for start, stop in pairwise(lines)]
+    first = int(rng.integers(len(bars)))
+    behind = len(bars) if rng.random() < SHARE_TO_THE_END else first + 1 + int(rng.integers(LONGEST_CROWD))
+    thin, overlaid, share = rng.random() < SHARE_THINNED, rng.random() < SHARE_OVERLAID, rng.uniform(0.2, 1.0)
+    shift, octaves = int(rng.choice(SHIFTS)), rng.choice((-12, 0, 12), size=2)
+    lag = int(rng.choice(LAGS))
+    for at in range(first, min(behind, len(bars))):
+        if thin:
+            bars[at] = _thinner(bars[at], share, rng)
+        elif overlaid and at >= lag:  # what was overlaid is overlaid again, and grows denser bar by bar
+            bars[at] = _overlaid(bars[at], bars[at - lag], share / 2, rng)
+        elif not overlaid:
+            bars[at] = _fuller(bars[at], share, shift, octaves, vocabulary, rng)
+    heard = np.concatenate([words[: lines[0]], *bars])
     following = np.searchsorted(_places(words), _places(heard), side="right")
     known = following < len(words)
     return heard[known], words[following[known]]
@@ -117,32 +127,45 @@ def _fuller(
     bar: Words, share: float, shift: int, octaves: Words, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> Words:
     """A bar some of whose notes come again later or in another octave."""
-    position_at = np.maximum.accumulate(np.where(bar[:, FAMILY] == Family.METRICAL, np.arange(len(bar)), 0))
-    places: dict[int, list[Words]] = {}  # position -> its metrical word, and its notes
-    taken: set[tuple[int, int]] = set()
+    again = []
+    for metrical, note in _notes(bar):
+        if rng.random() < share:
+            note, metrical = note.copy(), metrical.copy()
+            note[PITCH] += rng.choice(octaves)
+            metrical[POSITION] += shift
+            if 1 <= note[PITCH] <= len(vocabulary.pitches) and metrical[POSITION] <= vocabulary.positions:
+                again.append((metrical, note))
+    return _together(bar, again)
+
+
+def _overlaid(bar: Words, earlier: Words, share: float, rng: np.random.Generator) -> Words:
+    """A bar with some of the notes of an earlier one."""
+    return _together(bar, [pair for pair in _notes(earlier) if rng.random() < share])
+
+
+def _notes(bar: Words) -> Iterator[tuple[Words, Words]]:
+    """Each note of a bar behind the metrical word that it stands at. Notes before the first one are left out."""
+    metrical = None
     for word in bar:
         if word[FAMILY] == Family.METRICAL:
-            places[int(word[POSITION])] = [word]
-        elif word[FAMILY] == Family.NOTE:
-            position = max(places)
-            places[position].append(word)
-            taken.add((position, int(word[PITCH])))
-    for index in np.flatnonzero((bar[:, FAMILY] == Family.NOTE) & (rng.random(len(bar)) < share)):
-        word, source = bar[index].copy(), bar[position_at[index]]
-        position = int(source[POSITION]) + shift
-        word[PITCH] = int(word[PITCH]) + int(rng.choice(octaves))
-        pitch = int(word[PITCH])
-        if not (1 <= pitch <= len(vocabulary.pitches)) or position > vocabulary.positions or (position, pitch) in taken:
-            continue
-        if position not in places:
-            last = max(p for p in places if p < position)
-            again = places[last][0].copy()
-            again[POSITION] = position
-            places[position] = [again]
-        places[position].append(word)
-        taken.add((position, pitch))
-    rows = [bar[:1]]
-    for position in sorted(places):
-        head, *notes = places[position]
-        rows += [head[None], *(note[None] for note in sorted(notes, key=lambda note: -int(note[PITCH])))]
-    return np.concatenate(rows)
+            metrical = word
+        elif word[FAMILY] == Family.NOTE and metrical is not None:
+            yield metrical, word
+
+
+def _together(bar: Words, more: Iterable[tuple[Words, Words]]) -> Words:
+    """A bar and further notes in order, where it has none of that pitch at that position. Its own words stay."""
+    own = [(metrical, word) for metrical, word in _notes(bar)]
+    heads = {int(word[POSITION]): word for word in bar if word[FAMILY] == Family.METRICAL}
+    notes = {(int(metrical[POSITION]), -int(note[PITCH])): note for metrical, note in own}
+    start = int(np.argmax(bar[:, FAMILY] == Family.METRICAL)) if heads else len(bar)  # a bar may be cut in its middle
+    for metrical, note in more:
+        position = int(metrical[POSITION])
+        if (heads and position >= min(heads)) or start == 1:
+            heads.setdefault(position, metrical)
+            notes.setdefault((position, -int(note[PITCH])), note)
+    rows = [*bar[:start]]
+    for position in sorted(heads):
+        rows.append(heads[position])
+        rows += [notes[key] for key in sorted(key for key in notes if key[0] == position)]
+    return np.stack(rows)

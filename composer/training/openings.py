@@ -28,14 +28,14 @@ WHOLE_SONG = {"max_bars": 2000, "max_notes": 100_000}  # an opening is shorter, 
 class Original:
     """How a song really goes on: the opening and as many bars behind it as are composed.
 
-    played: as it sounds   written: the keys of its file, without pedal, as the references were made
+    written: the notes of its file on the grid of the metrics, as the references were made
     """
 
     played: Score
     written: Notes
 
     def in_words(self, vocabulary: Vocabulary) -> Notes:
-        """What is left of it in the words of a model: quantised, pedal become duration."""
+        """What is left of it in the words of a model."""
         return notes_of(decode(to_words(self.played, vocabulary), vocabulary))
 
 
@@ -95,7 +95,7 @@ def _song(name: str, data: bytes, bars: int) -> Song | None:
         return None
     opening = excerpt(whole, 0, OPENING_BARS * TICKS_PER_BAR)
     played = excerpt(whole, 0, (OPENING_BARS + bars) * TICKS_PER_BAR)
-    played = replace(played, chords=find_chords(played.notes, played.end))
+    played = replace(played, chords=find_chords(played.sounding, played.end))
     written = read_notes(data).part(0, OPENING_BARS + bars)
     return Song(name.removesuffix(".mid"), Opening(opening), Original(played, written))
 

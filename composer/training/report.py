@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from composer.engine.runs import RunIndex
 from composer.piece import Order
 from composer.training.choice import RULE, Choice, Summary, summarise
 from composer.training.comparison import columns_of, gap, mean, overlapping_area
@@ -37,6 +38,7 @@ class Report:
     steps: Sequence[int | None]
     searched: Sequence[str]
     not_searched: Sequence[str]
+    runs: RunIndex | None  # of the searched corpora: what a promoted checkpoint takes along
 
     @property
     def chosen(self) -> Result:

@@ -19,6 +19,7 @@ import torch
 
 from composer.engine.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
+from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError, SettingsError, UnknownNameError
 from composer.piece import Order, Take, finish
 from composer.rules import broken_rules
@@ -153,16 +154,19 @@ def try_all(
     groups: Sequence[Group],
     order: Order,
     index: CopyIndex | None = None,
+    runs: RunIndex | None = None,
     slots: int = 16,
     device: torch.device | None = None,
     on_bars: Callable[[int], None] | None = None,
 ) -> Iterator[Result]:
     """Every candidate in turn. order: bars, seeds (its takes) and first seed; the sampling is each candidate's own.
 
+    runs: what the guard against copies goes by, where a checkpoint does not bring its own
     on_bars: called after every word with the bars done so far by the candidate
     """
     for folder, same in itertools.groupby(candidates, key=lambda candidate: candidate.folder):
         checkpoint = load_checkpoint(folder)
+        checkpoint = replace(checkpoint, runs=checkpoint.runs or runs)
         for candidate in same:
             yield _try(candidate, checkpoint, groups, order, index, slots, device, on_bars)
 
