@@ -1,15 +1,17 @@
 """Paired training runs: the same data, seed, words and size, one choice of the model changed at a time.
 
-    python bench/paired.py CORPUS [CORPUS ...] [--steps 300] [--out runs/paired]
+    python bench/paired.py CORPUS [CORPUS ...] [--steps 300] [--out runs/paired] [--full-size]
 
 Prints a Markdown table: validation loss in nats a word, in nats a use for each attribute (mean over the corpora's
 validation lists), and words/s of each run beside the first. One seed: gaps below .05 nats are not findings.
+--full-size trains models as large as the default checkpoint, with its sequences and its learning rate.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,7 +20,7 @@ from composer.training.dataset import load_corpus
 from composer.training.train import VALIDATION_WHOLE, Run, TrainingConfig, read_curves
 from composer.words import ATTRIBUTES, default_vocabulary
 
-VARIANTS: dict[str, dict[str, object]] = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "relative + ALiBi, chained": {},
     "relative + ALiBi, parallel heads": {"head_order": "parallel"},
     "music + ALiBi": {"positions": "music"},
@@ -26,7 +28,14 @@ VARIANTS: dict[str, dict[str, object]] = {
     "rotary": {"positions": "rotary", "alibi": False},
     "sinusoidal": {"positions": "sinusoidal", "alibi": False},
     "relative + ALiBi, 2 kv heads": {"kv_heads": 2},
+    "the paper's own": {"positions": "sinusoidal", "alibi": False, "head_order": "parallel"},
+    "with returns": {"lags": (1, 2, 4, 8, 16), "farthest": 32},
 }
+
+# Of the model and of its training; what is not named is as it is by default.
+SMALL: dict[str, Any] = {"dim": 192, "layers": 4}
+SMALL_TRAINING: dict[str, Any] = {"length": 384, "batch": 4, "warmup": 50, "learning_rate": 2e-3}
+FULL_TRAINING: dict[str, Any] = {"warmup": 100}
 
 
 def main() -> None:
@@ -34,26 +43,20 @@ def main() -> None:
     parser.add_argument("corpora", nargs="+", type=Path)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path("runs/paired"))
+    parser.add_argument("--full-size", action="store_true")
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), help="names of variants")
     options = parser.parse_args()
 
     vocabulary = default_vocabulary()
     corpora = [load_corpus(folder, vocabulary, Path(".cache/corpora")) for folder in options.corpora]
-    config = TrainingConfig(
-        steps=options.steps,
-        length=384,
-        batch=4,
-        warmup=50,
-        learning_rate=2e-3,
-        evaluate_every=options.steps,
-        save_every=options.steps,
-    )
+    size, training = ({}, FULL_TRAINING) if options.full_size else (SMALL, SMALL_TRAINING)
+    config = TrainingConfig(steps=options.steps, evaluate_every=options.steps, save_every=options.steps, **training)
     columns = ["loss", *(f"loss_{name}" for name in ATTRIBUTES)]
     print(f"| variant | {' | '.join(columns).replace('loss_', '')} | words/s |")
     print("| --- " * (len(columns) + 2) + "|")
     first_speed = 0.0
     for name in options.only:
-        model = ModelConfig(vocabulary.sizes, dim=192, layers=4, **VARIANTS[name])  # type: ignore[arg-type]
+        model = ModelConfig(vocabulary.sizes, **size, **VARIANTS[name])
         folder = options.out / name.replace(" ", "-").replace(",", "")
         Run(folder, corpora, vocabulary, model, config, torch.device("cpu")).train()
         last = [row for row in read_curves(folder) if int(row["step"]) == options.steps]
