@@ -412,7 +412,9 @@ def _score_of(midi: miditoolkit.MidiFile) -> Score:
     score = Score(
         keys, _tempos(midi.tempo_changes, scale), meters=meters, end=_end(keys[-1].start, meters), pedal=pedal
     )
-    return score if score.sounding == held else replace(score, pedal=(), held=held)
+    if score.sounding == held:
+        return score
+    return replace(score, pedal=(), held=held if held != keys else ())
 
 
 def _scale_of(midi: miditoolkit.MidiFile) -> Callable[[int], int]:

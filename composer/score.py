@@ -95,7 +95,7 @@ class Score:
     @property
     def sounding(self) -> tuple[Note, ...]:
         """The notes as one hears them, each until the pedal lets it go."""
-        return self.held or tuple(under_pedal(self.notes, self.pedal))
+        return self.held or tuple(sorted(under_pedal(self.notes, self.pedal)))
 
     @property
     def pedalled(self) -> bool:

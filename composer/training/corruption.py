@@ -79,7 +79,7 @@ Words = npt.NDArray[np.int64]
 def crowded(words: Words, vocabulary: Vocabulary, rng: np.random.Generator) -> tuple[Words, Words]:
     """What is heard, with some bars too full or too thin, and for each word the true one that comes next.
 
-    words: (length, attributes), the first a bar word -> both (any length, attributes). Nothing that was put in is ever
+    words: (length, attributes), a bar word among them -> both (any length, attributes). Nothing that was put in is ever
     asked for: after any word comes the first true one behind its place. So a model learns to find back to the density
     of the piece.
     """

@@ -174,12 +174,12 @@ class Run:
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate(self.step)
-        tensors = [torch.from_numpy(array).to(self.device) for array in batch]
-        count = (tensors[-1][..., 0] != IGNORE).sum()
+        tensors = [torch.from_numpy(array) for array in batch]
+        count = int((tensors[-1][..., 0] != IGNORE).sum())
         parts = [tensor.split(self.config.micro_batch) for tensor in tensors]
         for words, anchors, truth in zip(*parts, strict=True):
             heard = corrupted(words, self.config.corruption) if self.config.corruption else words
-            losses = self._losses(heard, anchors, truth)
+            losses = self._losses(*(tensor.to(self.device) for tensor in (heard, anchors, truth)))
             tally.add(losses)
             (torch.stack([nats for nats, _, _ in losses.values()]).sum() / count).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)

@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
 import torch
 from test_returns import a_piece
 
 from composer.engine.returns import places_of
-from composer.training.corruption import corrupted
-from composer.words import ATTRIBUTES, IGNORE, Family
+from composer.rules import broken_rules
+from composer.training.corruption import LONGEST_CROWD, SHARE_CROWDED, SHARE_THINNED, corrupted, crowded
+from composer.words import ATTRIBUTES, BAR, END, IGNORE, Family, Word, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+SEEDS = 120
 
 
 def test_slips_change_notes_alone_and_keep_their_order() -> None:
@@ -26,3 +37,149 @@ def test_the_words_themselves_are_left_alone() -> None:
     before = words.clone()
     corrupted(words, most=0.5)
     assert torch.equal(words, before)
+
+
+# ------------------------------------------------------------------ bars too full or too thin
+
+
+def music(bars: int = 11) -> list[Word]:
+    """Up to four notes a position, from end to end of the piano; each position names a chord and a tempo of its own."""
+    rng = np.random.default_rng(3)
+    words = []
+    for bar in range(bars):
+        words.append(BAR)
+        onsets = rng.choice(np.arange(1, 17), 0 if bar == 5 else int(rng.integers(2, 9)), replace=False)
+        for position in sorted(onsets.tolist()):
+            words.append(Word(Family.METRICAL, position=position, chord=bar + position, tempo=position))
+            pitches = sorted(rng.choice(np.arange(1, 89), int(rng.integers(0, 5)), replace=False).tolist())
+            words += [Word(Family.NOTE, 0, pitch, 1 + bar, 1 + len(pitches)) for pitch in reversed(pitches)]
+    return words
+
+
+BEGINNINGS = {
+    "from a bar line to the end": [*music(), END],
+    "to a word in the middle": music()[:-7],
+    "from a position in the middle": [*music()[6:], END],
+    "from a note in the middle": [*music()[2:], END],
+}
+whichever = pytest.mark.parametrize("begins", BEGINNINGS)
+
+Pair = tuple[list[Word], list[Word]]  # what is heard, and what is asked for after each of its words
+
+
+@cache
+def pairs(begins: str) -> list[Pair]:
+    """What becomes of the words, a seed each."""
+    words = np.array(BEGINNINGS[begins])
+    before = words.copy()
+    found = [crowded(words, VOCABULARY, np.random.default_rng(seed)) for seed in range(SEEDS)]
+    assert (words == before).all(), "the words themselves are left alone"
+    return [([Word(*row) for row in heard.tolist()], [Word(*row) for row in asked.tolist()]) for heard, asked in found]
+
+
+def places(words: Sequence[Word]) -> list[tuple[int, int, int]]:
+    """Bar, position and depth of each word: in this order music is written."""
+    found, bar, position = [], 0, 0
+    for word in words:
+        if word.family in (Family.BAR, Family.END):
+            bar, position = bar + 1, 0
+        if word.family == Family.METRICAL:
+            position = word.position
+        found.append((bar, position, 999 - word.pitch if word.family == Family.NOTE else 0))
+    return found
+
+
+def bars(words: Sequence[Word]) -> list[list[Word]]:
+    """The words of each bar; the first are those before any bar line."""
+    found: list[list[Word]] = [[]]
+    for word in words:
+        if word.family == Family.BAR:
+            found.append([])
+        found[-1].append(word)
+    return found
+
+
+def notes(words: Sequence[Word]) -> set[tuple[tuple[int, int, int], Word]]:
+    return {(at, word) for at, word in zip(places(words), words, strict=True) if word.family == Family.NOTE}
+
+
+@whichever
+def test_what_is_heard_rises_word_by_word(begins: str) -> None:
+    for heard, _ in pairs(begins):
+        assert all(earlier < later for earlier, later in pairwise(places(heard)))
+
+
+@whichever
+def test_after_each_word_the_first_true_one_behind_its_place_is_asked_for(begins: str) -> None:
+    true = BEGINNINGS[begins]
+    at = places(true)
+    for heard, asked in pairs(begins):
+        assert asked == [true[bisect_right(at, place)] for place in places(heard)]
+
+
+@whichever
+def test_what_is_asked_for_may_follow_what_was_heard(begins: str) -> None:
+    for heard, asked in pairs(begins):
+        if heard == BEGINNINGS[begins][:-1]:
+            continue  # it is as it was
+        start = next(i for i, word in enumerate(heard) if word.family == Family.BAR)
+        for number in range(start, len(heard)):
+            start = number if heard[number].family == Family.BAR else start
+            tried = [*heard[start : number + 1], asked[number]]
+            opened = sum(word.family == Family.BAR for word in tried)
+            ended = tried if tried[-1] == END else [*tried, END]
+            assert list(broken_rules(ended, VOCABULARY, opened)) == []
+
+
+@whichever
+def test_outside_some_bars_in_a_row_the_true_music_is_heard(begins: str) -> None:
+    true = BEGINNINGS[begins]
+    for heard, _ in pairs(begins):
+        there, here = bars(true[:-1]), bars(heard)
+        assert len(there) == len(here)
+        changed = [n for n, (old, new) in enumerate(zip(there, here, strict=True)) if old != new]
+        assert 0 not in changed
+        assert not changed or changed[-1] - changed[0] < LONGEST_CROWD
+
+
+@whichever
+def test_a_sequence_that_is_not_chosen_comes_back_unchanged_and_a_chosen_one_is_either_fuller_or_thinner(
+    begins: str,
+) -> None:
+    true = BEGINNINGS[begins]
+    fuller = thinner = 0
+    for heard, asked in pairs(begins):
+        if heard == true[:-1]:
+            assert asked == true[1:]
+        added, gone = notes(heard) - notes(true[:-1]), notes(true[:-1]) - notes(heard)
+        assert not (added and gone)
+        fuller, thinner = fuller + bool(added), thinner + bool(gone)
+    # Now and then nothing fits in or nothing falls out: less than all that were chosen.
+    assert SEEDS * SHARE_CROWDED * SHARE_THINNED / 3 < thinner < SEEDS * SHARE_CROWDED * SHARE_THINNED * 2
+    assert SEEDS * SHARE_CROWDED * (1 - SHARE_THINNED) / 3 < fuller < SEEDS * SHARE_CROWDED * 1.4
+
+
+def test_what_was_put_in_is_a_note_of_its_bar_again_in_the_chord_and_the_tempo_in_force() -> None:
+    true = [*music(), END]
+    moved = set()
+    for heard, _ in pairs("from a bar line to the end"):
+        for old, new in zip(bars(true[:-1]), bars(heard), strict=True):
+            there = {word.position: word for word in old if word.family == Family.METRICAL}
+            for word in new:
+                if word.family == Family.METRICAL:
+                    in_force = there[max(position for position in there if position <= word.position)]
+                    assert word == in_force._replace(position=word.position)
+            known = {word._replace(pitch=0) for word in old}
+            added = [word for word in new if word.family == Family.NOTE and word not in old]
+            assert {word._replace(pitch=0) for word in added} <= known
+            pitches = {word.pitch for word in old}
+            moved |= {shift for word in added for shift in (-12, 12) if word.pitch - shift in pitches}
+            assert all({word.pitch - 12, word.pitch + 12} & pitches for word in added)
+    assert moved == {-12, 12}
+
+
+def test_the_same_draws_give_the_same_words() -> None:
+    words = np.array(music())
+    for seed in range(20):
+        once, again = (crowded(words, VOCABULARY, np.random.default_rng(seed)) for _ in range(2))
+        assert all((one == other).all() for one, other in zip(once, again, strict=True))

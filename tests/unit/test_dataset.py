@@ -6,18 +6,24 @@ import io
 import random
 import tarfile
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from composer.encoding import decode, to_words
+from composer.engine.anchors import BARS_LEFT, FARTHEST_END, FIELDS, UNKNOWN, Row, anchors_of
 from composer.errors import SettingsError
 from composer.midi import dump_midi
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Chord, MeterChange, Note, Score, TempoChange
 from composer.training.dataset import (
+    ANCHOR_BARS,
     COLUMN,
+    VALIDATION_ANCHOR,
+    Batch,
     Corpus,
     Sampler,
     Song,
@@ -273,16 +279,36 @@ SONGS = [chorded(song(seed, bars=12)) for seed in range(3)]
 SHORT = Song("short", encoded(song(9, bars=1)))
 
 
-def sampler(songs: list[Song], seed: int = 7, length: int = 48, augment: bool = True) -> Sampler:
-    return Sampler(songs, VOCABULARY, length, seed, augment)
+def sampler(songs: list[Song], seed: int = 7, length: int = 48, augment: bool = True, **more: Any) -> Sampler:
+    return Sampler(songs, VOCABULARY, length, seed, augment, **more)
 
 
-def test_a_batch_is_a_function_of_seed_and_step() -> None:
-    unbroken, resumed = sampler(SONGS), sampler(SONGS)
+def excerpts(batch: Batch) -> npt.NDArray[np.int64]:
+    """The music of each row: the first word that is heard, and all that is asked for.
+
+    Nothing else is heard: every further word is the one that was asked for before it, and padding for the last.
+    """
+    heard = batch.words[:, -batch.truth.shape[1] :]
+    rows = np.concatenate([heard[:, :1], batch.truth], axis=1)
+    asked = batch.truth[..., COLUMN["family"]] != Family.IGNORE
+    assert (heard == np.where(asked[..., None], rows[:, :-1], IGNORE)).all()
+    return rows
+
+
+def drawn(sampler: Sampler, steps: int, size: int) -> npt.NDArray[np.int64]:
+    return np.concatenate([excerpts(sampler.batch(step, size)) for step in range(steps)])
+
+
+@pytest.mark.parametrize("more", [{}, {"past": 30, "crowding": True}], ids=["plain", "crowded, with a past"])
+def test_a_batch_is_a_function_of_seed_and_step(more: dict[str, Any]) -> None:
+    unbroken, resumed = sampler(SONGS, **more), sampler(SONGS, **more)
     batches = [unbroken.batch(step, 8) for step in range(4)]
-    assert all((resumed.batch(step, 8) == batches[step]).all() for step in (3, 1, 3))
-    others = [*batches[1:], sampler(SONGS, seed=8).batch(0, 8)]
-    assert all((other != batches[0]).any() for other in others)
+    for step in (3, 1, 3):
+        for again, first in zip(resumed.batch(step, 8), batches[step], strict=True):
+            assert (again == first).all()
+    others = [*batches[1:], sampler(SONGS, seed=8, **more).batch(0, 8)]
+    for other in others:
+        assert all((part != first).any() for part, first in zip(other, batches[0], strict=True))
 
 
 def excerpt_of(row: npt.NDArray[np.int64], songs: list[Song]) -> tuple[Song, int]:
@@ -307,9 +333,8 @@ def transposition_of(row: npt.NDArray[np.int64], original: Words) -> int:
 
 
 def test_pitches_and_chords_move_together_by_every_interval() -> None:
-    drawn = np.concatenate([sampler(SONGS).batch(step, 16) for step in range(8)])
     moves = []
-    for row in drawn:
+    for row in drawn(sampler(SONGS), 8, 16):
         song, start = excerpt_of(row, SONGS)
         original = song.words[start : start + len(row)]
         move = transposition_of(row, original)
@@ -332,23 +357,22 @@ def test_no_note_leaves_the_piano(low: int, high: int, possible: set[int]) -> No
         for i, note in enumerate(wide.notes)
     )
     songs = [Song("wide", encoded(replace(wide, notes=notes)))]
-    rows = np.concatenate([sampler(songs).batch(step, 16) for step in range(4)])
     moves = set()
-    for row in rows:
+    for row in drawn(sampler(songs), 4, 16):
         song_, start = excerpt_of(row, songs)
         moves.add(transposition_of(row, song_.words[start : start + len(row)]))
     assert moves == possible
 
 
 def test_without_augmentation_the_music_stays_in_its_key() -> None:
-    for row in sampler(SONGS, augment=False).batch(0, 32):
+    for row in drawn(sampler(SONGS, augment=False), 1, 32):
         song, start = excerpt_of(row, SONGS)
         assert (row == song.words[start : start + len(row)]).all()
 
 
 def test_excerpts_begin_on_a_bar_line_or_are_the_last_words_of_a_song() -> None:
     places = set()
-    for row in np.concatenate([sampler(SONGS).batch(step, 32) for step in range(8)]):
+    for row in drawn(sampler(SONGS), 8, 32):
         song, start = excerpt_of(row, SONGS)
         last = start == len(song.words) - len(row)
         assert last or row[0, COLUMN["family"]] == Family.BAR
@@ -358,7 +382,10 @@ def test_excerpts_begin_on_a_bar_line_or_are_the_last_words_of_a_song() -> None:
 
 
 def test_a_short_song_is_padded_behind_its_end() -> None:
-    (row,) = sampler([SHORT], augment=False).batch(0, 1)
+    batch = sampler([SHORT], augment=False).batch(0, 1)
+    assert batch.words.shape == batch.truth.shape == (1, 48, len(ATTRIBUTES))
+    assert batch.anchors.shape == (1, 48, len(FIELDS))
+    (row,) = excerpts(batch)
     assert row.shape == (49, len(ATTRIBUTES))
     assert (row[: len(SHORT.words)] == SHORT.words).all()
     assert (row[len(SHORT.words) :] == IGNORE).all()
@@ -368,9 +395,198 @@ def test_a_short_song_is_padded_behind_its_end() -> None:
 def test_songs_are_drawn_by_their_length() -> None:
     long = Song("long", encoded(song(20, bars=36)))
     brief = Song("brief", encoded(song(21, bars=12)))
-    rows = sampler([long, brief], length=16).batch(0, 300)
+    rows = drawn(sampler([long, brief], length=16), 1, 300)
     share = sum(excerpt_of(row, [long, brief])[0] is long for row in rows) / 300
     assert share == pytest.approx(0.75, abs=0.075)  # three deviations
+
+
+def test_before_an_excerpt_stand_the_words_before_it_moved_with_it() -> None:
+    lengths = set()
+    batch = sampler(SONGS, past=100).batch(0, 64)
+    for row, before in zip(excerpts(batch), batch.words[:, :100], strict=True):
+        song, start = excerpt_of(row, SONGS)
+        count = min(start, 100)
+        lengths.add(count)
+        assert (before[: 100 - count] == IGNORE).all()
+        whole = np.concatenate([before[100 - count :], row])
+        original = song.words[start - count : start + len(row)]
+        move = transposition_of(whole, original)
+        assert (
+            whole[:, COLUMN["chord"]] == VOCABULARY.transposed_ids(move)["chord"][original[:, COLUMN["chord"]]]
+        ).all()
+    assert {0, 100} < lengths
+
+
+def test_of_a_crowded_excerpt_the_true_music_is_asked_for() -> None:
+    full = sampler(SONGS, length=150, augment=False, past=50, crowding=True)
+    changed = 0
+    for batch in (full.batch(step, 16) for step in range(4)):
+        for heard, asked in zip(batch.words, batch.truth, strict=True):
+            count = np.count_nonzero(asked[:, 0])
+            assert (heard[50 + count :] == IGNORE).all()
+            true = [
+                row for row, _ in groupby(map(tuple, asked[:count].tolist()))
+            ]  # now and then one is asked for twice
+            assert any(in_order(true, song) for song in SONGS)
+            changed += (heard[51 : 50 + count] != asked[: count - 1]).any()
+    assert 64 * 0.15 < changed < 64 * 0.45
+
+
+def in_order(rows: list[tuple[int, ...]], song: Song) -> bool:
+    """Whether the rows come one after another in the song, with or without others between them."""
+    words = iter(map(tuple, song.words.tolist()))
+    return all(row in words for row in rows)
+
+
+# ------------------------------------------------------------------ anchors
+
+KEY = FIELDS.index("key")
+
+
+def bar_of_word(words: Words) -> npt.NDArray[np.int64]:
+    return np.cumsum(words[:, COLUMN["family"]] == Family.BAR) - 1
+
+
+def described(song: Song, first: int, behind: int) -> Row:
+    """What the bars from `first` up to `behind` say, all that surrounds them taken away."""
+    bars = bar_of_word(song.words)
+    inside = (first <= bars) & (bars < behind) & (song.words[:, 0] != Family.END)
+    return anchors_of(words_of(Song("", song.words[inside])), VOCABULARY)[:BARS_LEFT]
+
+
+class Told(NamedTuple):
+    """A row's anchors, and where its music stands."""
+
+    song: Song
+    start: int
+    anchors: npt.NDArray[np.int64]  # (length, fields)
+
+    @property
+    def bars(self) -> npt.NDArray[np.int64]:
+        """The bar of each word: (length,)"""
+        return bar_of_word(self.song.words)[self.start : self.start + len(self.anchors)]
+
+
+def told(songs: list[Song], steps: int, **more: Any) -> list[Told]:
+    found = []
+    for step in range(steps):
+        batch = sampler(songs, augment=False, **more).batch(step, 32)
+        for row, anchors in zip(excerpts(batch), batch.anchors, strict=True):
+            found.append(Told(*excerpt_of(row, songs), anchors))
+    return found
+
+
+def crescendo(bars: int, seed: int = 0) -> Song:
+    """Each bar louder than the one before, so that an anchor tells where it was taken from."""
+    notes = [
+        replace(note, velocity=VOCABULARY.velocities[min(note.start // TICKS_PER_BAR, 28)])
+        for note in song(seed, bars).notes
+    ]
+    return Song(f"crescendo {seed}", encoded(Score(tuple(notes), end=bars * TICKS_PER_BAR)))
+
+
+def test_an_anchor_is_told_to_the_words_behind_the_bars_that_it_was_taken_from() -> None:
+    """Of each row: some stretch that ends before the first word that is told it says just this."""
+    song = crescendo(26)
+    possible = [
+        (first + some, described(song, first, first + some))
+        for some in {*ANCHOR_BARS}
+        for first in range(26 - some + 1)
+    ]
+    waited = 0
+    for row in told([song], 8, length=120):
+        known = row.anchors[:, :BARS_LEFT] != UNKNOWN
+        for heard in np.unique(known[known.any(axis=1)], axis=0):
+            behind = int(row.bars[known.any(axis=1)][0])
+            (values,) = np.unique(row.anchors[known.any(axis=1), :BARS_LEFT], axis=0)
+            assert any(end <= behind and (heard <= (np.array(row_) == values)).all() for end, row_ in possible)
+            # From there on every word is told, up to the last one.
+            assert (known == (row.bars >= behind)[:, None] & heard).all()
+            if known[0].any():
+                continue
+            waited += 1
+            assert any(end == behind and (heard <= (np.array(row_) == values)).all() for end, row_ in possible)
+    assert waited > 20
+
+
+def test_later_bars_do_not_change_what_a_word_is_told() -> None:
+    songs = [crescendo(24, seed) for seed in range(2)]
+    before = told(songs, 4, length=100)
+    compared = changed = 0
+    for cut in (2, 4, 6, 8, 12, 20):
+        others = []
+        for song in songs:
+            words = song.words.copy()
+            late = (bar_of_word(words) >= cut) & (words[:, 0] == Family.NOTE)
+            words[late, COLUMN["velocity"]] = 30 - words[late, COLUMN["velocity"]]
+            words[late, COLUMN["duration"]] = words[late, COLUMN["duration"]] % 8 + 1
+            gone = np.flatnonzero(late)[::3]
+            words[gone] = words[gone - 1]  # some notes become the word before them: fewer notes and onsets
+            others.append(Song(song.name, words))
+        batches = [sampler(others, augment=False, length=100).batch(step, 32).anchors for step in range(4)]
+        for row, after in zip(before, np.concatenate(batches), strict=True):
+            early = row.bars <= cut
+            assert (row.anchors[early] == after[early]).all()
+            compared += int((row.anchors[early, :BARS_LEFT] != UNKNOWN).any())
+            changed += int((row.anchors != after).any())
+    assert compared > 100
+    assert changed > 100
+
+
+def test_of_the_bars_left_every_word_is_told_those_behind_its_own_or_none() -> None:
+    song = crescendo(40)
+    rows = told([song], 4, length=150)
+    known = [row for row in rows if row.anchors[:, BARS_LEFT].any()]
+    assert len(rows) * 0.4 < len(known) < len(rows) * 0.8
+    for row in known:
+        left = 39 - row.bars
+        assert (row.anchors[:, BARS_LEFT] == 1 + np.minimum(left, FARTHEST_END)).all()
+    assert {1, 2, 1 + FARTHEST_END} <= {int(i) for row in known for i in row.anchors[:, BARS_LEFT]}
+
+
+def test_where_a_short_bar_cuts_a_song_no_end_is_in_sight() -> None:
+    cut = crescendo(24)
+    cut = replace(cut, words=cut.words[:-1])
+    rows = told([cut], 4, length=100)
+    assert any(row.anchors[:, :BARS_LEFT].any() for row in rows)
+    assert not any(row.anchors[:, BARS_LEFT].any() for row in rows)
+
+
+def in_c_major(bars: int) -> Song:
+    """The scale of C major with long Cs, Es and Gs in every bar: whichever bars are taken, they are in C."""
+    lengths = {60: 4, 62: 1, 64: 3, 65: 1, 67: 4, 69: 1, 71: 1, 72: 4}
+    notes = tuple(
+        Note(bar * TICKS_PER_BAR + n * 240, pitch, bar * TICKS_PER_BAR + n * 240 + 120 * ticks, 40 + bar)
+        for bar in range(bars)
+        for n, (pitch, ticks) in enumerate(lengths.items())
+    )
+    return Song("in C", encoded(Score(notes, end=bars * TICKS_PER_BAR)))
+
+
+@pytest.mark.parametrize("crowding", [False, True])
+def test_the_key_moves_with_the_music(crowding: bool) -> None:
+    song = in_c_major(24)
+    seen = set()
+    for step in range(8):
+        batch = sampler([song], length=100, crowding=crowding).batch(step, 32)
+        for asked, anchors in zip(batch.truth, batch.anchors, strict=True):
+            lowest = VOCABULARY.pitches[int(asked[asked[:, 0] == Family.NOTE, COLUMN["pitch"]].min()) - 1]
+            keys = set(anchors[:, KEY].tolist()) - {UNKNOWN}
+            assert keys <= {1 + lowest % 12}
+            seen |= keys
+    assert seen == set(range(1, 13))
+
+
+def test_each_field_is_now_and_then_not_told_and_then_to_no_word() -> None:
+    rows = told([crescendo(24)], 8, length=100)
+    known = np.stack([(row.anchors != UNKNOWN).any(axis=0) for row in rows if row.anchors[:, :BARS_LEFT].any()])
+    assert known.mean(axis=0) == pytest.approx([0.9, 0.9, 0.9, 0.9, 0.6], abs=0.1)
+    assert len(np.unique(known, axis=0)) > 8  # each on its own
+
+
+def test_padding_is_told_nothing() -> None:
+    (anchors,) = sampler([SHORT], augment=False).batch(0, 1).anchors
+    assert (anchors[len(SHORT.words) - 1 :] == UNKNOWN).all()
 
 
 # ------------------------------------------------------------------ validation
@@ -379,15 +595,17 @@ def test_songs_are_drawn_by_their_length() -> None:
 @pytest.mark.parametrize("length", [7, 48, 10_000])
 def test_windows_ask_for_every_word_but_the_first_once(length: int) -> None:
     songs = [*SONGS, SHORT]
-    windows = validation_windows(songs, length)
-    assert windows.shape[1:] == (length + 1, len(ATTRIBUTES))
-    asked = windows[:, 1:].reshape(-1, len(ATTRIBUTES))
+    batch = validation_windows(songs, VOCABULARY, length)
+    assert batch.truth.shape[1:] == batch.words.shape[1:] == (length, len(ATTRIBUTES))
+    assert batch.anchors.shape == (*batch.words.shape[:2], len(FIELDS))
+    assert excerpts(batch).shape[1:] == (length + 1, len(ATTRIBUTES))
+    asked = batch.truth.reshape(-1, len(ATTRIBUTES))
     asked = asked[asked[:, COLUMN["family"]] != Family.IGNORE]
     assert (asked == np.concatenate([song.words[1:] for song in songs])).all()
 
 
 def test_a_window_begins_with_the_word_before_what_it_asks_for() -> None:
-    windows = validation_windows([SONGS[0]], 32)
+    windows = excerpts(validation_windows([SONGS[0]], VOCABULARY, 32))
     assert (windows[0, 0] == SONGS[0].words[0]).all()
     assert (windows[1:, 0] == windows[:-1, -1]).all()
 
@@ -395,6 +613,28 @@ def test_a_window_begins_with_the_word_before_what_it_asks_for() -> None:
 @pytest.mark.parametrize("beyond", [0, 1, 2])
 def test_a_song_as_long_as_its_windows_leaves_no_empty_one(beyond: int) -> None:
     song = Song("cut", SONGS[0].words[: 2 * 32 + 1 + beyond])
-    windows = validation_windows([song], 32)
+    windows = excerpts(validation_windows([song], VOCABULARY, 32))
     assert len(windows) == (2 if beyond == 0 else 3)
     assert np.count_nonzero(windows[-1, :, COLUMN["family"]]) == (33 if beyond == 0 else 1 + beyond)
+
+
+def test_before_a_window_stand_the_words_before_it() -> None:
+    song = SONGS[0].words
+    batch = validation_windows([SONGS[0]], VOCABULARY, 32, past=50)
+    for number, (row, truth) in enumerate(zip(batch.words, batch.truth, strict=True)):
+        start, asked = 32 * number, np.count_nonzero(truth[:, 0])
+        before = min(start, 50)
+        assert (row[: 50 - before] == IGNORE).all()
+        assert (row[50 - before : 50 + asked] == song[start - before : start + asked]).all()
+        assert (row[50 + asked :] == IGNORE).all()
+
+
+def test_windows_are_told_what_the_first_bars_say_and_no_end() -> None:
+    song = crescendo(20)
+    first = described(song, 0, VALIDATION_ANCHOR)
+    assert UNKNOWN not in first
+    batch = validation_windows([song], VOCABULARY, 64)
+    asked = batch.truth[..., COLUMN["family"]] != Family.IGNORE
+    late = bar_of_word(song.words)[:-1] >= VALIDATION_ANCHOR
+    assert (batch.anchors[asked] == np.where(late[:, None], [*first, UNKNOWN], UNKNOWN)).all()
+    assert (validation_windows([SHORT], VOCABULARY, 64).anchors == UNKNOWN).all()

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from composer.encoding import (
+    PEDAL_TICKS,
     STEADY_BARS,
     RemiToken,
     decode,
@@ -418,6 +419,44 @@ def test_behind_an_opening_with_pedal_the_continuation_has_one_too() -> None:
     assert [note.end - note.start for note in whole.sounding[new]] == [TICKS_PER_BAR] * 2
     assert parse_midi(dump_midi(whole)).sounding == whole.sounding
     assert continued(dry, continuation).pedal == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3 * TICKS_PER_BAR), st.integers(1, 2000)), min_size=1, max_size=5),
+    grid_scores(bars=2),
+)
+@settings(max_examples=25)
+def test_the_pedal_of_the_opening_stays_as_it_was_up_to_its_end(
+    drawn: list[tuple[int, int]], continuation: Score
+) -> None:
+    starts = sorted({down for down, _ in drawn})
+    ups = [*starts[1:], 99 * TICKS_PER_BAR]
+    pedal = tuple((down, min(down + dict(drawn)[down], up)) for down, up in zip(starts, ups, strict=True))
+    opening = replace(opening_at(100.0), pedal=pedal)
+    dry, whole = continued(opening_at(100.0), continuation), continued(opening, continuation)
+    end = opening.end
+    assert [note for note in whole.notes if note.start < end] == [note for note in dry.notes if note.start < end]
+    assert [span for span in whole.pedal if span[0] < end] == [(d, min(u, end)) for d, u in pedal if d < end]
+    # Behind it the pedal is down but for a moment behind each bar line and each new chord.
+    changes = {chord.tick for chord in whole.chords if chord.tick >= end}
+    changes |= {*range(end, whole.end + 1, TICKS_PER_BAR)}
+    assert [span for span in whole.pedal if span[0] >= end] == [
+        (tick + PEDAL_TICKS, following) for tick, following in pairwise(sorted(changes))
+    ]
+    assert parse_midi(dump_midi(whole)).pedal == whole.pedal
+
+
+def test_of_parts_that_were_pedalled_each_on_its_own_every_note_stays_as_long_as_it_sounded() -> None:
+    dry = opening_at(100)
+    held = tuple(replace(note, end=note.end + 100 * number) for number, note in enumerate(dry.notes))
+    continuation = Score((Note(240, 50, 480, 80),), dry.tempos, end=TICKS_PER_BAR)
+    whole = continued(replace(dry, held=held), continuation)
+    assert whole.held == ()
+    assert whole.notes[:-1] == held
+    assert all(down >= dry.end for down, _ in whole.pedal)
+    before = [note for note in whole.sounding if note.start < dry.end]
+    assert before[:-1] == list(held[:-1])  # the last one goes on beyond the boundary, into the new pedal
+    assert parse_midi(dump_midi(whole)).sounding == whole.sounding
 
 
 def test_a_tempo_between_two_bins_does_not_jump_at_the_boundary() -> None:

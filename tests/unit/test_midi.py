@@ -29,6 +29,7 @@ from composer.score import (
     MeterChange,
     Note,
     Score,
+    Spans,
     TempoChange,
 )
 
@@ -172,11 +173,67 @@ def test_the_pedal_of_a_channel_holds_in_all_its_tracks() -> None:
 def test_a_note_is_as_long_as_its_key_is_held() -> None:
     score = parse_midi(midi(events((0, pedal(127)), (0, on(60)), (100, off(60)), (500, pedal(0)))))
     assert [note.end for note in score.notes] == [100]
-    assert [note.end for note in score.held] == [500]
+    assert [note.end for note in score.sounding] == [500]
+    assert score.pedal == ((0, 500),)
+    assert score.held == ()
 
 
-def test_a_pedal_that_changes_nothing_is_not_kept() -> None:
-    assert parse_midi(midi(NOTE + events((0, pedal(127)), (9, pedal(0))))).held == ()
+def test_a_pedal_that_changes_nothing_holds_nothing() -> None:
+    score = parse_midi(midi(NOTE + events((0, pedal(127)), (9, pedal(0)))))
+    assert score.held == ()
+    assert score.sounding == score.notes
+
+
+TWO_PEDALS = midi(
+    events((0, pedal(127)), (0, on(48)), (100, off(48)), (480, pedal(0))),
+    events((0, on(72, channel=1)), (100, off(72, 1)), (200, pedal(127, 1)), (200, on(74, channel=1)))
+    + events((100, off(74, 1)), (700, pedal(0, 1))),
+)
+
+
+def test_channels_with_pedals_of_their_own_are_held_each_by_its_own() -> None:
+    score = parse_midi(TWO_PEDALS)
+    assert [(note.start, note.pitch, note.end) for note in score.notes] == [(0, 48, 100), (0, 72, 100), (200, 74, 300)]
+    assert spans(score) == [(0, 48, 480), (0, 72, 100), (200, 74, 900)]
+    assert score.pedal == ()
+    assert score.held == score.sounding
+    assert score.pedalled
+
+
+def test_a_channel_without_pedal_stays_dry_beside_one_that_has_it() -> None:
+    left = events((0, pedal(127)), (0, on(48)), (100, off(48)), (480, pedal(0)))
+    score = parse_midi(midi(left, events((0, on(72, channel=1)), (100, off(72, 1)))))
+    assert spans(score) == [(0, 48, 480), (0, 72, 100)]
+    assert (score.pedal, score.held) == ((), score.sounding)
+
+
+def test_channels_that_are_pedalled_alike_have_one_pedal() -> None:
+    def part(pitch: int, channel: int) -> bytes:
+        down, up = pedal(127, channel), pedal(0, channel)
+        return events((0, down), (0, on(pitch, channel=channel)), (100, off(pitch, channel)), (480, up))
+
+    score = parse_midi(midi(part(48, 0), part(72, 1)))
+    assert spans(score) == [(0, 48, 480), (0, 72, 480)]
+    assert (score.pedal, score.held) == (((0, 480),), ())
+
+
+@pytest.mark.parametrize("its_own", [b"", events((0, on(72, channel=1)), (9, off(72, 1)))], ids=["silent", "later"])
+def test_a_pedal_that_holds_nothing_of_its_channel_and_would_hold_another_is_none(its_own: bytes) -> None:
+    timed = [(0, pedal(127, 1)), (0, on(60)), (10, off(60)), (90, pedal(0, 1))]
+    score = parse_midi(midi(events(*timed) + its_own))
+    assert score.sounding == score.notes
+    assert (score.pedal, score.held) == ((), ())
+    assert not score.pedalled
+
+
+@pytest.mark.parametrize("velocities", [(50, 90), (90, 50)])
+def test_a_pitch_that_two_tracks_strike_at_once_leaves_the_one_pedal(velocities: tuple[int, int]) -> None:
+    first, second = velocities
+    right = events((0, pedal(127)), (0, on(60, first)), (100, off(60)), (480, pedal(0)))
+    score = parse_midi(midi(right, events((0, on(60, second)), (200, off(60)))))
+    assert sorted(note.velocity for note in score.notes) == [50, 90]
+    assert [(note.end, note.velocity) for note in score.sounding] == [(480, 50), (480, 90)]
+    assert (score.pedal, score.held) == (((0, 480),), ())
 
 
 def test_a_program_change_does_not_end_the_pedal() -> None:
@@ -256,6 +313,11 @@ def test_a_refusal_says_what_was_found(data: bytes, error: type[OpeningError], w
 
 def test_read_midi_reads_what_parse_midi_reads() -> None:
     assert read_midi(a_song()) == parse_midi(a_song())
+    assert parse_midi(a_song()).pedal
+
+
+def test_read_midi_brings_over_what_each_channel_holds() -> None:
+    assert read_midi(TWO_PEDALS) == parse_midi(TWO_PEDALS)
 
 
 def test_errors_come_over_from_the_child_with_their_data() -> None:
@@ -381,6 +443,29 @@ def test_a_dumped_score_is_parsed_to_itself(notes: tuple[Note, ...], tempos: tup
     assert parsed.meters == score.meters
     for change in (*tempos, *parsed.tempos):
         assert microseconds_at(parsed.tempos, change.tick) == microseconds_at(tempos, change.tick)
+
+
+@st.composite
+def pedals(draw: st.DrawFn) -> Spans:
+    """When the pedal is down; now and then it is changed within one tick."""
+    found, tick = [], 0
+    for gap, ticks in draw(st.lists(st.tuples(st.integers(0, 2000), st.integers(1, 4000)), max_size=8)):
+        found.append((tick + gap, tick + gap + ticks))
+        tick += gap + ticks
+    return tuple(found)
+
+
+@settings(deadline=None, max_examples=60)
+@given(piano_notes(), pedals())
+def test_a_dumped_pedal_is_parsed_to_itself(notes: tuple[Note, ...], pedal: Spans) -> None:
+    score = Score(notes, end=ending(notes), pedal=pedal)
+    parsed = parse_midi(dump_midi(score))
+    assert (parsed.notes, parsed.pedal, parsed.held) == (notes, pedal, ())
+    assert parsed.sounding == score.sounding
+    for note, key in zip(parsed.sounding, notes, strict=True):
+        downs = [up for down, up in pedal if down < key.end < up]
+        again = [other.start for other in notes if other.pitch == key.pitch and other.start >= key.end]
+        assert note == replace(key, end=min([*downs, *again]) if downs else key.end)
 
 
 @settings(deadline=None, max_examples=30)

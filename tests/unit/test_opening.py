@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError, PitchRangeError
 from composer.opening import Opening, to_opening
-from composer.score import EARLY_TICKS, SHORTEST_TICKS, TICKS_PER_BAR, Chord, MeterChange, Note, Score, TempoChange
+from composer.score import (
+    EARLY_TICKS,
+    SHORTEST_TICKS,
+    TICKS_PER_BAR,
+    Chord,
+    MeterChange,
+    Note,
+    Score,
+    Spans,
+    TempoChange,
+    excerpt,
+)
 
 BAR = TICKS_PER_BAR
 IN_4_4 = (MeterChange(0, 4, 4),)
@@ -80,6 +91,46 @@ def test_silence_before_it_does_not_change_an_opening(notes: list[tuple[int, int
     assert len(opening.score.notes) == len(notes)
     assert 0 <= opening.score.notes[0].start < BAR - EARLY_TICKS
     assert all(note.start < note.end for note in opening.score.notes)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5 * BAR), st.integers(1, 3 * BAR)), min_size=1, max_size=8),
+    st.integers(0, 4),
+    st.integers(1, 4),
+)
+def test_an_excerpt_keeps_the_pedal_at_its_ticks(drawn: list[tuple[int, int]], first: int, bars: int) -> None:
+    starts = sorted({down for down, _ in drawn})
+    ups = [*starts[1:], 99 * BAR]
+    pedal = tuple((down, min(down + dict(drawn)[down], up)) for down, up in zip(starts, ups, strict=True))
+    start, end = first * BAR, (first + bars) * BAR
+    part = excerpt(replace(score(0, bars=9), pedal=pedal), start, end)
+
+    def is_down(spans: Spans, tick: int) -> bool:
+        return any(down <= tick < up for down, up in spans)
+
+    edges = {tick + by for span in pedal for tick in span for by in (-1, 0)} | {start, end - 1}
+    for tick in edges:
+        if start <= tick < end:
+            assert is_down(part.pedal, tick - start) == is_down(pedal, tick)
+    assert all(0 <= down < up and down < end - start for down, up in part.pedal)
+    assert [(down, up) for down, up in pedal if start < down < end] == [
+        (down + start, up + start) for down, up in part.pedal if down > 0
+    ]
+
+
+def test_the_pedal_stays_where_it_was_when_time_begins_later() -> None:
+    played = replace(
+        score(2 * BAR, 3 * BAR, bars=4), pedal=((0, 100), (2 * BAR - 50, 2 * BAR + 300), (3 * BAR, 4 * BAR))
+    )
+    opening = to_opening(played)
+    assert opening.score.pedal == ((0, 300), (BAR, 2 * BAR))
+
+
+def test_the_pedal_of_a_pickup_stays_late_in_its_bar() -> None:
+    meters = (MeterChange(0, 1, 4), MeterChange(480, 4, 4))
+    opening = to_opening(replace(score(0, 480, bars=1, meters=meters), end=480 + BAR, pedal=((0, 560),)))
+    assert opening.score.pedal == ((1440, 2000),)
+    assert [note.end for note in opening.score.sounding] == [1920, 2160]
 
 
 # --- meters ---
@@ -179,3 +230,11 @@ def test_a_note_that_hangs_ends_two_bars_behind_the_opening() -> None:
     opening = to_opening(Score((held, Note(480, 64, 960, 64)), end=TICKS_PER_BAR))
     assert opening.score.notes == (Note(0, 60, 3 * TICKS_PER_BAR, 64), Note(480, 64, 960, 64))
     assert opening.bars == 1
+
+
+def test_a_pedal_that_hangs_is_let_go_two_bars_behind_the_opening() -> None:
+    opening = to_opening(replace(score(0, bars=1), pedal=((10, 20), (100, 300 * BAR))))
+    assert opening.score.pedal == ((10, 20), (100, 3 * BAR))
+    assert [note.end for note in opening.score.sounding] == [3 * BAR]
+    held = (Note(0, 60, 300 * BAR, 64),)
+    assert to_opening(replace(score(0, bars=1), held=held)).score.sounding == (Note(0, 60, 3 * BAR, 64),)

@@ -15,8 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from composer.cli import app
-from composer.encoding import decode, encode, quantise
+from composer.encoding import PEDAL_TICKS, decode, encode, quantise
 from composer.errors import OutOfRangeError, RequestError
+from composer.midi import dump_midi, parse_midi
 from composer.piece import (
     HEARD_BARS,
     MAX_SEED,
@@ -164,6 +165,43 @@ def test_a_long_opening_leads_to_what_its_last_bars_lead_to(opening: Score, foll
 
     assert behind(whole, 0) == behind(part, shift)
     assert [chord.tick for chord in whole.score.chords] == sorted({chord.tick for chord in whole.score.chords})
+
+
+def pedalled(bars: int) -> Score:
+    """The pedal is changed on every second beat, and at the end it hangs over."""
+    presses = range(60, bars * TICKS_PER_BAR, 960)
+    pedal = tuple((press, min(press + 930, bars * TICKS_PER_BAR + 100)) for press in presses)
+    last = (bars * TICKS_PER_BAR - 300, bars * TICKS_PER_BAR + 500)
+    return replace(steady(bars), pedal=(*pedal[:-1], last))
+
+
+@pytest.mark.parametrize("bars", [2, HEARD_BARS, HEARD_BARS + 1, HEARD_BARS + 7])
+def test_behind_a_pedalled_opening_of_any_length_the_pedal_goes_on_by_the_chords(bars: int) -> None:
+    opening, following = pedalled(bars), steady(3, pitch=67)
+    take = finished(opening, following)
+    end = opening.end
+    assert struck(tuple(n for n in take.score.notes if n.start < end)) == struck(opening.notes)
+    assert [n.end for n in take.score.notes if n.start < end][:-1] == [n.end for n in opening.notes][:-1]
+    before = tuple(span for span in take.score.pedal if span[0] < end)
+    assert before == (*opening.pedal[:-1], (end - 300, end))
+    behind = [span for span in take.score.pedal if span[0] >= end]
+    assert [up for _, up in behind if up % TICKS_PER_BAR == 0] == [end + bar * TICKS_PER_BAR for bar in (1, 2, 3)]
+    changes = [end, *(up for _, up in behind)]
+    assert [down for down, _ in behind] == [change + PEDAL_TICKS for change in changes[:-1]]
+    assert {chord.tick for chord in take.score.chords if chord.tick > end} <= set(changes)
+    read = parse_midi(dump_midi(take.score))
+    assert (read.pedal, read.notes, read.sounding) == (take.score.pedal, take.score.notes, take.score.sounding)
+    assert finished(steady(bars), following).score.pedal == ()
+
+
+def test_of_a_long_opening_with_a_pedal_a_part_every_note_is_as_long_as_it_sounded() -> None:
+    dry = steady(HEARD_BARS + 3)
+    held = tuple(replace(note, end=note.end + 10) for note in dry.notes)
+    take = finished(replace(dry, held=held), steady(2, pitch=67))
+    before = [note for note in take.score.notes if note.start < dry.end]
+    assert before == list(held)
+    assert take.score.held == ()
+    assert take.score.pedal[0][0] == dry.end + PEDAL_TICKS
 
 
 def test_a_tempo_that_goes_on_is_not_rounded_and_a_ritardando_is_not_carried_on() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from composer.engine.generator import Generator
 from composer.engine.model import Cache, CompoundWordTransformer, Context
 from composer.engine.returns import PLACES_PER_POSITION, followers, places_of
-from composer.engine.scheduler import Request
+from composer.request import Request
 from composer.sampling import SamplingParams
 from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
 
