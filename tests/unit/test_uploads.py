@@ -13,7 +13,7 @@ from composer.encoding import decode, encode, quantise
 from composer.midi import dump_midi, parse_midi
 from composer.opening import to_opening
 from composer.piece import Order
-from composer.request import Composed, Watched, Request
+from composer.request import Composed, Request, Watched
 from composer.score import TICKS_PER_BAR, MeterChange, Note, Score, TempoChange
 from composer.words import END, Family, Word, default_vocabulary
 
