@@ -101,9 +101,7 @@ def compose(
     bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
     takes: Annotated[int, typer.Option(help="How many continuations, from seeds that follow each other.")] = 1,
-    spare: Annotated[
-        int, typer.Option(min=0, max=64, help="So many more are drawn, and the best kept; the first is the best.")
-    ] = 0,
+    spare: Annotated[int, typer.Option(help="So many more are drawn, and the best kept, best first; 0 to 64.")] = 0,
     ending: Annotated[bool, typer.Option("--ending/--open-end", help="Whether the last bars are to be an end.")] = True,
     loop_guard: Annotated[bool, typer.Option(help="Go back where the music is stuck in a loop.")] = True,
     copy_guard: Annotated[bool, typer.Option(help="Draw bars again that stand in a training song.")] = True,

@@ -44,4 +44,5 @@ def compose(
 def _rank(take: Take) -> tuple[bool, float]:
     watched = take.composed.watched
     failed = watched.stuck or watched.common > LONGEST_COMMON or not take.keeps_key
+    assert take.composed.nats is not None
     return failed, take.composed.nats

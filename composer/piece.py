@@ -15,7 +15,7 @@ from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Score, Timed, cut_at_repeats, excerpt, pressed_before
 from composer.words import Family, Vocabulary
 
-MAX_TAKES = 64
+MAX_TAKES = MAX_SPARE = 64
 MAX_SEED = 2**63 - 1
 HEARD_BARS = 64  # at the end of the opening: more than any model here can look back on
 
@@ -37,9 +37,13 @@ class Order:
     spare: int = 0
 
     def __post_init__(self) -> None:
-        for name, value, highest in (("bars", self.bars, MAX_BARS), ("takes", self.takes, MAX_TAKES)):
-            if not 1 <= value <= highest:
-                raise OutOfRangeError(f"the number of {name}", value, 1, highest)
+        for name, value, lowest, highest in (
+            ("bars", self.bars, 1, MAX_BARS),
+            ("takes", self.takes, 1, MAX_TAKES),
+            ("spare takes", self.spare, 0, MAX_SPARE),
+        ):
+            if not lowest <= value <= highest:
+                raise OutOfRangeError(f"the number of {name}", value, lowest, highest)
         if not 0 <= self.seed <= MAX_SEED - self.drawn:
             raise OutOfRangeError("a seed", self.seed, 0, MAX_SEED - self.drawn)
 
@@ -167,7 +171,7 @@ def receipt(take: Take, command: str) -> Mapping[str, object]:
             else "off",
         },
         "words": len(composed.words),
-        "nats_a_word": round(composed.nats, 3),
+        "nats_a_word": None if composed.nats is None else round(composed.nats, 3),
         "notes": {"added": take.continuation_notes},
         "seconds": {"composing": round(composed.seconds, 2), "music": round(score.seconds_at(score.end), 2)},
         "device": composed.device,

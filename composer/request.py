@@ -49,15 +49,18 @@ class Request:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], vocabulary: Vocabulary) -> Request:
-        """The inverse of to_json. Raises RequestError if it is no request or holds ids that the vocabulary lacks."""
+        """The inverse of to_json. Raises RequestError if it is no request or holds ids that the vocabulary lacks.
+
+        One from before there were guards and an ending is composed as any is now.
+        """
         try:
             request = cls(
                 words=_unflat(data["words"]),
                 bars=int(data["bars"]),
                 seed=int(data["seed"]),
                 sampling=SamplingParams.from_json(data["sampling"]),
-                guards=Guards(**{name: bool(on) for name, on in data["guards"].items()}),
-                ending=bool(data["ending"]),
+                guards=Guards(**{name: bool(on) for name, on in data.get("guards", {}).items()}),
+                ending=bool(data.get("ending", True)),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise RequestError(f"{type(error).__name__} in {error}") from error
@@ -94,7 +97,7 @@ class Composed:
 
     words: of the continuation, the end word included   checkpoint, digest: of the model   device: cpu or cuda
     seconds: from the first word to the last, beside whatever else was composed then   nats: a word, in the mean, how
-    unlikely the model found them
+    unlikely the model found them, None in answers from before it was told
     """
 
     words: tuple[Word, ...]
@@ -102,15 +105,16 @@ class Composed:
     digest: str
     device: str
     seconds: float
-    nats: float
-    watched: Watched
+    nats: float | None = None
+    watched: Watched = field(default_factory=Watched)
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "words": _flat(self.words), "watched": asdict(self.watched)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Composed:
-        return cls(**{**data, "words": _unflat(data["words"]), "watched": Watched(**data["watched"])})
+        watched = Watched(**data.get("watched", {}))
+        return cls(**{**data, "words": _unflat(data["words"]), "watched": watched})
 
 
 def _flat(words: Iterable[Word]) -> list[int]:

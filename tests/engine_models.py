@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 
+from composer.engine.anchors import BARS_LEFT, FARTHEST_END, FIELDS, UNKNOWN, anchors_of
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig
-from composer.words import Vocabulary, default_vocabulary
+from composer.request import Request
+from composer.words import USED, Family, Vocabulary, Word, default_vocabulary
+
+TINY: dict[str, Any] = {"dim": 16, "layers": 1, "heads": 2, "kv_heads": 1, "window": 24}
 
 
 def random_checkpoint(vocabulary: Vocabulary | None = None, seed: int = 0, **config: object) -> Checkpoint:
@@ -28,3 +35,74 @@ def random_words(vocabulary: Vocabulary, batch: int, length: int, seed: int = 0)
     generator = torch.Generator().manual_seed(seed)
     columns = [torch.randint(0, size, (batch, length), generator=generator) for size in vocabulary.sizes.values()]
     return torch.stack(columns, dim=-1)
+
+
+def looping_checkpoint(certainty: float = 8.0, seed: int = 0, **config: object) -> Checkpoint:
+    """It likes best what stood a bar or two before, and goes round until it is not told any more.
+
+    It has all that a word is told: hints, what the opening was like, and how many bars are left.
+    """
+    checkpoint = random_checkpoint(seed=seed, **(TINY | {"lags": (1, 2), "memory": 100, "anchors": True} | config))
+    model = checkpoint.model
+    torch.nn.init.normal_(model.returns.project.weight, std=0.1)  # type: ignore[union-attr]
+    for table in model.anchors.parameters():  # type: ignore[union-attr]
+        torch.nn.init.normal_(table, std=0.3)
+    for stage in model.stages:
+        torch.nn.init.constant_(stage.copying.gates.bias, certainty)  # type: ignore[union-attr, arg-type]
+    return checkpoint
+
+
+def stuck_checkpoint() -> Checkpoint:
+    """It knows nothing but the last word: drawn greedily, every bar is like the one before, warm or not."""
+    checkpoint = random_checkpoint(**TINY)
+    for name, weight in checkpoint.model.named_parameters():
+        if name.endswith(("attention.out.weight", "feed.2.weight")):
+            torch.nn.init.zeros_(weight)
+    return checkpoint
+
+
+def anchors_told(request: Request, words: Sequence[Word], vocabulary: Vocabulary) -> torch.Tensor:
+    """What is told with each word of the opening and of a continuation: (1, words, fields)."""
+    rows = [(UNKNOWN,) * len(FIELDS)] * len(request.words)
+    bars = 0
+    for word in words:
+        bars += word.family == Family.BAR
+        row = list(anchors_of(request.words, vocabulary))
+        row[BARS_LEFT] = 1 + min(FARTHEST_END, request.bars - bars) if request.ending else UNKNOWN
+        rows.append(tuple(row))
+    return torch.tensor([rows])
+
+
+@torch.inference_mode()
+def nats_of(checkpoint: Checkpoint, request: Request, words: Sequence[Word]) -> list[float]:
+    """How unlikely the model finds each word of a continuation behind the first, from its parallel form.
+
+    What may follow is read off the words, not off the engine's masks.
+    """
+    model, vocabulary = checkpoint.model, checkpoint.vocabulary
+    known, following = torch.tensor([[*request.words, *words[:-1]]]), torch.tensor([words[1:]])
+    context = model(known, anchors=anchors_told(request, words[:-1], vocabulary))[:, len(request.words) :]
+    logits = {name: part[0] for name, part in model.logits(context, following).items()}
+    nats: list[float] = []
+    position = pitch = 0
+    for at, word in enumerate(words[1:]):
+        family = logits["family"][at]
+        over = torch.logaddexp(family[Family.BAR], family[Family.END])
+        ways = [over]
+        ways += [family[Family.METRICAL]] if position < vocabulary.positions else []
+        ways += [family[Family.NOTE]] if pitch > 1 else []
+        chosen = over if word.family in (Family.BAR, Family.END) else family[word.family]
+        total = torch.stack(ways).logsumexp(0) - chosen
+        for name in USED[Family(word.family)]:
+            first = 1 + (position if name == "position" else 0)
+            last = pitch - 1 if name == "pitch" else vocabulary.sizes[name] - 1
+            allowed = logits[name][at, first : last + 1]
+            total = total + allowed.logsumexp(0) - allowed[getattr(word, name) - first]
+        nats.append(float(total))
+        if word.family == Family.BAR:
+            position = pitch = 0
+        elif word.family == Family.METRICAL:
+            position, pitch = word.position, vocabulary.sizes["pitch"]
+        elif word.family == Family.NOTE:
+            pitch = word.pitch
+    return nats

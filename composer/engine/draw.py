@@ -66,6 +66,7 @@ class Drawer:
         self.temperature[slot] = torch.tensor([sampling[name].temperature for name in ATTRIBUTES], device=device)
         self.top_p[slot] = torch.tensor([sampling[name].top_p for name in ATTRIBUTES], device=device)
         self.generators[slot].manual_seed(seed)
+        self.warmed[slot] = False  # the piece before may have ended, or been cancelled, in the midst of it
 
     def draw_word(
         self, model: CompoundWordTransformer, grammar: Grammar, context: Context, drawn: Sequence[int]

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from composer.engine.runs import RUN, RunIndex, run_hashes
+from composer.engine.runs import RUN, STEPS, RunIndex, run_hashes
 from composer.request import Request, Watched
-from composer.words import Family, Vocabulary, Word
+from composer.words import BAR, Family, Vocabulary, Word
 
 LONGEST_PERIOD = 8  # bars
 ALIKE = 0.7  # two bars are the same to the ear when they share so much of what sounds in either
@@ -41,7 +41,7 @@ class Watch:
         self._runs = runs if request.guards.copies else None
         self._tried: dict[int, int] = {}  # by bar, how often it was drawn again because it copied
         self.watched = Watched()
-        self._begin([])
+        self._begin([BAR])  # which is given: the opening's last bar ends there
 
     def read(self, word: Word, bars: int) -> Verdict | None:
         """Hear the newest word of a piece, of which so many bars are complete."""
@@ -50,15 +50,15 @@ class Watch:
         if loop and self.watched.loops < MOST_RETURNS:
             self.watched = replace(self.watched, loops=self.watched.loops + 1)
             return Verdict(min(loop, bars), min(loop, MOST_BARS_WARM))
-        if loop:
-            self.watched = replace(self.watched, stuck=True)
-            return Verdict(0, min(loop, MOST_BARS_WARM))
         if copied and self._tried.get(bars, 0) < MOST_TRIES:
             self._tried[bars] = self._tried.get(bars, 0) + 1
             self.watched = replace(self.watched, redrawn=self.watched.redrawn + 1)
             return Verdict(1, 1)
         if self._copies:
             self.watched = replace(self.watched, common=self._copies.longest, song=self._copies.song)
+        if loop:
+            self.watched = replace(self.watched, stuck=True)
+            return Verdict(0, min(loop, MOST_BARS_WARM))
         return None
 
     def go_back(self, words: Sequence[Word]) -> None:
@@ -125,9 +125,9 @@ class CopyGuard:
 
     def read(self, word: Word) -> bool:
         if word.family == Family.METRICAL:
-            self.position = word.position - 1
+            self.position = (word.position - 1) * STEPS // self.vocabulary.positions
         if word.family == Family.NOTE:
-            time = self.bars * self.vocabulary.positions + self.position
+            time = self.bars * STEPS + self.position
             self.open.append((time, self.vocabulary.pitches[word.pitch - 1]))
         if word.family not in (Family.BAR, Family.END):
             return False

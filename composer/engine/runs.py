@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 from composer.errors import CheckpointError
 
 RUN = 16  # intervals
+STEPS = 16  # in a bar of 4/4: the grid that runs are compared on, whatever a model's own is
 LONGEST_COMMON = 43  # notes that a real piece has in common with one other song, in a row
 FILE = "runs.safetensors"
 _BUCKET_BITS, _REST_BITS = 21, 16
@@ -66,6 +67,7 @@ class RunIndex:
             parts.append(hashes >> np.uint64(64 - _BUCKET_BITS - _REST_BITS))
         owners = np.repeat(np.arange(len(names)), [len(part) for part in parts[1:]])
         kept, first = np.unique(np.concatenate(parts), return_index=True)
+        assert len(names) <= 2**16
         buckets = (kept >> np.uint64(_REST_BITS)).astype(np.int64)
         counts = np.bincount(buckets, minlength=2**_BUCKET_BITS)
         assert counts.max(initial=0) < 256
@@ -92,6 +94,11 @@ class RunIndex:
         try:
             with safe_open(path, "numpy") as file:
                 names = json.loads(file.metadata()["names"])
-                return cls(names, *(file.get_tensor(name) for name in ("counts", "rests", "songs")))
+                counts, rests, songs = (file.get_tensor(name) for name in ("counts", "rests", "songs"))
+            if len(counts) != 2**_BUCKET_BITS or not counts.sum(dtype=np.int64) == len(rests) == len(songs):
+                raise ValueError("the runs are not as many as their buckets have")
+            if len(songs) and songs.max() >= len(names):
+                raise ValueError("a song has no name")
+            return cls(names, counts, rests, songs)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(path.parent, f"{path.name} is damaged") from error

@@ -19,6 +19,7 @@ from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.errors import CheckpointError
 from composer.midi import dump_midi
 from composer.piece import Order
+from composer.request import Guards
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Note, Score, TempoChange
 from composer.training.audition import Plan, audition, promote_chosen
@@ -256,7 +257,7 @@ def test_what_fails_the_gates_is_not_promoted(run: Path, corpus: Path, tmp_path:
     stuck = plan(run, corpus, ("step-000010",))
     greedy = SamplingParams().with_setting("temperature", "all", 0.0)
     made = audition(
-        Plan(**vars(stuck) | {"variants": {"": greedy}, "order": Order(bars=8, takes=1)}),
+        Plan(**vars(stuck) | {"variants": {"": greedy}, "order": Order(bars=8, guards=Guards(loops=False))}),
         torch.device("cpu"),
         tmp_path,
         audio=False,

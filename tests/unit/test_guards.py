@@ -1,42 +1,370 @@
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from composer.engine.guards import LoopGuard
-from composer.words import BAR, Family, Word
+from composer.encoding import encode
+from composer.engine.guards import LONGEST_PERIOD, MOST_RETURNS, MOST_TRIES, CopyGuard, LoopGuard, Verdict, Watch, alike
+from composer.engine.runs import RUN, RunIndex, run_hashes
+from composer.engine.scheduler import Piece
+from composer.request import Guards, Request, Watched
+from composer.score import TICKS_PER_BAR, Note, Score
+from composer.training.copying import CopyIndex
+from composer.training.grid import Notes, notes_of_words
+from composer.words import BAR, END, Family, Vocabulary, Word, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+AGAIN = Verdict(1, 1)  # one bar, and that one warmer
+STEP = TICKS_PER_BAR // 16
+
+
+def metrical(position: int) -> Word:
+    return Word(Family.METRICAL, position=position, chord=1, tempo=1)
+
+
+def note(pitch: int) -> Word:
+    return Word(Family.NOTE, pitch=pitch, velocity=1, duration=1)
 
 
 def bar(pitch: int) -> list[Word]:
-    notes = [Word(Family.NOTE, pitch=pitch - k, velocity=1, duration=1) for k in range(4)]
-    return [BAR, Word(Family.METRICAL, position=1, chord=1, tempo=1), *notes]
+    """A bar of four notes that no other pitch's bar shares, behind its bar line."""
+    return [metrical(1), note(pitch), note(pitch - 1), metrical(9), note(pitch), note(pitch - 1)]
 
 
-def acted(pitches: list[int]) -> int:
-    guard = LoopGuard([])
-    for pitch in pitches:
-        for word in bar(pitch):
-            guard.read(word)
-    return guard.acted
+def opening(*pitches: int) -> list[Word]:
+    return [word for pitch in pitches for word in (BAR, *bar(pitch))]
 
 
-@pytest.mark.parametrize("period", [1, 2, 3, 4, 8])
+# ---------------------------------------------------------------------- loops
+
+
+def first_loop(pitches: Sequence[int]) -> tuple[int, int] | None:
+    """How many bars are heard until one is said to complete a loop, and its period."""
+    guard = LoopGuard([BAR])
+    for number, pitch in enumerate(pitches, start=1):
+        *said, period = [guard.read(word) for word in (*bar(pitch), BAR)]
+        assert not any(said), "a bar is judged when it ends"
+        if period:
+            return number, period
+    return None
+
+
+@pytest.mark.parametrize("period", range(1, LONGEST_PERIOD + 1))
 def test_bars_that_go_round_are_noticed_before_they_are_a_loop(period: int) -> None:
-    song = [10 * (k % period) + 10 for k in range(40)]
-    first = max(8, 3 * period)  # so many bars make a loop; the last of them is still open
-    assert acted(song[: first - 1]) == 0
-    assert acted(song[: first + 1]) == 1
+    loop = max(8, 3 * period)  # bars
+    assert first_loop([10 * (k % period) + 10 for k in range(40)]) == (loop - 1, period)
+
+
+@pytest.mark.parametrize("ahead", [1, 5])
+def test_bars_that_begin_to_go_round_are_noticed_as_soon(ahead: int) -> None:
+    assert first_loop([*range(50, 50 + 2 * ahead, 2), *[10, 20] * 6]) == (ahead + 7, 2)
 
 
 def test_a_verse_heard_twice_is_no_loop() -> None:
     verse = [10, 20, 30, 40, 10, 20, 50, 60]
-    assert acted([*verse, *verse, 70, 80]) == 0
+    assert first_loop([*verse, *verse, 70, 80]) is None
 
 
-def test_music_that_goes_on_is_left_alone() -> None:
-    assert acted([10 + k % 70 for k in range(70)]) == 0
+def test_a_period_longer_than_a_verse_is_no_loop() -> None:
+    assert first_loop([8 * (k % 9) + 8 for k in range(60)]) is None
 
 
-def test_what_the_opening_does_is_its_own_affair_until_the_piece_goes_on_so() -> None:
-    looping = [word for _ in range(12) for word in bar(10)]
-    guard = LoopGuard(looping)
-    assert guard.free_bars == 0
+def test_music_that_goes_on_and_silence_are_left_alone() -> None:
+    assert first_loop([10 + k % 70 for k in range(70)]) is None
+    guard = LoopGuard([BAR])
+    assert not any(guard.read(BAR) for _ in range(30))
+
+
+def test_two_bars_are_alike_that_share_seven_tenths_of_what_sounds_in_either() -> None:
+    ten = frozenset((1, pitch) for pitch in range(10))
+    assert alike(frozenset([*ten][:7]), ten)
+    assert alike(ten, frozenset([*ten][:7]))
+    assert not alike(frozenset([*ten][:6]), ten)
+    assert not alike(ten, frozenset((2, pitch) for pitch in range(10))), "at another position"
+    assert not alike(frozenset(), frozenset())
+
+
+# ---------------------------------------------------------------------- what is done about it
+
+
+class Played:
+    """A piece whose bars are handed in, and its guard rails, which are obeyed as the generator does."""
+
+    def __init__(
+        self, given: Sequence[Word] = (BAR,), guards: Guards | None = None, runs: RunIndex | None = None
+    ) -> None:
+        self.piece = Piece(Request(tuple(given), 64, 0, guards=guards or Guards()))
+        self.watch = Watch(self.piece.request, VOCABULARY, runs)
+
+    @property
+    def watched(self) -> Watched:
+        return self.watch.watched
+
+    def play(self, words: Sequence[Word], line: Word = BAR) -> Verdict | None:
+        """A bar, up to the line that ends it."""
+        for word in words:
+            self.piece.append(word)
+            assert self.watch.read(word, self.piece.bars_done) is None
+        self.piece.append(line)
+        verdict = self.watch.read(line, self.piece.bars_done)
+        if verdict and verdict.back:
+            self.piece.give_up(verdict.back)
+            self.watch.go_back(self.piece.words)
+        return verdict
+
+    def play_on(self, *pitches: int) -> list[Verdict | None]:
+        return [self.play(bar(pitch)) for pitch in pitches]
+
+
+@pytest.mark.parametrize(("period", "warm"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 4), (8, 4)])
+def test_a_loop_is_gone_back_behind_by_its_period_a_few_times_and_then_kept(period: int, warm: int) -> None:
+    played = Played()
+    song = [10 * (k % period) + 10 for k in range(60)]
+    before = max(8, 3 * period) - 2
+    assert played.play_on(*song[:before]) == [None] * before
+    for returned in range(1, MOST_RETURNS + 1):
+        assert played.play(bar(song[before])) == Verdict(period, warm)
+        assert played.piece.bars_done == before + 1 - period
+        assert played.watched == Watched(loops=returned)
+        assert played.play_on(*song[before + 1 - period : before]) == [None] * (period - 1)
+    assert played.play_on(*song[before : before + 5]) == [Verdict(0, warm)] * 5
+    assert played.piece.bars_done == before + 5
+    assert played.watched == Watched(loops=MOST_RETURNS, stuck=True)
+
+
+def test_the_last_bar_of_a_piece_is_drawn_again_as_any_other() -> None:
+    played = Played()
+    played.play_on(*[10] * 6)
+    assert played.play(bar(10), END) == Verdict(1, 1)
+    assert played.piece.words[-1] == BAR
+    assert not played.piece.finished
+    assert played.play(bar(20), END) is None
+    assert played.piece.finished
+    assert played.piece.bars_done == 7
+
+
+def test_what_was_given_up_is_no_part_of_the_next_loop() -> None:
+    played = Played()
+    assert played.play_on(*[10] * 6) == [None] * 6
+    assert played.play_on(10, 40) == [AGAIN, None]
+    assert played.play_on(*[10] * 6) == [None] * 6
+    assert played.play_on(10, 10) == [AGAIN, AGAIN]
+    assert played.play_on(50, *[60] * 6) == [None] * 7
+    assert played.watched == Watched(loops=3)
+
+
+@pytest.mark.parametrize("period", [1, 2, 4])
+def test_a_loop_of_the_opening_is_its_own_affair_until_the_piece_goes_on_so(period: int) -> None:
+    looping = [10 * (k % period) + 10 for k in range(24)]
+    assert Played(opening(*looping)).play(bar(80)) is None
+    played = Played(opening(*looping))
+    assert played.play(bar(10)) == Verdict(1, period), "behind the opening's own bars nobody can go back"
+    assert played.piece.words == [BAR]
+    assert played.play_on(80, *looping[:4]) == [None] * 5
+
+
+def test_the_bars_of_the_opening_count() -> None:
+    """The last of them ends with the bar word that is given, before anything is drawn."""
+    for own in range(1, 6):
+        played = Played(opening(70, *[10] * own))
+        assert played.play_on(*[10] * (7 - own)) == [*[None] * (6 - own), AGAIN]
+
+
+# ---------------------------------------------------------------------- copies
+
+
+def score(pitches: Sequence[int], every: int = 4) -> Score:
+    """A note every so many sixteenths."""
+    notes = tuple(Note(at * every * STEP, pitch, (at + 1) * every * STEP, 80) for at, pitch in enumerate(pitches))
+    return Score(notes, end=-(-len(pitches) * every // 16) * TICKS_PER_BAR)
+
+
+def words_of(pitches: Sequence[int], every: int = 4) -> list[Word]:
+    return encode(score(pitches, every), VOCABULARY)
+
+
+def melody(seed: int, notes: int) -> list[int]:
+    draw = random.Random(seed)
+    return [draw.randint(40, 90) for _ in range(notes)]
+
+
+def grid(words: Sequence[Word], vocabulary: Vocabulary = VOCABULARY) -> Notes:
+    return notes_of_words(np.array(words), vocabulary)
+
+
+def index_of(**songs: Sequence[Word]) -> RunIndex:
+    found = ((name, grid(words)) for name, words in songs.items())
+    return RunIndex.build((name, run_hashes(notes.time, notes.pitch)) for name, notes in found)
+
+
+def heard(runs: RunIndex, words: Sequence[Word], vocabulary: Vocabulary = VOCABULARY) -> CopyGuard:
+    guard = CopyGuard(runs, vocabulary)
+    for word in [*words, END]:
+        guard.read(word)
+    return guard
+
+
+def said(guard: CopyGuard) -> tuple[int, str]:
+    return guard.longest, guard.song
+
+
+SONG = melody(1, 80)
+LOW = 25  # a pitch to which no melody comes, in any key
+INDEX = index_of(song=words_of(SONG), other=words_of(melody(2, 80)))
+
+
+@pytest.mark.parametrize("shift", [0, 5, -7])
+@pytest.mark.parametrize("ahead", [0, 3, 16])
+def test_seventeen_notes_are_found_in_another_key_and_at_another_bar(shift: int, ahead: int) -> None:
+    own, copied = melody(3, ahead), [pitch + shift for pitch in SONG[13:]]
+    behind = [LOW, *melody(4, 30)]
+    for notes in range(17, 40):
+        assert said(heard(INDEX, words_of([*own, *copied[:notes], *behind]))) == (notes, "song")
+    assert said(heard(INDEX, words_of([*own, *copied[:16], *behind]))) == (0, "")
+
+
+def test_one_other_note_in_every_window_is_no_copy() -> None:
+    for first in range(RUN + 1):
+        changed = [pitch + (at % (RUN + 1) == first) for at, pitch in enumerate(SONG)]
+        assert said(heard(INDEX, words_of(changed))) == (0, "")
+
+
+def test_another_rhythm_is_no_copy() -> None:
+    assert said(heard(INDEX, words_of(SONG, every=2))) == (0, "")
+
+
+def test_only_the_bar_in_which_a_run_ends_is_a_copy() -> None:
+    guard = CopyGuard(INDEX, VOCABULARY)
+    words = [*words_of([*SONG[:18], LOW, *melody(5, 13)]), END]
+    said_so = {number: guard.read(word) for number, word in enumerate(words)}
+    lines = [number for number, word in enumerate(words) if word in (BAR, END)]
+    assert [number for number, copied in said_so.items() if copied] == [lines[5]], "the fifth has notes 17 and 18"
+
+
+def test_the_longest_of_several_stretches_is_told_with_a_song_that_it_is_in() -> None:
+    other = melody(2, 80)
+    mixed = [*SONG[:20], *melody(6, 8), *other[10:40], *melody(7, 8), *SONG[40:65]]
+    assert said(heard(INDEX, words_of(mixed))) == (30, "other")
+    assert said(heard(INDEX, words_of([*mixed, *melody(8, 5), *SONG[30:65]]))) == (35, "song")
+
+
+def test_the_guard_hears_what_the_measure_of_copying_sees() -> None:
+    """Chords, rests and several songs, against CopyIndex, which looks at the whole piece at once."""
+    draw = random.Random(9)
+
+    def music(bars: int) -> list[Word]:
+        words = []
+        for _ in range(bars):
+            words.append(BAR)
+            for position in sorted(draw.sample(range(1, 17), draw.choice([0, 2, 5]))):
+                pitches = sorted(draw.sample(range(20, 60), draw.choice([1, 1, 3])), reverse=True)
+                words += [metrical(position), *map(note, pitches)]
+        return words
+
+    def bars_of(words: list[Word], first: int, count: int) -> list[Word]:
+        lines = [at for at, word in enumerate(words) if word == BAR] + [len(words)]
+        return words[lines[first] : lines[first + count]]
+
+    songs = {name: music(40) for name in "abc"}
+    compact, whole = index_of(**songs), CopyIndex([(name, grid(words)) for name, words in songs.items()])
+    lengths = set()
+    for _ in range(40):
+        piece = []
+        for _ in range(4):
+            piece += music(draw.randint(0, 2))
+            piece += bars_of(songs[draw.choice("abc")], draw.randint(0, 30), draw.randint(0, 8))
+        guard, found = heard(compact, piece or [BAR]), whole.look_up(grid(piece or [BAR]))
+        assert guard.longest == found.longest
+        assert (guard.song in songs) == (guard.longest > 0)
+        lengths.add(guard.longest)
+    assert 0 in lengths
+    assert len(lengths) > 15
+
+
+def test_a_vocabulary_with_a_finer_grid_finds_the_same() -> None:
+    finer = replace(VOCABULARY, positions=32, durations=tuple(range(1, 65)))
+    assert said(heard(INDEX, encode(score(SONG[:30]), finer), finer)) == (30, "song")
+
+
+# ---------------------------------------------------------------------- what is done about them
+
+
+def song_bar(number: int, of: Sequence[int] = SONG) -> list[Word]:
+    """Without the bar word ahead of it."""
+    return words_of(of[4 * number : 4 * number + 4])[1:]
+
+
+def test_a_copied_bar_is_drawn_again_a_few_times_and_then_told() -> None:
+    played = Played(runs=INDEX)
+    assert [played.play(song_bar(number)) for number in range(4)] == [None] * 4
+    for number in (4, 5):
+        for _ in range(MOST_TRIES):
+            assert played.play(song_bar(number)) == AGAIN
+            assert played.piece.bars_done == number
+        assert played.watched.common == (0 if number == 4 else 20), "what is drawn again is not told"
+        assert played.play(song_bar(number)) is None
+        assert played.watched == Watched(redrawn=MOST_TRIES * (number - 3), common=4 * number + 4, song="song")
+    assert played.play_on(30, 40) == [None] * 2
+    assert played.watched == Watched(redrawn=2 * MOST_TRIES, common=24, song="song")
+
+
+def test_a_bar_that_copies_no_more_when_it_is_drawn_again_is_forgotten() -> None:
+    played = Played(runs=INDEX)
+    assert [played.play(song_bar(number)) for number in range(5)] == [None] * 4 + [AGAIN]
+    assert played.play(bar(30)) is None
+    assert [played.play(song_bar(number)) for number in range(5, 9)] == [None] * 4, "sixteen notes of it"
+    assert played.watched == Watched(redrawn=1)
+    assert played.play(song_bar(9)) == AGAIN
+
+
+def test_runs_that_reach_into_the_opening_are_no_copies() -> None:
+    played = Played([*words_of(SONG[:40])], runs=INDEX)
+    assert [played.play(song_bar(number)) for number in range(10, 15)] == [None] * 4 + [AGAIN]
+
+
+def test_a_copy_is_given_up_with_the_loop_that_it_stood_in() -> None:
+    """Bars that were kept as copies are gone with what goes back behind them, and so is what was told of them."""
+    tune = melody(11, 16)
+    played = Played(runs=index_of(tune=words_of(tune * 6)))
+    heard_so_far = []
+    for _ in range(100):
+        verdict = played.play(song_bar(played.piece.bars_done % 4, tune))
+        heard_so_far.append(verdict)
+        if verdict == Verdict(4, 4):
+            break
+    assert heard_so_far.count(AGAIN) == MOST_TRIES * 6  # bars 5 to 10 end runs; the eleventh is about to be a loop
+    assert played.watched.common == 40
+    assert played.play(bar(5)) is None
+    assert played.watched.common == 28
+
+
+def test_a_piece_that_is_stuck_is_still_kept_from_copying_and_tells_what_it_copied() -> None:
+    played = Played(runs=index_of(song=[word for _ in range(12) for word in (BAR, *bar(10))]))
+    for _ in range(200):
+        if played.piece.bars_done == 8:
+            break
+        played.play(bar(10), END if played.piece.bars_done == 7 else BAR)
+    assert played.watched == Watched(MOST_RETURNS, stuck=True, redrawn=4 * MOST_TRIES, common=32, song="song")
+
+
+@pytest.mark.parametrize("loops", [False, True])
+@pytest.mark.parametrize("copies", [False, True])
+def test_a_guard_rail_that_is_off_says_nothing(loops: bool, copies: bool) -> None:
+    going_round = Played(guards=Guards(loops, copies), runs=INDEX)
+    verdicts = going_round.play_on(*[10] * 20)
+    assert any(verdicts) == loops
+    assert (going_round.watched == Watched()) == (not loops)
+    copying = Played(guards=Guards(loops, copies), runs=INDEX)
+    verdicts = [copying.play(song_bar(number)) for number in range(20)]
+    assert any(verdicts) == copies
+    assert (copying.watched == Watched()) == (not copies)
+
+
+def test_a_checkpoint_without_its_runs_is_watched_for_loops_alone() -> None:
+    played = Played(runs=None)
+    assert [played.play(song_bar(number)) for number in range(20)] == [None] * 20
+    assert played.watched == Watched()

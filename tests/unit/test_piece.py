@@ -21,6 +21,7 @@ from composer.midi import dump_midi, parse_midi
 from composer.piece import (
     HEARD_BARS,
     MAX_SEED,
+    MAX_SPARE,
     MAX_TAKES,
     Order,
     Take,
@@ -29,7 +30,7 @@ from composer.piece import (
     heard,
     receipt,
 )
-from composer.request import MAX_BARS, Composed, Request
+from composer.request import MAX_BARS, Composed, Guards, Request, Watched
 from composer.sampling import KNOBS, MAX_TEMPERATURE, MIN_TOP_P, Nucleus, SamplingParams
 from composer.score import EARLY_TICKS, TICKS_PER_BAR, Note, Score, TempoChange, cut_at_repeats
 from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
@@ -38,6 +39,17 @@ VOCABULARY = default_vocabulary()
 
 nuclei = st.builds(Nucleus, st.floats(0, MAX_TEMPERATURE), st.floats(MIN_TOP_P, 1))
 params = st.builds(SamplingParams, **{name: st.just(SamplingParams()[name]) | nuclei for name in ATTRIBUTES})
+guards = st.builds(Guards, loops=st.booleans(), copies=st.booleans())
+orders = st.builds(
+    Order,
+    bars=st.integers(1, MAX_BARS),
+    takes=st.integers(1, MAX_TAKES),
+    seed=st.integers(0, MAX_SEED - MAX_TAKES - MAX_SPARE),
+    sampling=params,
+    guards=guards,
+    ending=st.booleans(),
+    spare=st.integers(0, MAX_SPARE),
+)
 
 
 def scores(fewest: int, most: int) -> st.SearchStrategy[Score]:
@@ -70,7 +82,7 @@ def finished(opening: Score, following: Score) -> Take:
     """The piece, if the model has composed the following."""
     (request,) = Order(bars=following.bars).requests(opening, VOCABULARY)
     words = (*encode(following, VOCABULARY), END)
-    return finish(opening, request, Composed(words, "name", "digest", "cpu", 1.0), VOCABULARY)
+    return finish(opening, request, Composed(words, "name", "digest", "cpu", 1.0, 2.0, Watched()), VOCABULARY)
 
 
 def struck(notes: tuple[Note, ...], shift: int = 0) -> list[tuple[int, int, int]]:
@@ -238,6 +250,41 @@ def test_a_receipt_is_json_and_tells_the_numbers_of_the_piece(
     assert told["notes"]["added"] == len(quantise(following, VOCABULARY).notes)
     assert told["seconds"]["music"] == pytest.approx(take.score.seconds_at(take.score.end), abs=0.01)
     assert told["tempo"]["opening_ends_at"] == round(opening.tempos[-1].bpm, 1)
+    assert told["nats_a_word"] == 2.0
+
+
+def test_a_receipt_tells_what_the_guard_rails_did() -> None:
+    take = finished(steady(1), steady(2))
+    watched = Watched(loops=2, stuck=True, redrawn=5, common=31, song="corpus/a.mid/0")
+
+    def told(guards: Guards, watched: Watched) -> object:
+        composed, request = replace(take.composed, watched=watched), replace(take.request, guards=guards)
+        return receipt(replace(take, composed=composed, request=request), "")["guards"]
+
+    loops = {"left": 2, "stuck": True}
+    copies = {"bars_drawn_again": 5, "longest_common_run": 31, "song": "corpus/a.mid/0"}
+    assert told(Guards(), watched) == {"loops": loops, "copies": copies}
+    assert told(Guards(loops=False), watched) == {"loops": "off", "copies": copies}
+    assert told(Guards(copies=False), watched) == {"loops": loops, "copies": "off"}
+    assert told(Guards(), Watched()) == {
+        "loops": {"left": 0, "stuck": False},
+        "copies": {"bars_drawn_again": 0, "longest_common_run": 0, "song": None},
+    }
+
+
+@pytest.mark.parametrize("minor", [False, True])
+def test_a_piece_keeps_its_key_that_goes_a_fifth_up_or_down_at_most(minor: bool) -> None:
+    def scale(tonic: int) -> Score:
+        steps = (0, 2, 3, 5, 7, 8, 10, 12) if minor else (0, 2, 4, 5, 7, 9, 11, 12)
+        triad = (0, 3, 7) if minor else (0, 4, 7)
+        notes = [Note(n * 240, 52 + tonic + steps[n % 8], n * 240 + 230, 80) for n in range(32)]
+        bars = range(0, 4 * TICKS_PER_BAR, TICKS_PER_BAR)
+        notes += [Note(at, 40 + tonic + step, at + TICKS_PER_BAR, 80) for at in bars for step in triad]
+        return Score(tuple(sorted(notes)), end=4 * TICKS_PER_BAR)
+
+    kept = [shift for shift in range(12) if finished(scale(3), scale((3 + shift) % 12)).keeps_key]
+    assert kept == [0, 5, 7]
+    assert finished(scale(3), Score((), end=TICKS_PER_BAR)).keeps_key
 
 
 # ---------------------------------------------------------------------- the command that repeats it
@@ -260,29 +307,28 @@ names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"
 
 @given(
     opening=names | names.map(lambda name: f"a folder/{name}") | names.map(lambda name: f"-{name}"),
-    bars=st.integers(1, MAX_BARS),
-    takes=st.integers(1, MAX_TAKES),
-    seed=st.integers(0, MAX_SEED - MAX_TAKES),
-    own=params,
+    order=orders,
     instrument=st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
         lambda text: not text.startswith("-")
     ),
 )
-@example("--bars.mid", 1, 1, 0, SamplingParams(), "piano")
-@example("$(rm -rf ~) 'and' \"more\" `x`;\n.mid", 2, 3, MAX_SEED - MAX_TAKES, SamplingParams(), "Lead 5 (charang)")
-def test_the_command_typed_into_a_shell_asks_for_the_same(
-    opening: str, bars: int, takes: int, seed: int, own: SamplingParams, instrument: str
-) -> None:
-    found = typed(command_line(opening, bars, seed, takes, own, ["--device", "cpu", "--instrument", instrument]))
+@example("--bars.mid", Order(bars=1, takes=1, seed=0), "piano")
+@example("$(rm -rf ~) 'and' \"more\" `x`;\n.mid", Order(2, 3, MAX_SEED - 3), "Lead 5 (charang)")
+@example("a.mid", Order(guards=Guards(loops=False), ending=False, spare=4), "piano")
+@example("a.mid", Order(guards=Guards(copies=False), takes=2, spare=1), "piano")
+def test_the_command_typed_into_a_shell_asks_for_the_same(opening: str, order: Order, instrument: str) -> None:
+    found = typed(command_line(opening, order, ["--device", "cpu", "--instrument", instrument]))
     assert found["opening"] == Path(opening)
-    assert Order(found["bars"], found["takes"], found["seed"]) == Order(bars, takes, seed)
-    assert SamplingParams().with_settings(found["settings"] or []) == own
+    own = SamplingParams().with_settings(found["settings"] or [])
+    guards = Guards(loops=found["loop_guard"], copies=found["copy_guard"])
+    numbers = {name: found[name] for name in ("bars", "takes", "seed", "ending", "spare")}
+    assert Order(**numbers, sampling=own, guards=guards) == order
     assert (found["device"], found["instrument"]) == ("cpu", instrument)
 
 
 def test_settings_that_are_the_defaults_are_not_typed() -> None:
-    line = command_line("a.mid", 8, 7, 1, SamplingParams(), [])
-    assert line == "segue compose a.mid --bars 8 --seed 7 --takes 1"
+    line = command_line("a.mid", Order(bars=8), [])
+    assert line == "segue compose a.mid --bars 8 --seed 7 --takes 1 --spare 0"
 
 
 @given(params)
@@ -310,12 +356,14 @@ def test_none_of_the_changes_could_be_left_out(own: SamplingParams) -> None:
         {"seed": 0},
         {"seed": MAX_SEED - MAX_TAKES, "takes": MAX_TAKES},
         {"seed": MAX_SEED - 1},
+        {"spare": MAX_SPARE},
+        {"seed": MAX_SEED - 8, "takes": 3, "spare": 5},
     ],
 )
 def test_all_that_can_be_ordered_can_be_composed(order: dict[str, int]) -> None:
     asked = Order(**order)
     requests = asked.requests(steady(1), VOCABULARY)
-    assert [request.seed for request in requests] == list(range(asked.seed, asked.seed + asked.takes))
+    assert [request.seed for request in requests] == list(range(asked.seed, asked.seed + asked.takes + asked.spare))
     for request in requests:
         assert request.bars == asked.bars
         assert Request.from_json(request.to_json(), VOCABULARY) == request
@@ -328,6 +376,9 @@ def test_all_that_can_be_ordered_can_be_composed(order: dict[str, int]) -> None:
         ({"bars": MAX_BARS + 1}, "the number of bars", 1, MAX_BARS),
         ({"takes": 0}, "the number of takes", 1, MAX_TAKES),
         ({"takes": MAX_TAKES + 1}, "the number of takes", 1, MAX_TAKES),
+        ({"spare": -1}, "the number of spare takes", 0, MAX_SPARE),
+        ({"spare": MAX_SPARE + 1}, "the number of spare takes", 0, MAX_SPARE),
+        ({"seed": MAX_SEED - 7, "takes": 3, "spare": 5}, "a seed", 0, MAX_SEED - 8),
         ({"seed": -1}, "a seed", 0, MAX_SEED - 1),
         ({"seed": MAX_SEED - 4, "takes": 5}, "a seed", 0, MAX_SEED - 5),
     ],
@@ -351,6 +402,8 @@ requests = st.builds(
     bars=st.integers(1, MAX_BARS),
     seed=st.integers(0, MAX_SEED),
     sampling=params,
+    guards=guards,
+    ending=st.booleans(),
 )
 GOOD = Request((BAR, Word(Family.NOTE, 0, 5, 5, 5)), 8, 7).to_json()
 
@@ -372,6 +425,8 @@ def test_a_request_crosses_the_table(request: Request) -> None:
         digest=st.text(),
         device=st.sampled_from(["cpu", "cuda"]),
         seconds=st.floats(0, 1e6),
+        nats=st.none() | st.floats(allow_nan=False),
+        watched=st.builds(Watched),
     )
 )
 def test_an_answer_crosses_the_table(composed: Composed) -> None:
@@ -431,6 +486,9 @@ junk = st.recursive(
 @example(GOOD | {"sampling": {"temperature": {"pitch": 10**400}}})
 @example(GOOD | {"sampling": {"temperature": {"pitch": 9}}})
 @example(GOOD | {"sampling": {"top_k": {"pitch": 1}}})
+@example(GOOD | {"guards": {"wolves": True}})
+@example(GOOD | {"guards": []})
+@example(GOOD | {"guards": None})
 def test_whatever_stands_in_a_row_is_a_request_or_refused(row: dict[str, Any]) -> None:
     try:
         request = Request.from_json(row, VOCABULARY)

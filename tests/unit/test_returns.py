@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,6 +103,32 @@ def test_logits_depend_on_the_attributes_of_earlier_stages_and_on_no_others() ->
         after = model.logits(context, other)
         for name in ATTRIBUTES:
             assert torch.equal(after[name], before[name]) == (stage_of[name] <= stage_of[changed]), (changed, name)
+
+
+@torch.inference_mode()
+def test_how_much_the_hinted_words_count_can_be_set() -> None:
+    """At 1 it is what was trained, at 0 as if there were none to copy, and a logit rises in between."""
+    trained = model_of()
+    words = a_piece(20)
+    following = words[:, 1:]
+
+    def logits(strength: float | None, hinted: bool = True) -> dict[str, Tensor]:
+        own: dict[str, Any] = {} if strength is None else {"copying": strength}
+        model = CompoundWordTransformer(replace(trained.config, **own)).eval()
+        model.load_state_dict(trained.state_dict())
+        context = model(words)[:, :-1]
+        assert context.hinted is not None
+        untold = torch.zeros_like(context.hinted)
+        return model.logits(context if hinted else Context(context.vector, untold), following)
+
+    none, half, full = logits(0.0), logits(0.5), logits(1.0)
+    trained_logits = trained.logits(trained(words)[:, :-1], following)
+    for name in ATTRIBUTES:
+        assert torch.equal(full[name], trained_logits[name])
+        assert torch.equal(full[name], logits(None)[name]), "it is what is taken where nothing is set"
+        assert torch.equal(none[name], logits(1.0, hinted=False)[name])
+        assert (full[name] > none[name]).any()
+        torch.testing.assert_close(half[name] - none[name], (full[name] - none[name]) / 2, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("chunk", [1, 40])

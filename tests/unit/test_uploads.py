@@ -13,7 +13,7 @@ from composer.encoding import decode, encode, quantise
 from composer.midi import dump_midi, parse_midi
 from composer.opening import to_opening
 from composer.piece import Order
-from composer.request import Composed, Request, Watched
+from composer.request import Composed, Request
 from composer.score import TICKS_PER_BAR, MeterChange, Note, Score, TempoChange
 from composer.words import END, Family, Word, default_vocabulary
 
@@ -83,7 +83,7 @@ uploads = pytest.mark.parametrize("data", UPLOADS.values(), ids=UPLOADS)
 
 
 def composed(score: Score) -> Composed:
-    return Composed((*encode(score, VOCABULARY), END), "none", "", "cpu", 0.5, 2.0, Watched())
+    return Composed((*encode(score, VOCABULARY), END), "none", "", "cpu", 0.5)
 
 
 def finish(read: Read, following: Score) -> bytes:

@@ -1,0 +1,212 @@
+"""Several takes of one opening: which are kept, and what `segue compose` makes of its options."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from engine_models import looping_checkpoint, nats_of, stuck_checkpoint
+
+from composer import cli
+from composer.composing import _rank, compose
+from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from composer.engine.runs import FILE, LONGEST_COMMON, RunIndex, run_hashes
+from composer.midi import dump_midi, parse_midi
+from composer.opening import Opening
+from composer.piece import Order, Take
+from composer.request import Guards
+from composer.sampling import SamplingParams
+from composer.score import TICKS_PER_BAR, Note, Score
+from composer.training.grid import Notes, notes_of, notes_of_words
+from composer.training.metrics import bar_overlap, loops
+
+C_MAJOR = (60, 64, 67, 72)
+SAMPLING = SamplingParams().with_settings(["temperature.all=1", "top_p.all=0.3"])
+SAME = ("mid", "png")  # of a piece, what is the same to the byte when it is composed again
+
+
+def opening(bars: int = 2) -> Score:
+    notes = (Note(at, C_MAJOR[at // 480 % 4], at + 240, 80) for at in range(0, bars * TICKS_PER_BAR, 480))
+    return Score(tuple(notes), end=bars * TICKS_PER_BAR)
+
+
+# ---------------------------------------------------------------------- the best of them
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    return stuck_checkpoint()
+
+
+@pytest.fixture(scope="module")
+def all_takes(checkpoint: Checkpoint) -> list[Take]:
+    return compose(Opening(opening()), checkpoint, Order(bars=4, takes=7, seed=3, sampling=SAMPLING))
+
+
+def test_without_spare_ones_the_takes_come_in_the_order_of_their_seeds(all_takes: list[Take]) -> None:
+    assert [take.request.seed for take in all_takes] == list(range(3, 10))
+    likely = [take.composed.nats for take in all_takes]
+    assert likely != sorted(likely, key=lambda nats: nats or 0)
+
+
+@pytest.mark.parametrize("takes", [1, 3, 6])
+def test_of_more_the_likeliest_of_those_that_keep_the_key_are_kept_best_first(
+    checkpoint: Checkpoint, all_takes: list[Take], takes: int
+) -> None:
+    keys = [take.keys for take in all_takes]
+    steps = [(new.scale - key.scale) % 12 if key and new else 0 for key, new in keys]
+    near = {0, 5, 7}
+    assert 2 < sum(step in near for step in steps) < 6
+    nats = [np.mean(nats_of(checkpoint, take.request, take.composed.words)) for take in all_takes]
+    expected = sorted(range(7), key=lambda number: (steps[number] not in near, nats[number]))
+    order = Order(bars=4, takes=takes, seed=3, sampling=SAMPLING, spare=7 - takes)
+    kept = compose(Opening(opening()), checkpoint, order)
+    assert [take.request.seed - 3 for take in kept] == expected[:takes]
+    for take, number in zip(kept, expected, strict=False):
+        assert take.score == all_takes[number].score
+        assert take.composed.nats == pytest.approx(nats[number], abs=1e-4)
+
+
+def test_what_is_stuck_or_a_copy_comes_behind_what_is_less_likely(all_takes: list[Take]) -> None:
+    likely, unlikely = (
+        replace(all_takes[0], composed=replace(next(t for t in all_takes if t.keeps_key).composed, nats=nats))
+        for nats in (1.0, 9.0)
+    )
+    assert likely.keeps_key
+    assert sorted([unlikely, likely], key=_rank) == [likely, unlikely]
+    for change, passes in (
+        ({"stuck": True}, False),
+        ({"common": LONGEST_COMMON + 1}, False),
+        ({"common": LONGEST_COMMON}, True),
+        ({"loops": 6}, True),
+        ({"redrawn": 30}, True),
+    ):
+        told = replace(likely.composed, watched=replace(likely.composed.watched, **change))
+        suspect = replace(likely, composed=told)
+        assert sorted([unlikely, suspect], key=_rank) == ([suspect, unlikely] if passes else [unlikely, suspect])
+
+
+# ---------------------------------------------------------------------- as they are typed
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An opening, and a checkpoint that loops; the first piece that it would compose is a song that it knows."""
+    folder = tmp_path_factory.mktemp("typed")
+    (folder / "opening.mid").write_bytes(dump_midi(opening()))
+    looping = looping_checkpoint()
+    save_checkpoint(folder / "looping", looping.model, looping.vocabulary)
+    loaded = load_checkpoint(folder / "looping")
+    order = Order(bars=12, guards=Guards(loops=False, copies=False))
+    (take,) = compose(Opening(opening()), loaded, order)
+    song = notes_of_words(np.array(take.composed.words), loaded.vocabulary)
+    RunIndex.build([("the song", run_hashes(song.time, song.pitch))]).save(folder / "looping" / FILE)
+    return folder
+
+
+def segue(folder: Path, to: str, *words: object) -> Path:
+    """Type `segue compose`, in this process."""
+    options = ["--no-audio", "--out", str(folder / to)]
+    cli.app(["compose", *map(str, words), *options], standalone_mode=False)
+    return folder / to
+
+
+def first(folder: Path, to: str, *words: object) -> Path:
+    where = ["--bars", 12, "--checkpoint", folder / "looping"]
+    return segue(folder, to, folder / "opening.mid", *where, *words)
+
+
+def receipt(path: Path) -> Mapping[str, Any]:
+    told: Mapping[str, Any] = json.loads(path.read_text())
+    return told
+
+
+def continued(path: Path) -> Notes:
+    whole = notes_of(parse_midi(path.read_bytes()))
+    return whole.part(2, whole.bars)
+
+
+def test_guard_rails_that_are_switched_off_let_the_piece_loop_and_copy(folder: Path) -> None:
+    free = first(folder, "free", "--no-loop-guard", "--no-copy-guard")
+    assert receipt(free / "piece.json")["guards"] == {"loops": "off", "copies": "off"}
+    assert loops(bar_overlap(continued(free / "piece.mid")))[1] >= 8
+    index = RunIndex.load(folder / "looping" / FILE)
+
+    def copied(path: Path) -> list[bool]:
+        notes = continued(path)
+        return [owner >= 0 for owner in index.owners(run_hashes(notes.time, notes.pitch))]
+
+    assert all(copied(free / "piece.mid"))
+
+    guarded = first(folder, "guarded")
+    told = receipt(guarded / "piece.json")["guards"]
+    assert not told["loops"]["stuck"]
+    assert told["copies"]["bars_drawn_again"] >= 1
+    assert loops(bar_overlap(continued(guarded / "piece.mid")))[1] == 0
+    runs_told = told["copies"]["longest_common_run"]
+    assert (runs_told > 0, told["copies"]["song"]) == ((True, "the song") if runs_told else (False, None))
+    assert any(copied(guarded / "piece.mid")) == (runs_told > 0)
+
+    only_copies = receipt(first(folder, "no-loop", "--no-loop-guard") / "piece.json")["guards"]
+    only_loops = receipt(first(folder, "no-copy", "--no-copy-guard") / "piece.json")["guards"]
+    assert (only_copies["loops"], only_loops["copies"]) == ("off", "off")
+    assert only_loops["loops"]["left"] >= 1
+    assert only_copies["copies"]["bars_drawn_again"] >= 1
+
+
+def test_an_open_end_is_another_piece(folder: Path) -> None:
+    loaded = load_checkpoint(folder / "looping")
+    pieces = {}
+    for ending, words in ((True, ()), (True, ("--ending",)), (False, ("--open-end",))):
+        path = first(folder, "end", *words)
+        (take,) = compose(Opening(opening()), loaded, Order(bars=12, ending=ending))
+        assert parse_midi((path / "piece.mid").read_bytes()).notes == parse_midi(dump_midi(take.score)).notes
+        assert receipt(path / "piece.json")["nats_a_word"] == round(take.composed.nats or 0, 3)
+        assert ("--open-end" in receipt(path / "piece.json")["command"]) == (not ending)
+        pieces[ending] = take.composed.words
+    assert pieces[True] != pieces[False]
+
+
+def test_spare_takes_are_drawn_and_the_first_is_the_best(folder: Path) -> None:
+    (folder / "spare").mkdir()
+    path = first(folder, "spare", "--takes", 2, "--spare", 3, "--seed", 5)
+    assert sorted(file.name for file in path.glob("*.json")) == ["piece-1.json", "piece-2.json"]
+    order = Order(bars=12, takes=2, seed=5, spare=3)
+    best = compose(Opening(opening()), load_checkpoint(folder / "looping"), order)
+    told = [receipt(path / f"piece-{number}.json") for number in (1, 2)]
+    assert [one["seed"] for one in told] == [take.request.seed for take in best]
+    assert {one["seed"] for one in told} <= {5, 6, 7, 8, 9}
+    assert "--takes 2 --spare 3" in told[0]["command"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--seed", 9),
+        ("--takes", 2, "--spare", 2, "--open-end"),
+        ("--no-loop-guard", "--set", "temperature.pitch=0.7"),
+        ("--no-copy-guard", "--no-loop-guard", "--open-end", "--seed", 3, "--set", "top_p.all=0.9"),
+    ],
+    ids=lambda words: " ".join(map(str, words)),
+)
+def test_the_command_of_a_receipt_gives_the_same_files(folder: Path, words: tuple[object, ...]) -> None:
+    path = first(folder, "once", *words)
+    pieces = sorted(file.stem for file in path.glob("*.json"))
+    told = {name: dict(receipt(path / f"{name}.json")) for name in pieces}
+    program, command, *typed = shlex.split(told[pieces[0]]["command"])
+    assert (program, command) == ("segue", "compose")
+    again = segue(folder, "again", *typed)
+    assert sorted(file.stem for file in again.glob("*.json")) == pieces
+    for name in pieces:
+        for kind in SAME:
+            assert (again / f"{name}.{kind}").read_bytes() == (path / f"{name}.{kind}").read_bytes()
+        other = dict(receipt(again / f"{name}.json"))
+        seconds = told[name].pop("seconds"), other.pop("seconds")
+        assert seconds[0]["music"] == seconds[1]["music"]
+        assert other == told[name]
