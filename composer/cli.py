@@ -105,6 +105,9 @@ def compose(
     ending: Annotated[bool, typer.Option("--ending/--open-end", help="Whether the last bars are to be an end.")] = True,
     loop_guard: Annotated[bool, typer.Option(help="Go back where the music is stuck in a loop.")] = True,
     copy_guard: Annotated[bool, typer.Option(help="Draw bars again that stand in a training song.")] = True,
+    drift_guard: Annotated[
+        bool, typer.Option(help="Pull the music back where it grows denser or louder than the opening.")
+    ] = True,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="temperature.ATTRIBUTE=0..2 or top_p.ATTRIBUTE=0..1; ATTRIBUTE may be `all`."),
@@ -137,7 +140,7 @@ def compose(
     from composer.request import Guards
     from composer.sampling import SamplingParams
 
-    guards = Guards(loops=loop_guard, copies=copy_guard)
+    guards = Guards(loop_guard, copy_guard, drift_guard)
     order = Order(bars, takes, seed, SamplingParams().with_settings(settings or []), guards, ending, spare)
     program = program_of(instrument)
     where = _torch_device(device)
@@ -400,7 +403,7 @@ def audition(
         corpora=corpus or [],
         training=training or [],
         openings_count=openings_count,
-        order=Order(bars, seeds, seed, guards=Guards(loops=preset is None, copies=preset is None), ending=False),
+        order=Order(bars, seeds, seed, guards=Guards(*[preset is None] * 3), ending=False),
         reference=reference,
         slots=slots,
         cache=cache,

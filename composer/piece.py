@@ -161,6 +161,7 @@ def receipt(take: Take, command: str) -> Mapping[str, object]:
         "key": {"opening": key and key.name, "continuation": new_key and new_key.name},
         "tempo": {"opening_ends_at": round(in_force, 1), "continuation": [round(bpm, 1) for bpm in tempos]},
         "guards": {
+            "drift": {"bars_pulled": watched.pulled} if take.request.guards.drift else "off",
             "loops": {"left": watched.loops, "stuck": watched.stuck} if take.request.guards.loops else "off",
             "copies": {
                 "bars_drawn_again": watched.redrawn,
@@ -185,6 +186,12 @@ def command_line(opening: str, order: Order, options: Sequence[str]) -> str:
     counts = {"bars": order.bars, "seed": order.seed, "takes": order.takes, "spare": order.spare}
     words = ["segue", "compose", path, *(word for name, count in counts.items() for word in (f"--{name}", str(count)))]
     words += [word for setting in order.sampling.changes() for word in ("--set", setting)]
-    switches = {"open-end": order.ending, "no-loop-guard": order.guards.loops, "no-copy-guard": order.guards.copies}
+    guards = order.guards
+    switches = {
+        "open-end": order.ending,
+        "no-loop-guard": guards.loops,
+        "no-copy-guard": guards.copies,
+        "no-drift-guard": guards.drift,
+    }
     words += [f"--{name}" for name, on in switches.items() if not on]
     return shlex.join([*words, *options])

@@ -19,6 +19,7 @@ class Guards:
 
     loops: bool = True
     copies: bool = True
+    drift: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Watched:
 
     loops: times a loop was left   stuck: whether one was found that could not be left   redrawn: bars drawn again
     because they copied   common: notes of the longest stretch in the piece that stands in training songs, 0 if it is
-    shorter than 17, and a song that it ends in
+    shorter than 17, and a song that it ends in   pulled: bars after which the music was pulled back to the opening
     """
 
     loops: int = 0
@@ -89,6 +90,7 @@ class Watched:
     redrawn: int = 0
     common: int = 0
     song: str = ""
+    pulled: int = 0
 
 
 @dataclass(frozen=True)

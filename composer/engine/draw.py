@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from composer.engine.grammar import Grammar
+from composer.engine.guards import NO_PULL, Pull
 from composer.engine.model import CompoundWordTransformer, Context, Stage
 from composer.sampling import MAX_TEMPERATURE, SamplingParams
-from composer.words import ATTRIBUTES
+from composer.words import ATTRIBUTES, Family
 
 NOISE_WORDS = 256  # so many words' random numbers are made at once for a slot
 WARMER, LEAST_WARM = 1.25, 0.8  # times the pitch temperature that was set, and what it is raised to at least
 PITCH = ATTRIBUTES.index("pitch")
+FARTHEST_SPREAD = 8  # positions: half a bar left out is as good as all of it
 COLDEST = 1e-3  # temperatures below it are greedy in effect; the division needs a number
 
 
@@ -56,6 +58,7 @@ class Drawer:
         self.temperature = torch.ones(slots, len(ATTRIBUTES), device=device)
         self.top_p = torch.ones(slots, len(ATTRIBUTES), device=device)
         self.warmed = torch.zeros(slots, dtype=torch.bool, device=device)
+        self.pulls = torch.zeros(slots, len(NO_PULL), device=device)
         self.noise = torch.zeros(slots, NOISE_WORDS, len(ATTRIBUTES), device=device)
         # On the CPU wherever the model is: the same seed gives the same numbers on every device.
         self.generators = [torch.Generator() for _ in range(slots)]
@@ -67,6 +70,11 @@ class Drawer:
         self.top_p[slot] = torch.tensor([sampling[name].top_p for name in ATTRIBUTES], device=device)
         self.generators[slot].manual_seed(seed)
         self.warmed[slot] = False  # the piece before may have ended, or been cancelled, in the midst of it
+        self.pull(slot, NO_PULL)
+
+    def pull(self, slot: int, pull: Pull) -> None:
+        """From now on the slot's words are pulled so."""
+        self.pulls[slot] = torch.tensor(pull, device=self.pulls.device)
 
     def draw_word(
         self, model: CompoundWordTransformer, grammar: Grammar, context: Context, drawn: Sequence[int]
@@ -86,10 +94,24 @@ class Drawer:
             widest = max(part.shape[-1] for part in masked)
             together = torch.stack([F.pad(part, (0, widest - part.shape[-1]), value=-math.inf) for part in masked], 1)
             columns = [ATTRIBUTES.index(name) for name in stage.names]
-            ids = draw(together, temperature[:, columns], self.top_p[:, columns], uniform[:, columns])
+            pulled = torch.stack([self._pulled(grammar, name, together[:, i]) for i, name in enumerate(stage.names)], 1)
+            ids = draw(pulled, temperature[:, columns], self.top_p[:, columns], uniform[:, columns])
             nats -= together.log_softmax(-1).gather(-1, ids[..., None]).sum((1, 2))
             word |= zip(stage.names, ids.unbind(1), strict=True)
         return torch.stack([word[name] for name in ATTRIBUTES], dim=1), nats
+
+    def _pulled(self, grammar: Grammar, name: str, logits: Tensor) -> Tensor:
+        """(slots, ids) of an attribute -> the same, pulled."""
+        notes, spread, loudness = self.pulls.T[:, :, None]
+        ids = torch.arange(logits.shape[1], device=logits.device)
+        pulled = logits
+        if name == "family":
+            pulled = logits - notes * (ids == Family.NOTE)
+        if name == "position":
+            pulled = logits + spread * (ids - grammar.state.position[:, None]).clamp(0, FARTHEST_SPREAD)
+        if name == "velocity":
+            pulled = logits + loudness * ids
+        return pulled
 
     def _temperature(self) -> Tensor:
         """(slots, attributes)"""

@@ -101,6 +101,7 @@ class Generator:
                 piece.watch.go_back(piece.words)
                 self._read(piece)
         self.drawer.warmed[piece.slot] = piece.warm_bars > 0
+        self.drawer.pull(piece.slot, piece.watch.pull)
 
     def _without_hints(self, context: Context) -> Context:
         """A slot that is being warmed is not told what came before."""

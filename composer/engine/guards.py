@@ -1,13 +1,16 @@
-"""Guard rails while a piece is composed: stuck in a loop, or copying a training song. No torch: they read words.
+"""Guard rails while a piece is composed: stuck in a loop, copying a training song, drifting. No torch: they read words.
 
-They look at each bar as it ends. Where one acts, some bars are drawn again: warmer in pitch, and without being told
-what came before.
+They look at each bar as it ends. Where it is stuck or copies, some bars are drawn again: warmer in pitch, and without
+being told what came before. Where the music has drifted away from the opening, denser and denser or louder and louder
+as its own slips add up, what follows is pulled back a little.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +26,12 @@ MOST_BARS_WARM = 4  # behind a loop; the way out of it is found or not within a 
 MOST_RETURNS = 6  # times a piece goes back for a loop; then it is kept, and only told less
 MOST_TRIES = 3  # times a bar is drawn again because it copies; then it is kept, and the receipt says so
 
+DRIFT_BARS = 4  # so many of the last bars are held against the opening
+LONGEST_HOME = 16  # bars, the last ones of the opening, that say what it is like
+# So far real music goes from its opening, and beyond it so much each is pulled; docs/decisions.md has the figures.
+MUCH_FULLER, MUCH_LOUDER = 0.2, 1.0  # octaves of notes or onsets a bar, steps of velocity
+NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL = 3.0, 0.4, 0.1
+
 Onsets = frozenset[tuple[int, int]]  # (position, pitch)
 
 
@@ -33,8 +42,23 @@ class Verdict(NamedTuple):
     warm: int
 
 
+class Pull(NamedTuple):
+    """notes: nats taken from another note at a position   spread: nats for each position that is left out before the
+    next   loudness: nats for each step of velocity up"""
+
+    notes: float = 0.0
+    spread: float = 0.0
+    loudness: float = 0.0
+
+
+NO_PULL = Pull()
+
+
 class Watch:
-    """The guard rails of one piece."""
+    """The guard rails of one piece.
+
+    pull: what is drawn next is pulled so
+    """
 
     def __init__(self, request: Request, vocabulary: Vocabulary, runs: RunIndex | None) -> None:
         self._request, self._vocabulary = request, vocabulary
@@ -47,6 +71,8 @@ class Watch:
         """Hear the newest word of a piece, of which so many bars are complete."""
         loop = self._loops.read(word) if self._loops else 0
         copied = self._copies.read(word) if self._copies else False
+        if self._drift and self._drift.read(word):
+            self.watched = replace(self.watched, pulled=self.watched.pulled + (self.pull != NO_PULL))
         if loop and self.watched.loops < MOST_RETURNS:
             self.watched = replace(self.watched, loops=self.watched.loops + 1)
             return Verdict(min(loop, bars), min(loop, MOST_BARS_WARM))
@@ -61,6 +87,10 @@ class Watch:
             return Verdict(0, min(loop, MOST_BARS_WARM))
         return None
 
+    @property
+    def pull(self) -> Pull:
+        return self._drift.pull if self._drift else NO_PULL
+
     def go_back(self, words: Sequence[Word]) -> None:
         """The piece has only these words again."""
         self._begin(words)
@@ -68,9 +98,12 @@ class Watch:
     def _begin(self, words: Sequence[Word]) -> None:
         self._loops = LoopGuard([*self._request.words, *words]) if self._request.guards.loops else None
         self._copies = CopyGuard(self._runs, self._vocabulary) if self._runs else None
-        for word in words if self._copies else ():
-            assert self._copies is not None
-            self._copies.read(word)
+        self._drift = DriftGuard(self._request.words) if self._request.guards.drift else None
+        for word in words:
+            if self._copies:
+                self._copies.read(word)
+            if self._drift:
+                self._drift.read(word)
 
 
 class LoopGuard:
@@ -109,6 +142,68 @@ class LoopGuard:
 
 def alike(one: Onsets, other: Onsets) -> bool:
     return bool(one) and len(one & other) >= ALIKE * len(one | other)
+
+
+class DriftGuard:
+    """Hears the bars of a continuation, and says how to pull back what has drifted away from the opening."""
+
+    def __init__(self, opening: Sequence[Word]) -> None:
+        self.bars = _bars(opening)
+        self.home = _texture(self.bars[-LONGEST_HOME:])
+        self.bars.clear()
+        self.open: list[Word] = []
+        self.pull = NO_PULL
+
+    def read(self, word: Word) -> bool:
+        """Whether a bar has ended with the word, so that the pull may be another."""
+        if word.family not in (Family.BAR, Family.END):
+            self.open.append(word)
+            return False
+        self.bars = [*self.bars, self.open][-DRIFT_BARS:]
+        self.open = []
+        self.pull = self._pull()
+        return True
+
+    def _pull(self) -> Pull:
+        here = _texture(self.bars)
+        if not (self.home.notes and here.notes):
+            return NO_PULL
+        fuller, busier = (
+            max(0.0, math.log2(now / then) - MUCH_FULLER) for now, then in zip(here[:2], self.home[:2], strict=True)
+        )
+        louder = here.velocity - self.home.velocity
+        off = math.copysign(max(0.0, abs(louder) - MUCH_LOUDER), louder)
+        return Pull(NOTES_PULL * fuller, SPREAD_PULL * busier, -LOUDNESS_PULL * off)
+
+
+class Texture(NamedTuple):
+    """In the mean over some bars: notes and onsets a bar, and the notes' velocity, as ids. All 0 without notes."""
+
+    notes: float
+    onsets: float
+    velocity: float
+
+
+def _bars(words: Iterable[Word]) -> list[list[Word]]:
+    bars: list[list[Word]] = []
+    for word in words:
+        if word.family == Family.BAR:
+            bars.append([])
+        else:
+            bars[-1].append(word)
+    return bars
+
+
+def _texture(bars: Sequence[Sequence[Word]]) -> Texture:
+    velocities = [word.velocity for bar in bars for word in bar if word.family == Family.NOTE]
+    if not velocities:
+        return Texture(0, 0, 0)
+    onsets = sum(
+        word.family == Family.METRICAL and following.family == Family.NOTE
+        for bar in bars
+        for word, following in pairwise(bar)
+    )
+    return Texture(len(velocities) / len(bars), onsets / len(bars), sum(velocities) / len(velocities))
 
 
 class CopyGuard:
