@@ -106,7 +106,7 @@ def compose(
     loop_guard: Annotated[bool, typer.Option(help="Go back where the music is stuck in a loop.")] = True,
     copy_guard: Annotated[bool, typer.Option(help="Draw bars again that stand in a training song.")] = True,
     drift_guard: Annotated[
-        bool, typer.Option(help="Pull the music back where it grows denser or louder than the opening.")
+        bool, typer.Option(help="Pull the music back where it drifts away from the opening: denser, louder, higher.")
     ] = True,
     settings: Annotated[
         list[str] | None,

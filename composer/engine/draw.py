@@ -102,7 +102,7 @@ class Drawer:
 
     def _pulled(self, grammar: Grammar, name: str, logits: Tensor) -> Tensor:
         """(slots, ids) of an attribute -> the same, pulled."""
-        notes, spread, loudness = self.pulls.T[:, :, None]
+        notes, spread, loudness, register = self.pulls.T[:, :, None]
         ids = torch.arange(logits.shape[1], device=logits.device)
         pulled = logits
         if name == "family":
@@ -111,6 +111,8 @@ class Drawer:
             pulled = logits + spread * (ids - grammar.state.position[:, None]).clamp(0, FARTHEST_SPREAD)
         if name == "velocity":
             pulled = logits + loudness * ids
+        if name == "pitch":
+            pulled = logits + register * ids
         return pulled
 
     def _temperature(self) -> Tensor:

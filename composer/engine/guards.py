@@ -29,8 +29,8 @@ MOST_TRIES = 3  # times a bar is drawn again because it copies; then it is kept,
 DRIFT_BARS = 4  # so many of the last bars are held against the opening
 LONGEST_HOME = 16  # bars, the last ones of the opening, that say what it is like
 # So far real music goes from its opening, and beyond it so much each is pulled; docs/decisions.md has the figures.
-MUCH_FULLER, MUCH_LOUDER = 0.2, 1.0  # octaves of notes or onsets a bar, steps of velocity
-NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL = 3.0, 0.4, 0.1
+MUCH_FULLER, MUCH_LOUDER, MUCH_HIGHER = 0.3, 1.0, 2.0  # octaves of notes or onsets a bar, steps of velocity, semitones
+NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL, REGISTER_PULL = 3.0, 0.4, 0.1, 0.03
 
 Onsets = frozenset[tuple[int, int]]  # (position, pitch)
 
@@ -44,11 +44,12 @@ class Verdict(NamedTuple):
 
 class Pull(NamedTuple):
     """notes: nats taken from another note at a position   spread: nats for each position that is left out before the
-    next   loudness: nats for each step of velocity up"""
+    next   loudness: nats for each step of velocity up   register: nats for each semitone up"""
 
     notes: float = 0.0
     spread: float = 0.0
     loudness: float = 0.0
+    register: float = 0.0
 
 
 NO_PULL = Pull()
@@ -171,17 +172,30 @@ class DriftGuard:
         fuller, busier = (
             max(0.0, math.log2(now / then) - MUCH_FULLER) for now, then in zip(here[:2], self.home[:2], strict=True)
         )
-        louder = here.velocity - self.home.velocity
-        off = math.copysign(max(0.0, abs(louder) - MUCH_LOUDER), louder)
-        return Pull(NOTES_PULL * fuller, SPREAD_PULL * busier, -LOUDNESS_PULL * off)
+        louder, higher = here.velocity - self.home.velocity, here.pitch - self.home.pitch
+        return Pull(
+            NOTES_PULL * fuller,
+            SPREAD_PULL * busier,
+            -LOUDNESS_PULL * _beyond(louder, MUCH_LOUDER),
+            -REGISTER_PULL * _beyond(higher, MUCH_HIGHER),
+        )
+
+
+def _beyond(off: float, much: float) -> float:
+    """What is more than much, up or down."""
+    return math.copysign(max(0.0, abs(off) - much), off)
 
 
 class Texture(NamedTuple):
-    """In the mean over some bars: notes and onsets a bar, and the notes' velocity, as ids. All 0 without notes."""
+    """In the mean over some bars: notes and onsets a bar, and the ids of the notes' velocities and pitches.
+
+    All 0 without notes.
+    """
 
     notes: float
     onsets: float
     velocity: float
+    pitch: float
 
 
 def _bars(words: Iterable[Word]) -> list[list[Word]]:
@@ -195,15 +209,16 @@ def _bars(words: Iterable[Word]) -> list[list[Word]]:
 
 
 def _texture(bars: Sequence[Sequence[Word]]) -> Texture:
-    velocities = [word.velocity for bar in bars for word in bar if word.family == Family.NOTE]
-    if not velocities:
-        return Texture(0, 0, 0)
+    notes = [word for bar in bars for word in bar if word.family == Family.NOTE]
+    if not notes:
+        return Texture(0, 0, 0, 0)
     onsets = sum(
         word.family == Family.METRICAL and following.family == Family.NOTE
         for bar in bars
         for word, following in pairwise(bar)
     )
-    return Texture(len(velocities) / len(bars), onsets / len(bars), sum(velocities) / len(velocities))
+    velocity, pitch = (sum(getattr(note, name) for note in notes) / len(notes) for name in ("velocity", "pitch"))
+    return Texture(len(notes) / len(bars), max(onsets, 1) / len(bars), velocity, pitch)
 
 
 class CopyGuard:
