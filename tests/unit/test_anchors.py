@@ -238,7 +238,7 @@ def random_anchors(batch: int, length: int) -> Tensor:
 
 
 def compose(checkpoint: Checkpoint, requests: Iterable[Request], slots: int = 4, ending: bool = False) -> list[Piece]:
-    asked = [replace(request, ending=ending, guards=Guards(False, False)) for request in requests]
+    asked = [replace(request, ending=ending, guards=Guards(False, False, False)) for request in requests]
     *_, pieces = Generator(checkpoint, slots).compose(asked)
     return pieces
 

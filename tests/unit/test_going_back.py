@@ -31,7 +31,7 @@ from composer.words import BAR, END, Family, Word, default_vocabulary
 VOCABULARY = default_vocabulary()
 FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
 GREEDY = FREE.with_setting("top_p", "all", 0.01)  # at any temperature: warmer changes nothing
-OFF = Guards(loops=False, copies=False)
+OFF = Guards(loops=False, copies=False, drift=False)
 BARS = 20
 SLOTS = 3
 
@@ -52,7 +52,7 @@ def opening(bars: int = 2, pitch: int = 60) -> tuple[Word, ...]:
 
 
 def asked(seed: int, bars: int = BARS, sampling: SamplingParams = FREE, guards: Guards | None = None) -> Request:
-    return Request(opening(1 + seed % 3, 50 + 3 * seed), bars, seed, sampling, guards or Guards())
+    return Request(opening(1 + seed % 3, 50 + 3 * seed), bars, seed, sampling, guards or Guards(drift=False))
 
 
 def compose(generator: Generator, requests: Sequence[Request]) -> list[Piece]:
@@ -275,7 +275,7 @@ def test_a_piece_that_would_be_a_training_song_becomes_another(songs: list[list[
 
 
 def test_with_the_guard_off_it_is_that_song(songs: list[list[Word]], knows: Checkpoint) -> None:
-    request = replace(COPIED[0], guards=Guards(copies=False))
+    request = replace(COPIED[0], guards=Guards(copies=False, drift=False))
     (piece,) = compose(Generator(knows, SLOTS), [request])
     assert piece.words == songs[0]
     assert watched(piece) == Watched()
@@ -287,7 +287,7 @@ def test_what_cannot_but_be_copied_is_told(songs: list[list[Word]], knows: Check
     (song,) = compose(Generator(knows, 1), [replace(request, guards=OFF)])
     notes = sum(word.family == Family.NOTE for word in song.words)
     checkpoint = knowing(knows, other=songs[0], song=song.words)
-    (piece,) = compose(Generator(checkpoint, 1), [replace(request, guards=Guards(loops=False))])
+    (piece,) = compose(Generator(checkpoint, 1), [replace(request, guards=Guards(loops=False, drift=False))])
     assert piece.words == song.words
     assert in_common(piece, song.words) == (notes, "song")
     ends = np.cumsum([len(grid(song.words).part(bar, bar + 1)) for bar in range(8)])

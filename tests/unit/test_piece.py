@@ -255,7 +255,7 @@ def test_a_receipt_is_json_and_tells_the_numbers_of_the_piece(
 
 def test_a_receipt_tells_what_the_guard_rails_did() -> None:
     take = finished(steady(1), steady(2))
-    watched = Watched(loops=2, stuck=True, redrawn=5, common=31, song="corpus/a.mid/0")
+    watched = Watched(loops=2, stuck=True, redrawn=5, common=31, song="corpus/a.mid/0", pulled=7)
 
     def told(guards: Guards, watched: Watched) -> object:
         composed, request = replace(take.composed, watched=watched), replace(take.request, guards=guards)
@@ -263,12 +263,15 @@ def test_a_receipt_tells_what_the_guard_rails_did() -> None:
 
     loops = {"left": 2, "stuck": True}
     copies = {"bars_drawn_again": 5, "longest_common_run": 31, "song": "corpus/a.mid/0"}
-    assert told(Guards(), watched) == {"loops": loops, "copies": copies}
-    assert told(Guards(loops=False), watched) == {"loops": "off", "copies": copies}
-    assert told(Guards(copies=False), watched) == {"loops": loops, "copies": "off"}
+    drift = {"bars_pulled": 7}
+    assert told(Guards(), watched) == {"loops": loops, "copies": copies, "drift": drift}
+    assert told(Guards(loops=False), watched) == {"loops": "off", "copies": copies, "drift": drift}
+    assert told(Guards(copies=False), watched) == {"loops": loops, "copies": "off", "drift": drift}
+    assert told(Guards(drift=False), watched) == {"loops": loops, "copies": copies, "drift": "off"}
     assert told(Guards(), Watched()) == {
         "loops": {"left": 0, "stuck": False},
         "copies": {"bars_drawn_again": 0, "longest_common_run": 0, "song": None},
+        "drift": {"bars_pulled": 0},
     }
 
 
@@ -316,11 +319,12 @@ names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"
 @example("$(rm -rf ~) 'and' \"more\" `x`;\n.mid", Order(2, 3, MAX_SEED - 3), "Lead 5 (charang)")
 @example("a.mid", Order(guards=Guards(loops=False), ending=False, spare=4), "piano")
 @example("a.mid", Order(guards=Guards(copies=False), takes=2, spare=1), "piano")
+@example("a.mid", Order(guards=Guards(drift=False)), "piano")
 def test_the_command_typed_into_a_shell_asks_for_the_same(opening: str, order: Order, instrument: str) -> None:
     found = typed(command_line(opening, order, ["--device", "cpu", "--instrument", instrument]))
     assert found["opening"] == Path(opening)
     own = SamplingParams().with_settings(found["settings"] or [])
-    guards = Guards(loops=found["loop_guard"], copies=found["copy_guard"])
+    guards = Guards(loops=found["loop_guard"], copies=found["copy_guard"], drift=found["drift_guard"])
     numbers = {name: found[name] for name in ("bars", "takes", "seed", "ending", "spare")}
     assert Order(**numbers, sampling=own, guards=guards) == order
     assert (found["device"], found["instrument"]) == ("cpu", instrument)

@@ -103,7 +103,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     looping = looping_checkpoint()
     save_checkpoint(folder / "looping", looping.model, looping.vocabulary)
     loaded = load_checkpoint(folder / "looping")
-    order = Order(bars=12, guards=Guards(loops=False, copies=False))
+    order = Order(bars=12, guards=Guards(loops=False, copies=False, drift=False))
     (take,) = compose(Opening(opening()), loaded, order)
     song = notes_of_words(np.array(take.composed.words), loaded.vocabulary)
     RunIndex.build([("the song", run_hashes(song.time, song.pitch))]).save(folder / "looping" / FILE)
@@ -133,8 +133,8 @@ def continued(path: Path) -> Notes:
 
 
 def test_guard_rails_that_are_switched_off_let_the_piece_loop_and_copy(folder: Path) -> None:
-    free = first(folder, "free", "--no-loop-guard", "--no-copy-guard")
-    assert receipt(free / "piece.json")["guards"] == {"loops": "off", "copies": "off"}
+    free = first(folder, "free", "--no-loop-guard", "--no-copy-guard", "--no-drift-guard")
+    assert receipt(free / "piece.json")["guards"] == {"loops": "off", "copies": "off", "drift": "off"}
     assert loops(bar_overlap(continued(free / "piece.mid")))[1] >= 8
     index = RunIndex.load(folder / "looping" / FILE)
 
@@ -191,7 +191,7 @@ def test_spare_takes_are_drawn_and_the_first_is_the_best(folder: Path) -> None:
         ("--seed", 9),
         ("--takes", 2, "--spare", 2, "--open-end"),
         ("--no-loop-guard", "--set", "temperature.pitch=0.7"),
-        ("--no-copy-guard", "--no-loop-guard", "--open-end", "--seed", 3, "--set", "top_p.all=0.9"),
+        ("--no-copy-guard", "--no-loop-guard", "--no-drift-guard", "--open-end", "--seed", 3, "--set", "top_p.all=0.9"),
     ],
     ids=lambda words: " ".join(map(str, words)),
 )
