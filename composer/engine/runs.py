@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from composer.errors import CheckpointError
 
@@ -86,7 +86,7 @@ class RunIndex:
 
     def save(self, path: Path) -> None:
         arrays: dict[str, npt.NDArray[Any]] = {"counts": self._counts, "rests": self._rests, "songs": self._songs}
-        save_file(arrays, path, metadata={"names": json.dumps(self.names)})
+        path.write_bytes(save(arrays, metadata={"names": json.dumps(self.names)}))
 
     @classmethod
     def load(cls, path: Path) -> RunIndex:
