@@ -101,7 +101,12 @@ def compose(
     bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
     takes: Annotated[int, typer.Option(help="How many continuations, from seeds that follow each other.")] = 1,
-    spare: Annotated[int, typer.Option(help="So many more are drawn, and the best kept, best first; 0 to 64.")] = 0,
+    spare: Annotated[
+        int | None,
+        typer.Option(
+            help="So many more are drawn, 0 to 64, and the best kept, best first.", show_default="half of --takes"
+        ),
+    ] = None,
     ending: Annotated[bool, typer.Option("--ending/--open-end", help="Whether the last bars are to be an end.")] = True,
     loop_guard: Annotated[bool, typer.Option(help="Go back where the music is stuck in a loop.")] = True,
     copy_guard: Annotated[bool, typer.Option(help="Draw bars again that stand in a training song.")] = True,
@@ -141,7 +146,8 @@ def compose(
     from composer.sampling import SamplingParams
 
     guards = Guards(loop_guard, copy_guard, drift_guard)
-    order = Order(bars, takes, seed, SamplingParams().with_settings(settings or []), guards, ending, spare)
+    sampling = SamplingParams().with_settings(settings or [])
+    order = Order(bars, takes, seed, sampling, guards, ending, takes // 2 if spare is None else spare)
     program = program_of(instrument)
     where = _torch_device(device)
     if order.drawn == 1:

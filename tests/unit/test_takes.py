@@ -185,6 +185,16 @@ def test_spare_takes_are_drawn_and_the_first_is_the_best(folder: Path) -> None:
     assert "--takes 2 --spare 3" in told[0]["command"]
 
 
+@pytest.mark.parametrize(("takes", "drawn"), [(1, 1), (2, 3), (5, 7)])
+def test_half_as_many_more_are_drawn_unless_it_is_said(folder: Path, takes: int, drawn: int) -> None:
+    path = first(folder, "half", "--takes", takes, "--seed", 5)
+    order = Order(bars=12, takes=takes, seed=5, spare=drawn - takes)
+    best = compose(Opening(opening()), load_checkpoint(folder / "looping"), order)
+    told = [receipt(file) for file in sorted(path.glob("*.json"))]
+    assert [one["seed"] for one in told] == [take.request.seed for take in best]
+    assert f"--spare {drawn - takes}" in told[0]["command"]
+
+
 @pytest.mark.parametrize(
     "words",
     [
