@@ -257,7 +257,9 @@ def test_what_fails_the_gates_is_not_promoted(run: Path, corpus: Path, tmp_path:
     stuck = plan(run, corpus, ("step-000010",))
     greedy = SamplingParams().with_setting("temperature", "all", 0.0)
     made = audition(
-        Plan(**vars(stuck) | {"variants": {"": greedy}, "order": Order(bars=8, guards=Guards(loops=False))}),
+        Plan(
+            **vars(stuck) | {"variants": {"": greedy}, "order": Order(bars=8, guards=Guards(loops=False, drift=False))}
+        ),
         torch.device("cpu"),
         tmp_path,
         audio=False,

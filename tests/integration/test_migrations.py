@@ -140,7 +140,10 @@ async def test_jobs_of_every_version_can_be_read(empty_database_url: str, revisi
             assert {name: getattr(job, name) for name in vars(job)} == {name: row[name] for name in vars(job)}
             if not job.payload:  # forgotten, with the piece
                 continue
-            later = {"guards": {"loops": True, "copies": True}, "ending": True}  # than the first versions
+            later = {
+                "guards": {"loops": True, "copies": True, "drift": True},
+                "ending": True,
+            }  # than the first versions
             assert Request.from_json(job.payload, VOCABULARY).to_json() == later | row["payload"]
             if job.state is State.DONE:
                 told = Composed.from_json(job.result or {}).to_json()
