@@ -219,5 +219,5 @@ def test_the_table_shows_yours_the_default_and_what_each_does(language: Language
     lines = table.splitlines()[1:-1]
     assert len(lines) == len(MUSICAL_NAMES)
     pitch = lines[list(MUSICAL_NAMES).index("pitch")]
-    assert "0.50 / 0.95 (0.95 / 0.95)" in pitch
+    assert "0.50 / 0.95 (1.00 / 0.95)" in pitch
     assert pitch.endswith(say(language, "does_pitch"))

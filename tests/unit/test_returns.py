@@ -11,7 +11,7 @@ from torch import Tensor
 from composer.engine.generator import Generator
 from composer.engine.model import Cache, CompoundWordTransformer, Context
 from composer.engine.returns import PLACES_PER_POSITION, followers, places_of
-from composer.request import Request
+from composer.request import Guards, Request
 from composer.sampling import SamplingParams
 from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
 
@@ -45,7 +45,7 @@ def a_piece(bars: int = 80) -> Tensor:
     """Words that follow the grammar: (1, words, attributes)."""
     generator = Generator(random_checkpoint(), slots=1)
     opening = (BAR, metrical(1), note(40))
-    *_, (piece,) = generator.compose([Request(opening, bars, 3, FREE)])
+    *_, (piece,) = generator.compose([Request(opening, bars, 3, FREE, Guards(False, False, False))])
     return tensor(*opening, *piece.words)
 
 
