@@ -9,9 +9,9 @@ import torch
 
 from composer.engine.anchors import BARS_LEFT, FARTHEST_END, FIELDS, UNKNOWN, anchors_of
 from composer.engine.checkpoint import Checkpoint
-from composer.engine.model import CompoundWordTransformer, ModelConfig
+from composer.engine.model import CompoundWordTransformer, Context, ModelConfig
 from composer.request import Request
-from composer.words import USED, Family, Vocabulary, Word, default_vocabulary
+from composer.words import ATTRIBUTES, USED, Family, Vocabulary, Word, default_vocabulary
 
 TINY: dict[str, Any] = {"dim": 16, "layers": 1, "heads": 2, "kv_heads": 1, "window": 24}
 
@@ -106,3 +106,16 @@ def nats_of(checkpoint: Checkpoint, request: Request, words: Sequence[Word]) -> 
         elif word.family == Family.NOTE:
             pitch = word.pitch
     return nats
+
+
+def assert_later_stages_alone_change(model: CompoundWordTransformer, context: Context, word: torch.Tensor) -> None:
+    """That logits depend on the attributes of earlier stages and on no others. word: (1, attributes)"""
+    before = model.logits(context, word)
+    stage_of = {name: index for index, stage in enumerate(model.config.stages) for name in stage}
+    assert set(stage_of) == set(ATTRIBUTES)
+    for column, changed in enumerate(ATTRIBUTES):
+        other = word.clone()
+        other[0, column] = (other[0, column] + 1) % model.config.sizes[changed]
+        after = model.logits(context, other)
+        for name in ATTRIBUTES:
+            assert torch.equal(after[name], before[name]) == (stage_of[name] <= stage_of[changed]), (changed, name)

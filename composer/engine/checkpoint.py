@@ -52,9 +52,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     try:
         vocabulary = Vocabulary.from_json((folder / VOCABULARY).read_text())
         config = json.loads((folder / CONFIG).read_text())
-        model_config = ModelConfig(
-            **{f.name: config["model"][f.name] for f in fields(ModelConfig) if f.name in config["model"]}
-        )
+        model_config = ModelConfig(**{f.name: config["model"][f.name] for f in fields(ModelConfig)})
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(folder, f"{CONFIG} or {VOCABULARY} is damaged") from error
     if config.get("vocabulary_digest") != vocabulary.digest or model_config.sizes != vocabulary.sizes:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from composer.engine.returns import places_of
 from composer.words import ATTRIBUTES, IGNORE, Family, Vocabulary
 
 PITCH_REACH = 12  # semitones
@@ -105,15 +106,10 @@ def crowded(words: Words, vocabulary: Vocabulary, rng: np.random.Generator) -> t
     return heard[known], words[following[known]]
 
 
-def _places(words: Words) -> npt.NDArray[np.int64]:
-    """A number that rises through a piece: the bar, the position in it, and the pitch, highest first (returns.py)."""
-    family = words[:, FAMILY]
-    opens = (family == Family.BAR) | (family == Family.END)
-    place = np.cumsum(opens) * 2**15 + words[:, POSITION].astype(np.int64) * 128
-    anchor: Words = np.maximum.accumulate(np.where(opens | (family == Family.METRICAL), place, 0))
-    pitch = np.where(family == Family.NOTE, 128 - words[:, PITCH].astype(np.int64), 0)
-    places: Words = anchor + pitch
-    return places
+def _places(words: Words) -> Words:
+    """Of each word the number that rises through a piece (composer.engine.returns)."""
+    keys: Words = places_of(torch.from_numpy(words)[None]).key[0].numpy()
+    return keys
 
 
 def _thinner(bar: Words, share: float, rng: np.random.Generator) -> Words:

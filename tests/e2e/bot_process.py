@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from discord_standin import Standin
 
@@ -41,6 +42,19 @@ class BotProcess:
 
     async def __aexit__(self, *_: object) -> None:
         self.end()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What its database answers."""
+        with sqlite3.connect(self.folder / "segue.db") as database:
+            return database.execute(query).fetchall()
+
+    async def until_rows(self, query: str, rows: list[tuple[Any, ...]], patience: float) -> None:
+        """Until its database answers so, for at most so many seconds."""
+        for _ in range(int(patience / 0.1)):
+            if self.rows(query) == rows:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{query}: still {self.rows(query)}")
 
     async def start(self) -> None:
         """Returns once it is connected and its commands are known."""

@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import re
-import sqlite3
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,17 +43,6 @@ class Place:
     guild: Guild
     channel: Channel
     ann: User
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.bot.folder / "segue.db") as database:
-            return database.execute(query).fetchall()
-
-    async def until_rows(self, query: str, rows: list[tuple[Any, ...]]) -> None:
-        for _ in range(int(PATIENCE / 0.1)):
-            if self.rows(query) == rows:
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{query}: still {self.rows(query)}")
 
 
 def opening(bars: int = 1) -> bytes:
@@ -219,7 +207,7 @@ async def test_a_setting_holds_for_the_next_piece_and_everywhere(place: Place) -
     await bob.command("/settings top_p all 0.8", bob.dm)
     message = await compose(bob, place.standin.guild("Elsewhere").channel("c"))
     assert "temperature pitch 0.5; top-p 0.8" in message.content
-    payload = json.loads(place.rows("select payload from jobs order by id desc limit 1")[0][0])
+    payload = json.loads(place.bot.rows("select payload from jobs order by id desc limit 1")[0][0])
     assert payload["sampling"]["temperature"]["pitch"] == 0.5
     assert set(payload["sampling"]["top_p"].values()) == {0.8}
     assert payload["sampling"]["temperature"]["tempo"] == SamplingParams().tempo.temperature
@@ -299,9 +287,13 @@ async def test_every_button_does_what_it_says(place: Place) -> None:
     assert not message.deleted
     await place.ann.click(message, "Delete")
     await message.until(lambda m: m.deleted)
-    await place.until_rows(f"select opening, midi from pieces where message = {message.id}", [(b"", None)])
-    await place.until_rows(
-        f"select payload, result from jobs join pieces using (id) where message = {message.id}", [("{}", None)]
+    await place.bot.until_rows(
+        f"select opening, midi from pieces where message = {message.id}", [(b"", None)], PATIENCE
+    )
+    await place.bot.until_rows(
+        f"select payload, result from jobs join pieces using (id) where message = {message.id}",
+        [("{}", None)],
+        PATIENCE,
     )
 
 
@@ -481,10 +473,10 @@ async def test_pieces_in_line_are_listed_and_cancelled_waiting_and_running(place
     await fay.command("/cancel", channel, piece=choices[0].value)
     await waiting.until(lambda m: say("en", "cancelled") in m.content, PATIENCE)
 
-    third = place.rows(f"select id from pieces where owner = {fay.id} order by id")[2][0]
-    while place.rows(f"select state from jobs where id = {third}") != [("running",)]:
+    third = place.bot.rows(f"select id from pieces where owner = {fay.id} order by id")[2][0]
+    while place.bot.rows(f"select state from jobs where id = {third}") != [("running",)]:
         await asyncio.sleep(0.05)
-    (number,) = place.rows(f"select message from pieces where id = {third}")[0]
+    (number,) = place.bot.rows(f"select message from pieces where id = {third}")[0]
     running = next(m for m in channel.messages if m.id == number)
     await fay.click(running, "Cancel")
     await running.until(lambda m: say("en", "cancelled") in m.content, PATIENCE)
@@ -525,7 +517,7 @@ async def test_all_of_a_users_data_can_be_seen_and_deleted(place: Place) -> None
     assert told.content == say("en", "forgotten", messages=3, left=0)
     assert all(message.deleted for message in messages)
     for table, column in (("people", "id"), ("presets", "owner"), ("pieces", "owner"), ("jobs", "owner")):
-        assert place.rows(f"select count(*) from {table} where {column} = '{hal.id}'") == [(0,)]
+        assert place.bot.rows(f"select count(*) from {table} where {column} = '{hal.id}'") == [(0,)]
 
 
 async def test_help_is_short_and_in_ones_own_language(place: Place) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -63,17 +62,6 @@ class Scene:
         file = Attachment("opening.mid", opening())
         return await (user or self.ann).command("compose", channel or self.channel, opening=file, **options)
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.bot.folder / "segue.db") as database:
-            return database.execute(query).fetchall()
-
-    async def until_rows(self, query: str, rows: list[tuple[Any, ...]]) -> None:
-        for _ in range(int(PATIENCE / 0.1)):
-            if self.rows(query) == rows:
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{query}: still {self.rows(query)}")
-
 
 @asynccontextmanager
 async def running(folder: Path, checkpoint: Path, shards: int = 1, **settings: str) -> AsyncIterator[Scene]:
@@ -100,15 +88,19 @@ async def test_eight_of_eight_arrive_once_though_worker_and_bot_are_killed(slow:
     async with running(tmp_path, slow, SLOTS="8") as scene:
         people = [scene.standin.user(f"u{n}") for n in range(8)]
         replies = [await scene.ask(user, bars=24, seed=n) for n, user in enumerate(people)]
-        await scene.until_rows("select count(*) from jobs where state = 'running' and bars_done > 2", [(8,)])
+        await scene.bot.until_rows(
+            "select count(*) from jobs where state = 'running' and bars_done > 2", [(8,)], PATIENCE
+        )
         await scene.bot.kill_worker()
-        await scene.until_rows("select count(*) from jobs where state = 'running' and attempt = 2", [(8,)])
-        await scene.until_rows("select count(*) > 0 from jobs where state = 'done'", [(1,)])
+        await scene.bot.until_rows(
+            "select count(*) from jobs where state = 'running' and attempt = 2", [(8,)], PATIENCE
+        )
+        await scene.bot.until_rows("select count(*) > 0 from jobs where state = 'done'", [(1,)], PATIENCE)
         await scene.bot.kill()
-        assert scene.rows("select count(*) from jobs where delivered_at is not null") != [(8,)]
+        assert scene.bot.rows("select count(*) from jobs where delivered_at is not null") != [(8,)]
         await scene.bot.start()
         messages = [await posted(reply) for reply in replies]
-        await scene.until_rows("select count(*) from jobs where delivered_at is not null", [(8,)])
+        await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(8,)], PATIENCE)
         await asyncio.sleep(3)  # a second delivery would come by now
         assert len(scene.channel.messages) == 8
         assert [len(message.files) for message in messages] == [3] * 8
@@ -129,7 +121,7 @@ async def test_a_bot_killed_between_the_upload_and_its_bookkeeping_posts_nothing
         await scene.bot.kill()
         scene.standin.faults.clear()
         await scene.bot.start()
-        await scene.until_rows("select count(*) from jobs where delivered_at is not null", [(2,)])
+        await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(2,)], PATIENCE)
         assert len(scene.channel.messages) == 2
         assert all(len(message.files) == 3 for message in scene.channel.messages)
         assert (await posted(reply)) in scene.channel.messages
@@ -142,7 +134,7 @@ async def test_a_take_whose_first_message_got_no_answer_becomes_the_piece_all_th
         lost = scene.standin.faults.carry_out_and_cut("POST", "/channels/{channel}/messages", times=1)
         await scene.ask(takes=2)
         await lost.hit(timeout=PATIENCE)
-        await scene.until_rows("select count(*) from jobs where delivered_at is not null", [(2,)])
+        await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(2,)], PATIENCE)
         assert [len(message.files) for message in scene.channel.messages] == [3, 3]
 
 
@@ -192,7 +184,9 @@ async def test_a_worker_ends_with_the_bot_that_started_it(tiny: Path, tmp_path: 
 async def test_a_piece_under_way_when_the_bot_is_stopped_goes_on_afterwards(slow: Path, tmp_path: Path) -> None:
     async with running(tmp_path, slow) as scene:
         reply = await scene.ask(bars=24)
-        await scene.until_rows("select count(*) from jobs where state = 'running' and bars_done > 0", [(1,)])
+        await scene.bot.until_rows(
+            "select count(*) from jobs where state = 'running' and bars_done > 0", [(1,)], PATIENCE
+        )
         assert scene.bot.end() == 0
         await scene.standin.gone()
         await scene.bot.start()
@@ -218,7 +212,7 @@ async def test_discord_may_be_slow_limiting_failing_or_silent(tiny: Path, tmp_pa
             assert len(message.files) == 3
             assert fault.met
             faults.clear()
-        await scene.until_rows("select count(*) from jobs where delivered_at is not null", [(5,)])
+        await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(5,)], PATIENCE)
         assert len(scene.channel.messages) == 5
 
 
@@ -324,20 +318,20 @@ async def test_two_hundred_requests_of_fifty_people_are_all_served_once_and_fair
             for user in people
         ]
         replies = [await reply.answered() for reply in sent]
-        await scene.until_rows("select count(*) from jobs where state = 'queued'", [(200,)])
+        await scene.bot.until_rows("select count(*) from jobs where state = 'queued'", [(200,)], PATIENCE)
         await replies[-1].until(lambda m: "place" in m.content, PATIENCE)
         began = scene.standin.clock.now()
         worker = _start_worker(scene, slots=16)
         try:
             messages = [await reply.until(lambda m: m.files, 5 * PATIENCE) for reply in replies]
-            await scene.until_rows("select count(*) from jobs where delivered_at is not null", [(200,)])
+            await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(200,)], PATIENCE)
         finally:
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(60) == 0
 
         assert len(scene.channel.messages) == 200
         assert all(sum(bool(v.files) for v in message.versions) == 1 for message in messages), "none twice"
-        jobs = scene.rows("select owner, started_at, attempt from jobs order by id")
+        jobs = scene.bot.rows("select owner, started_at, attempt from jobs order by id")
         assert {attempt for *_, attempt in jobs} == {1}
         started: dict[str, list[float]] = defaultdict(list)
         for owner, at, _ in jobs:

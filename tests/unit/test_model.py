@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from engine_models import random_checkpoint, random_words
+from engine_models import assert_later_stages_alone_change, random_checkpoint, random_words
 
 from composer.engine.model import STAGES, CompoundWordTransformer, Context, ModelConfig, loss_by_attribute
 from composer.words import ATTRIBUTES, default_vocabulary
@@ -17,15 +17,7 @@ def test_logits_depend_on_the_attributes_of_earlier_stages_and_on_no_others(head
     model = random_checkpoint(head_order=head_order).model
     context = Context(torch.randn(1, model.config.dim), None)
     word = random_words(VOCABULARY, 1, 1)[0]
-    before = model.logits(context, word)
-    stage_of = {name: index for index, stage in enumerate(model.config.stages) for name in stage}
-    assert set(stage_of) == set(ATTRIBUTES)
-    for column, changed in enumerate(ATTRIBUTES):
-        other = word.clone()
-        other[0, column] = (other[0, column] + 1) % VOCABULARY.sizes[changed]
-        after = model.logits(context, other)
-        for name in ATTRIBUTES:
-            assert torch.equal(after[name], before[name]) == (stage_of[name] <= stage_of[changed]), (changed, name)
+    assert_later_stages_alone_change(model, context, word)
 
 
 def test_the_family_is_predicted_first_and_alone() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine_models import random_checkpoint, random_words
+from engine_models import assert_later_stages_alone_change, random_checkpoint, random_words
 from torch import Tensor
 
 from composer.engine.generator import Generator
@@ -95,14 +95,7 @@ def test_logits_depend_on_the_attributes_of_earlier_stages_and_on_no_others() ->
     word = random_words(VOCABULARY, 1, 1)[0].clamp(min=1)
     hinted = word[:, None].expand(-1, 4, -1).clone()
     context = Context(torch.randn(1, model.config.dim), hinted)
-    before = model.logits(context, word)
-    stage_of = {name: index for index, stage in enumerate(model.config.stages) for name in stage}
-    for column, changed in enumerate(ATTRIBUTES):
-        other = word.clone()
-        other[0, column] = (other[0, column] + 1) % VOCABULARY.sizes[changed]
-        after = model.logits(context, other)
-        for name in ATTRIBUTES:
-            assert torch.equal(after[name], before[name]) == (stage_of[name] <= stage_of[changed]), (changed, name)
+    assert_later_stages_alone_change(model, context, word)
 
 
 @torch.inference_mode()
