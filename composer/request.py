@@ -98,6 +98,7 @@ class Composed:
     """What a worker answers.
 
     words: of the continuation, the end word included   checkpoint, digest: of the model   device: cpu or cuda
+    arithmetic: what the weights were held in, without which the same seed need not give the same piece
     seconds: from the first word to the last, beside whatever else was composed then   nats: a word, in the mean, how
     unlikely the model found them, None in answers from before it was told
     """
@@ -108,6 +109,7 @@ class Composed:
     device: str
     seconds: float
     nats: float | None = None
+    arithmetic: str = "float32"
     watched: Watched = field(default_factory=Watched)
 
     def to_json(self) -> dict[str, Any]:

@@ -75,7 +75,6 @@ class Engine(threading.Thread):
     def __init__(self, generator: Generator, on_news: Callable[[], None]) -> None:
         super().__init__(name="engine", daemon=True)  # a step cannot be interrupted; the process may end all the same
         self.error: BaseException | None = None
-        self.words = 0  # drawn so far
         self._generator, self._on_news = generator, on_news
         self._orders: queue.SimpleQueue[tuple[str, Task | None]] = queue.SimpleQueue()
         self._tasks: dict[Piece, Task] = {}
@@ -93,7 +92,6 @@ class Engine(threading.Thread):
         try:
             while self._obey():
                 ended = self._generator.step()
-                self.words += len(self._tasks)
                 for piece in ended:
                     self._finish(self._tasks.pop(piece))
         except BaseException as error:
@@ -146,7 +144,7 @@ class Worker:
     @property
     def words(self) -> int:
         """Drawn since the start, of all pieces."""
-        return self._engine.words
+        return self._generator.drawn
 
     @property
     def busy(self) -> int:

@@ -10,8 +10,14 @@ import torch
 from composer.engine.anchors import BARS_LEFT, FARTHEST_END, FIELDS, UNKNOWN, anchors_of
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.model import CompoundWordTransformer, Context, ModelConfig
+from composer.engine.native.steps import NativeSteps
+from composer.engine.steps import Steps
+from composer.engine.torch_steps import TorchSteps
 from composer.request import Request
 from composer.words import ATTRIBUTES, USED, Family, Vocabulary, Word, default_vocabulary
+
+WHOLE_KINDS = ("torch", "native float32")  # of steps that hold the weights as they are
+KINDS = (*WHOLE_KINDS, "native int8")
 
 TINY: dict[str, Any] = {"dim": 16, "layers": 1, "heads": 2, "kv_heads": 1, "window": 24}
 
@@ -28,6 +34,13 @@ def random_checkpoint(vocabulary: Vocabulary | None = None, seed: int = 0, **con
     with torch.no_grad():
         model.stages[0].heads.bias += torch.tensor([0.0, -1.5, 1.0, 2.5, -1.5])  # type: ignore[union-attr, operator]
     return Checkpoint("random", model.eval().requires_grad_(False), vocabulary, "")
+
+
+def steps_of(kind: str, checkpoint: Checkpoint, slots: int) -> Steps:
+    """One of KINDS. Where nothing is compiled the native ones fail: the set-up of the tests has a compiler."""
+    if kind == "torch":
+        return TorchSteps(checkpoint, slots, torch.device("cpu"))
+    return NativeSteps(checkpoint.model, slots, whole=kind == "native float32")
 
 
 def random_words(vocabulary: Vocabulary, batch: int, length: int, seed: int = 0) -> torch.Tensor:

@@ -171,7 +171,7 @@ class SelfAttention(nn.Module):
         hidden = (distances < 0) | (distances >= self.window)
         if self.slopes is None:
             return torch.zeros_like(distances, dtype=torch.float).masked_fill(hidden, -math.inf)
-        return (distances * -self.slopes[:, None, None]).masked_fill(hidden, -math.inf)
+        return (distances * -self.slopes.float()[:, None, None]).masked_fill(hidden, -math.inf)
 
     def _mix(self, logits: Tensor, v: Tensor) -> Tensor:
         """Softmax over the keys, the values' weighted sum, and the heads brought together again."""

@@ -1,21 +1,21 @@
-"""All attributes of a word drawn for a whole batch at once, each row by its own settings and its own random numbers."""
+"""All attributes of a word drawn for a whole batch at once, each row by its own settings and its own random numbers.
+
+Nothing in here waits for the device or asks it anything, so that a step can be recorded once and played back.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from composer.engine.grammar import Grammar
-from composer.engine.guards import NO_PULL, Pull
+from composer.engine.guards import NO_PULL
 from composer.engine.model import CompoundWordTransformer, Context, Stage
 from composer.sampling import MAX_TEMPERATURE, SamplingParams
 from composer.words import ATTRIBUTES, Family
 
-NOISE_WORDS = 256  # so many words' random numbers are made at once for a slot
 WARMER, LEAST_WARM = 1.25, 0.8  # times the pitch temperature that was set, and what it is raised to at least
 PITCH = ATTRIBUTES.index("pitch")
 FARTHEST_SPREAD = 8  # positions: half a bar left out is as good as all of it
@@ -46,12 +46,9 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
 
 
 class Drawer:
-    """The settings and the random numbers of every slot, and the draw of the next word.
+    """The settings of every slot, and the draw of the next word.
 
-    warmed: (slots,) of bool, whose pitches are drawn warmer than their settings say
-
-    A piece's random numbers come from a generator of its own, seeded with its seed, one number for each attribute of
-    each word: who else is in the batch changes nothing.
+    warmed: (slots,) of bool, whose pitches are drawn warmer than their settings say   pulls: (slots, fields of Pull)
     """
 
     def __init__(self, slots: int, device: torch.device) -> None:
@@ -59,34 +56,22 @@ class Drawer:
         self.top_p = torch.ones(slots, len(ATTRIBUTES), device=device)
         self.warmed = torch.zeros(slots, dtype=torch.bool, device=device)
         self.pulls = torch.zeros(slots, len(NO_PULL), device=device)
-        self.noise = torch.zeros(slots, NOISE_WORDS, len(ATTRIBUTES), device=device)
-        # On the CPU wherever the model is: the same seed gives the same numbers on every device.
-        self.generators = [torch.Generator() for _ in range(slots)]
-        self.slots = torch.arange(slots, device=device)
 
-    def start(self, slot: int, sampling: SamplingParams, seed: int) -> None:
-        device = self.noise.device
+    def start(self, slot: int, sampling: SamplingParams) -> None:
+        device = self.temperature.device
         self.temperature[slot] = torch.tensor([sampling[name].temperature for name in ATTRIBUTES], device=device)
         self.top_p[slot] = torch.tensor([sampling[name].top_p for name in ATTRIBUTES], device=device)
-        self.generators[slot].manual_seed(seed)
-        self.warmed[slot] = False  # the piece before may have ended, or been cancelled, in the midst of it
-        self.pull(slot, NO_PULL)
-
-    def pull(self, slot: int, pull: Pull) -> None:
-        """From now on the slot's words are pulled so."""
-        self.pulls[slot] = torch.tensor(pull, device=self.pulls.device)
 
     def draw_word(
-        self, model: CompoundWordTransformer, grammar: Grammar, context: Context, drawn: Sequence[int]
+        self, model: CompoundWordTransformer, grammar: Grammar, context: Context, uniform: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The next word of every slot: (slots, attributes), and the nats that the model gives it: (slots,).
 
-        context: (slots,)   drawn: for each slot, how many words it has drawn before
+        context: (slots,)   uniform: (slots, attributes), the random numbers
         """
-        uniform = self._numbers(drawn)
         temperature = self._temperature()
         word: dict[str, Tensor] = {}
-        nats = torch.zeros(len(drawn), device=uniform.device)
+        nats = torch.zeros(len(uniform), device=uniform.device)
         for stage in model.stages:
             assert isinstance(stage, Stage)
             logits = stage(context, word)
@@ -94,8 +79,9 @@ class Drawer:
             widest = max(part.shape[-1] for part in masked)
             together = torch.stack([F.pad(part, (0, widest - part.shape[-1]), value=-math.inf) for part in masked], 1)
             columns = [ATTRIBUTES.index(name) for name in stage.names]
+            settings = [torch.stack([of[:, i] for i in columns], 1) for of in (temperature, self.top_p, uniform)]
             pulled = torch.stack([self._pulled(grammar, name, together[:, i]) for i, name in enumerate(stage.names)], 1)
-            ids = draw(pulled, temperature[:, columns], self.top_p[:, columns], uniform[:, columns])
+            ids = draw(pulled, *settings)
             nats -= together.log_softmax(-1).gather(-1, ids[..., None]).sum((1, 2))
             word |= zip(stage.names, ids.unbind(1), strict=True)
         return torch.stack([word[name] for name in ATTRIBUTES], dim=1), nats
@@ -122,14 +108,6 @@ class Drawer:
         temperature = self.temperature.clone()
         temperature[:, PITCH] = torch.where(self.warmed, warm, pitch)
         return temperature
-
-    def _numbers(self, drawn: Sequence[int]) -> Tensor:
-        """Uniform numbers for the next word: (slots, attributes). A slot's block is renewed when it is used up."""
-        for slot, count in enumerate(drawn):
-            if count % NOISE_WORDS == 0:
-                self.noise[slot] = torch.rand(self.noise.shape[1:], generator=self.generators[slot])
-        places = torch.tensor([count % NOISE_WORDS for count in drawn], device=self.noise.device)
-        return self.noise[self.slots, places]
 
 
 def _masked(grammar: Grammar, name: str, logits: Tensor, word: dict[str, Tensor]) -> Tensor:

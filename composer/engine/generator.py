@@ -1,43 +1,42 @@
-"""The loop: admit, prefill, step, draw, watch, retire. Many pieces in one batch, each as if it were alone."""
+"""The loop: admit, read, step, watch, retire. Many pieces in one batch, each as if it were alone."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import torch
 
-from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN, anchors_of, end_in
+from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN, Row, anchors_of, end_in
 from composer.engine.checkpoint import Checkpoint
-from composer.engine.draw import Drawer
-from composer.engine.grammar import Grammar
 from composer.engine.guards import Watch
-from composer.engine.model import Context
+from composer.engine.native.steps import NativeSteps
 from composer.engine.scheduler import Piece, Scheduler
+from composer.engine.steps import PREFILL_WORDS, Steps
+from composer.engine.torch_steps import TorchSteps
 from composer.request import Composed, Request
-from composer.words import ATTRIBUTES, IGNORE, Family, Word
-
-PREFILL_WORDS = 128  # an opening goes through the model in chunks of so many words
+from composer.words import Family
 
 
 class Generator:
     """Composes with one checkpoint in a fixed number of slots.
 
-    Every step runs all slots, occupied or not: its shapes never change, so neither does the arithmetic of a row, and a
-    piece is the same, bit for bit on the CPU, whoever its neighbours are.
+    A piece joins and leaves between any two steps. What it goes on from is read in chunks, one between two steps, so
+    that a long opening holds nobody up. A piece is the same, bit for bit on the CPU, whoever its neighbours are.
+
+    drawn: words, of all pieces
     """
 
-    def __init__(self, checkpoint: Checkpoint, slots: int, device: torch.device | None = None) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, slots: int, device: torch.device | None = None, steps: Steps | None = None
+    ) -> None:
         self.device = device or torch.device("cpu")
         self.checkpoint = checkpoint
-        self.model = checkpoint.model.to(self.device)
         self.scheduler = Scheduler(slots)
-        self.grammar = Grammar(checkpoint.vocabulary, slots, self.device)
-        self.drawer = Drawer(slots, self.device)
-        self.cache = self.model.new_cache(slots, PREFILL_WORDS)
-        self.words = torch.zeros(slots, len(ATTRIBUTES), dtype=torch.long, device=self.device)  # the last of each slot
-        self.positions = torch.zeros(slots, dtype=torch.long, device=self.device)  # how many came before it
-        self.anchors = torch.zeros(slots, len(FIELDS), dtype=torch.long, device=self.device)
-        self.endings = torch.zeros(slots, dtype=torch.bool, device=self.device)  # who is told how many bars are left
+        self.steps = steps or _fastest(checkpoint, slots, self.device)
+        self.drawn = 0
+        self._unread: deque[Piece] = deque()  # in the order in which they came into their slots
 
     def submit(self, request: Request) -> Piece:
         """Put a request into the line. Its piece fills with words as `step` is called."""
@@ -47,6 +46,8 @@ class Generator:
 
     def cancel(self, piece: Piece) -> None:
         self.scheduler.cancel(piece)
+        if piece in self._unread:
+            self._unread.remove(piece)
 
     def compose(self, requests: Iterable[Request]) -> Iterator[list[Piece]]:
         """The pieces of the requests, all of them after every step, until the last has ended."""
@@ -63,27 +64,25 @@ class Generator:
             checkpoint=self.checkpoint.name,
             digest=self.checkpoint.digest,
             device=self.device.type,
+            arithmetic=self.steps.arithmetic,
             seconds=seconds,
             nats=sum(piece.nats) / max(1, len(piece.words) - 1),
             watched=piece.watch.watched,
         )
 
-    @torch.inference_mode()
     def step(self) -> list[Piece]:
-        """One word for every piece in a slot. Returns the pieces that have ended with it."""
+        """A chunk for one piece that is still to be read, and a word for every other. Returns those that have ended."""
         for piece in self.scheduler.admit():
             self._begin(piece)
-        self.anchors[:, BARS_LEFT] = torch.where(self.endings, end_in(self.grammar.state.bars_left), UNKNOWN)
-        context = self.model.cached(self.words[:, None], self.positions, self.cache, self.anchors[:, None])[:, 0]
-        context = self._without_hints(context)
-        drawn = [piece.drawn if piece else 1 for piece in self.scheduler.slots]
-        self.words, nats = self.drawer.draw_word(self.model, self.grammar, context, drawn)
-        self.grammar.advance(self.words)
-        self.positions += 1
-        rows = self.words.tolist()
-        surprises = nats.tolist()
-        for piece in self.scheduler.running:
-            piece.append(Word(*rows[piece.slot]), surprises[piece.slot])
+        if self._unread:
+            self._read(self._unread[0])
+        ready = [piece for piece in self.scheduler.running if not piece.unread]
+        if not ready:
+            return []
+        drawn = self.steps.step([piece.slot for piece in ready], [piece.drawn for piece in ready])
+        self.drawn += len(ready)
+        for piece, (word, nats) in zip(ready, drawn, strict=True):
+            piece.append(word, nats)
             self._look_after(piece)
         return self.scheduler.retire()
 
@@ -99,41 +98,43 @@ class Generator:
             if verdict.back:
                 piece.give_up(verdict.back)
                 piece.watch.go_back(piece.words)
-                self._read(piece)
-        self.drawer.warmed[piece.slot] = piece.warm_bars > 0
-        self.drawer.pull(piece.slot, piece.watch.pull)
-
-    def _without_hints(self, context: Context) -> Context:
-        """A slot that is being warmed is not told what came before."""
-        if context.hinted is None or not any(piece.warm_bars for piece in self.scheduler.running):
-            return context
-        return Context(context.vector, context.hinted.masked_fill(self.drawer.warmed[:, None, None], IGNORE))
+                self._unread.append(piece)
+                piece.unread = self._known(piece)
+        self.steps.warm(piece.slot, piece.warm_bars > 0)
+        self.steps.pull(piece.slot, piece.watch.pull)
 
     def _begin(self, piece: Piece) -> None:
-        slot, request = piece.slot, piece.request
-        self.anchors[slot] = torch.tensor(anchors_of(request.words, self.checkpoint.vocabulary), device=self.device)
-        self.endings[slot] = request.ending
-        self.drawer.start(slot, request.sampling, request.seed)
-        self._read(piece)
+        request = piece.request
+        piece.anchors = anchors_of(request.words, self.checkpoint.vocabulary)
+        self.steps.start(piece.slot, request.sampling, request.seed, piece.anchors, request.ending)
+        self._unread.append(piece)
+        piece.unread = self._known(piece)
+
+    def _known(self, piece: Piece) -> int:
+        """How many words stand before the bar word that the piece goes on from."""
+        return len(piece.request.words) + len(piece.words) - 1
 
     def _read(self, piece: Piece) -> None:
-        """Read the opening, and what there is of the piece, into the slot's cache.
+        """Read the next chunk of the opening, and of what there is of the piece, into the slot."""
+        known = [*piece.request.words, *piece.words]
+        done = self._known(piece) - piece.unread
+        chunk = slice(done, min(done + PREFILL_WORDS, self._known(piece)))
+        self.steps.read(piece.slot, known[chunk], self._told(piece)[chunk], first=done == 0)
+        piece.unread -= chunk.stop - chunk.start
+        if not piece.unread:
+            self._unread.popleft()
+            self.steps.go(piece.slot, piece.words[-1], piece.request.bars - 1 - piece.bars_done)
 
-        The bar word that the piece ends with is what the next step goes on from.
-        """
-        slot, request = piece.slot, piece.request
-        known, last = [*request.words, *piece.words[:-1]], piece.words[-1]
-        words = torch.tensor(known, dtype=torch.long, device=self.device).view(1, -1, len(ATTRIBUTES))
-        anchors = self.anchors[slot].repeat(1, len(known), 1)
-        opens = words[0, len(request.words) :, 0] == Family.BAR
-        left = request.bars - opens.cumsum(0)
-        anchors[0, len(request.words) :, BARS_LEFT] = torch.where(self.endings[slot], end_in(left), UNKNOWN)
-        anchors[:, : len(request.words)] = UNKNOWN  # as in training: what the bars say is told behind them
-        row = self.cache.row(slot)
-        done = torch.zeros(1, dtype=torch.long, device=self.device)
-        for chunk, told in zip(words.split(PREFILL_WORDS, dim=1), anchors.split(PREFILL_WORDS, dim=1), strict=True):
-            self.model.cached(chunk, done, row, told)
-            done = done + chunk.shape[1]
-        self.words[slot] = torch.tensor(last, device=self.device)
-        self.positions[slot] = len(known)
-        self.grammar.start(slot, bars_left=request.bars - 1 - piece.bars_done)
+    def _told(self, piece: Piece) -> list[Row]:
+        """What is told with each word. With the opening's nothing is, as in training: what its bars say comes behind."""
+        told: list[Row] = [(UNKNOWN,) * len(FIELDS)] * len(piece.request.words)
+        opened = np.cumsum([word.family == Family.BAR for word in piece.words])
+        left = end_in(piece.request.bars - opened) if piece.request.ending else np.full_like(opened, UNKNOWN)
+        return told + [(*piece.anchors[:BARS_LEFT], one) for one in left.tolist()]
+
+
+def _fastest(checkpoint: Checkpoint, slots: int, device: torch.device) -> Steps:
+    """step.cpp on a CPU, if it is compiled and knows the model, else torch."""
+    if device.type == "cpu" and NativeSteps.are_there(checkpoint.model):
+        return NativeSteps(checkpoint.model, slots)
+    return TorchSteps(checkpoint, slots, device)

@@ -73,11 +73,11 @@ class Grammar:
         return logits.masked_fill(torch.where(used, hidden, ids != IGNORE), -math.inf)
 
     def advance(self, words: Tensor) -> None:
-        """Take the drawn words into the state. words: (slots, attributes)"""
+        """Take the drawn words into the state. words: (slots, attributes), all IGNORE where none was drawn"""
         state = self.state
         family, position, pitch = words[:, :3].unbind(1)
         bar, metrical = family == Family.BAR, family == Family.METRICAL
-        state.position = torch.where(bar, IGNORE, torch.where(metrical, position, state.position))
+        state.position.copy_(torch.where(bar, IGNORE, torch.where(metrical, position, state.position)))
         pitch_now = torch.where(family == Family.NOTE, pitch, state.pitch)
-        state.pitch = torch.where(bar, IGNORE, torch.where(metrical, self.pitch_count, pitch_now))
-        state.bars_left = state.bars_left - bar.long()
+        state.pitch.copy_(torch.where(bar, IGNORE, torch.where(metrical, self.pitch_count, pitch_now)))
+        state.bars_left -= bar.long()

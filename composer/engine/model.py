@@ -176,13 +176,17 @@ class Cache:
         past = None if self.past is None else self.past[slot : slot + 1]
         return Cache([layer.row(slot) for layer in self.layers], past)
 
-    def remember(self, words: Tensor, positions: Tensor) -> Tensor:
-        """Take new words behind the past and return both. A slot at position 0 begins with an empty past."""
+    def remember(self, words: Tensor, positions: Tensor, active: Tensor | None = None) -> Tensor:
+        """Take new words behind the past and return both. A slot at position 0 begins with an empty past.
+
+        active: (slots,), whose words are taken; all if it is not said
+        """
         if self.past is None:
             return words
         self.past.masked_fill_((positions == 0)[:, None, None], IGNORE)
         known = torch.cat([self.past, words], dim=1)
-        self.past.copy_(known[:, words.shape[1] :])
+        newest = known[:, words.shape[1] :]
+        self.past.copy_(newest if active is None else torch.where(active[:, None, None], newest, self.past))
         return known
 
 
@@ -237,15 +241,23 @@ class CompoundWordTransformer(nn.Module):
             x = block(x)
         return Context(self.norm(x), hinted)
 
-    def cached(self, words: Tensor, positions: Tensor, cache: Cache, anchors: Tensor | None = None) -> Context:
+    def cached(
+        self,
+        words: Tensor,
+        positions: Tensor,
+        cache: Cache,
+        anchors: Tensor | None = None,
+        active: Tensor | None = None,
+    ) -> Context:
         """The context after each of some new words, which join the cache.
 
         words: (slots, new, attributes)   positions: (slots,), how many words each slot has seen before
-        anchors: (slots, new, fields), unknown where there are none
+        anchors: (slots, new, fields), unknown where there are none   active: (slots,), whose words are meant; what the
+        others leave in the cache is overwritten by the next words that they are given at the same positions
         Returns (slots, new): what forward gives for the same words behind the same past.
         """
         places = positions[:, None] + torch.arange(words.shape[1], device=words.device)
-        x, hinted = self._embed(words, places, cache.remember(words, positions), anchors)
+        x, hinted = self._embed(words, places, cache.remember(words, positions, active), anchors)
         for block, layer in zip(self.blocks, cache.layers, strict=True):
             assert isinstance(block, Block)
             x = block.cached(x, positions, layer)

@@ -49,14 +49,15 @@ def places_of(words: Tensor) -> Places:
     return Places(key, family != IGNORE, full)
 
 
-def followers(places: Places, last: int, lags: Sequence[int], memory: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For each of the last words and each lag in bars: which word followed the same place so many bars back.
+def followers(places: Places, last: int, bars: Tensor, memory: int) -> tuple[Tensor, Tensor, Tensor]:
+    """For each of the last words: which word followed the same place so many bars back.
+
+    bars: (lags,) of int64
 
     Returns (batch, last, lags) three times: its index, whether it is there and less than `memory` words back, and
     whether a word stood at the very same place. An index is never ahead of the word that asks.
     """
     device, words = places.key.device, places.key.shape[1]
-    bars = torch.tensor(lags, device=device)
     wanted = places.key[:, -last:, None] - bars * PLACES_PER_BAR
     index = torch.searchsorted(places.key, wanted.flatten(1), right=True).view_as(wanted)
     before = (index - 1).clamp(min=0).flatten(1)
@@ -84,11 +85,15 @@ class Returns(nn.Module):
         self.alike = nn.Embedding(ALIKE_WORDS + 1, HINT_DIM) if farthest else None
         self.distance = nn.Embedding(farthest + 1, HINT_DIM) if farthest else None
         self.project = nn.Linear(hints * (HINT_DIM + 1), dim, bias=False)
+        self.lag_bars: Tensor
+        self.bars_back: Tensor
+        self.register_buffer("lag_bars", torch.tensor(self.lags, dtype=torch.long), persistent=False)
+        self.register_buffer("bars_back", torch.arange(1, farthest + 1), persistent=False)
 
     def forward(self, words: Tensor, last: int) -> Hints:
         """words: (batch, all, attributes), the past included -> the hints of the last ones."""
         places = places_of(words)
-        index, there, same = followers(places, last, self.lags, self.memory)
+        index, there, same = followers(places, last, self.lag_bars, self.memory)
         if self.alike is not None and self.distance is not None:
             best, count, best_index, best_same = self._most_alike(places, last)
             index, same = torch.cat([index, best_index], dim=2), torch.cat([same, best_same], dim=2)
@@ -115,7 +120,7 @@ class Returns(nn.Module):
         follows there; and whether the latest word itself came alike.
         """
         reach = min(places.key.shape[1], last + ALIKE_WORDS - 1)
-        index, there, same = followers(places, reach, range(1, self.farthest + 1), self.memory)
+        index, there, same = followers(places, reach, self.bars_back, self.memory)
         heard = F.pad(same.long().cumsum(1), (0, 0, ALIKE_WORDS, 0))
         alike = (heard[:, ALIKE_WORDS:] - heard[:, :-ALIKE_WORDS])[:, -last:]
         count, best = alike.masked_fill(~there[:, -last:], -1).max(-1, keepdim=True)

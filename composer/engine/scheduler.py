@@ -22,6 +22,8 @@ class Piece:
     drawn: int = 0  # words, those that were given up again included
     watch: Watch | None = None
     warm_bars: int = 0  # that are still to be drawn warmer
+    anchors: tuple[int, ...] = ()  # what is told of its opening with every word (composer.engine.anchors)
+    unread: int = 0  # words before the last that its slot has not read yet
 
     @property
     def finished(self) -> bool:

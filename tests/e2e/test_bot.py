@@ -7,8 +7,8 @@ import io
 import json
 import re
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -248,6 +248,11 @@ async def test_presets_are_saved_listed_loaded_used_and_deleted(place: Place) ->
 # --- buttons ---
 
 
+def until_struck_again(note: Note, later: Iterable[Note]) -> Note:
+    """A key that still sounds when a later note wants it is let go there."""
+    return replace(note, end=min([note.end, *(other.start for other in later if other.pitch == note.pitch)]))
+
+
 async def test_every_button_does_what_it_says(place: Place) -> None:
     bob, channel = place.standin.user("bob"), place.guild.channel("buttons")
     message = await compose(place.ann, channel, bars=3, seed=8)
@@ -263,8 +268,9 @@ async def test_every_button_does_what_it_says(place: Place) -> None:
 
     longer = await posted(await bob.click(message, "Continue"))
     notes = parse_midi(file_of(longer, ".mid")).notes
-    assert notes[: len(whole.notes)] == whole.notes
-    assert all(4 * TICKS_PER_BAR <= note.start < 7 * TICKS_PER_BAR for note in notes[len(whole.notes) :])
+    old, new = notes[: len(whole.notes)], notes[len(whole.notes) :]
+    assert old == tuple(until_struck_again(note, new) for note in whole.notes)
+    assert all(4 * TICKS_PER_BAR <= note.start < 7 * TICKS_PER_BAR for note in new)
     assert "3 bars added to 4" in longer.content
 
     form = (await bob.click(message, "Again with …")).modal

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-from engine_models import random_checkpoint
+from engine_models import KINDS, random_checkpoint, steps_of
 
 from composer.encoding import decode, encode
 from composer.engine.generator import Generator
 from composer.engine.scheduler import Piece
+from composer.engine.steps import PREFILL_WORDS
 from composer.request import Request
 from composer.rules import broken_rules
 from composer.sampling import Nucleus, SamplingParams
@@ -66,13 +67,15 @@ def test_the_default_vocabulary_keeps_its_rules_too() -> None:
         assert decode([*opening(), *piece.words], VOCABULARY).bars == 4
 
 
-def test_neighbours_do_not_change_a_piece() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_neighbours_do_not_change_a_piece(kind: str) -> None:
     """Nine pieces through four slots, so that they join and leave at different steps, against each one alone."""
     asked = requests(9)
-    together = compose(Generator(CHECKPOINT, 4), asked)
-    generator = Generator(CHECKPOINT, 4)
+    together = compose(Generator(CHECKPOINT, 4, steps=steps_of(kind, CHECKPOINT, 4)), asked)
+    generator = Generator(CHECKPOINT, 4, steps=steps_of(kind, CHECKPOINT, 4))
     for request, piece in zip(asked, together, strict=True):
-        assert compose(generator, [request])[0].words == piece.words
+        (alone,) = compose(generator, [request])
+        assert (alone.words, alone.nats) == (piece.words, piece.nats)
 
 
 def test_a_piece_is_the_same_in_every_slot() -> None:
@@ -131,27 +134,28 @@ def test_progress_counts_finished_bars_and_ends_at_the_asked_number() -> None:
     assert set(seen) == set(range(6))
 
 
-def test_512_bars_in_constant_memory() -> None:
-    """The ring has gone round hundreds of times; the cache has the size that it started with."""
-    generator = Generator(CHECKPOINT, 1)
-    sizes = [layer.keys.shape for layer in generator.cache.layers]
+@pytest.mark.parametrize("kind", KINDS)
+def test_512_bars_in_constant_memory(kind: str) -> None:
+    """The ring of keys and values has gone round dozens of times, and is as large as it was."""
+    generator = Generator(CHECKPOINT, 1, steps=steps_of(kind, CHECKPOINT, 1))
     request = Request(opening(), 512, 1, FREE.with_setting("temperature", "family", 0.3))
     compose(generator, [Request(opening(), 2, 0, FREE)])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     piece = compose(generator, [request])[0]
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert list(broken_rules(piece.words, VOCABULARY, 512)) == []
-    assert piece.drawn > 20 * generator.model.config.window
-    assert [layer.keys.shape for layer in generator.cache.layers] == sizes
+    assert piece.drawn > 20 * CHECKPOINT.model.config.window
     assert grown < 64 * 1024  # kB; the words themselves are a few MB
 
 
-def test_an_opening_longer_than_the_window_is_read_to_its_end() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_opening_longer_than_the_window_is_read_to_its_end(kind: str) -> None:
     """Read in chunks through the ring, it leads to the first word that the parallel form gives."""
     long = opening(bars=40)
     assert len(long) > 4 * CHECKPOINT.model.config.window
     greedy = FREE.with_setting("temperature", "all", 0.0)
-    drawn = compose(Generator(CHECKPOINT, 2), [Request(long, 1, 0, greedy)])[0].words[1]
+    generator = Generator(CHECKPOINT, 2, steps=steps_of(kind, CHECKPOINT, 2))
+    drawn = compose(generator, [Request(long, 1, 0, greedy)])[0].words[1]
 
     context = CHECKPOINT.model(torch.tensor([[*long, BAR]]))[:, -1]
     by_family, by_position = CHECKPOINT.model.stages[0], CHECKPOINT.model.stages[1]
@@ -160,6 +164,36 @@ def test_an_opening_longer_than_the_window_is_read_to_its_end() -> None:
     assert drawn.family == Family.METRICAL
     position = by_position(context, {"family": torch.tensor([Family.METRICAL])})["position"][0]
     assert drawn.position == int(position[1:].argmax()) + 1
+
+
+def test_a_long_opening_holds_nobody_up() -> None:
+    """Its chunks are read between the others' words, one at a time."""
+    generator = Generator(CHECKPOINT, 2)
+    brisk = generator.submit(Request(opening(), 3, 0, FREE))
+    while brisk.drawn < 5:
+        generator.step()
+    long = generator.submit(Request(opening(bars=60), 1, 1, FREE))
+    generator.step()
+    chunks = -(-len(long.request.words) // PREFILL_WORDS)
+    assert chunks > 3
+    assert long.unread == len(long.request.words) - PREFILL_WORDS
+    drawn = brisk.drawn
+    while long.unread:
+        generator.step()
+    assert brisk.drawn == drawn + chunks - 1
+    assert long.drawn == 1
+
+
+def test_of_two_openings_the_one_that_came_first_is_read_first() -> None:
+    generator = Generator(CHECKPOINT, 2)
+    first, second = (generator.submit(Request(opening(bars=60), 1, seed, FREE)) for seed in range(2))
+    while first.unread or not first.drawn:
+        generator.step()
+        assert not second.drawn
+    generator.cancel(first)
+    while not second.finished:
+        generator.step()
+    assert second.words == compose(Generator(CHECKPOINT, 2), [second.request])[0].words
 
 
 @pytest.mark.gpu

@@ -10,7 +10,15 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from engine_models import anchors_told, looping_checkpoint, nats_of, random_checkpoint, stuck_checkpoint
+from engine_models import (
+    WHOLE_KINDS,
+    anchors_told,
+    looping_checkpoint,
+    nats_of,
+    random_checkpoint,
+    steps_of,
+    stuck_checkpoint,
+)
 
 from composer.encoding import encode
 from composer.engine.anchors import BARS_LEFT, UNKNOWN, end_in
@@ -19,6 +27,7 @@ from composer.engine.generator import Generator
 from composer.engine.guards import MOST_RETURNS, MOST_TRIES
 from composer.engine.runs import RunIndex, run_hashes
 from composer.engine.scheduler import Piece
+from composer.engine.torch_steps import TorchSteps
 from composer.request import Guards, Request, Watched
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams
@@ -152,12 +161,17 @@ def test_a_piece_is_what_it_is_alone_behind_one_that_ended_stuck() -> None:
 
 
 def gone_back(generator: Generator, piece: Piece) -> Piece:
-    """Step until the piece goes back, and no farther."""
+    """Step until the piece has gone back and what it goes on from is read again, and no farther."""
     length = 0
-    while len(piece.words) > length:
+    while len(piece.words) >= length:
         length = len(piece.words)
         generator.step()
         assert not piece.finished
+    drawn = piece.drawn
+    while piece.unread:
+        slot = piece.slot
+        generator._read(piece)  # without the step that would follow
+    assert (piece.slot, piece.drawn) == (slot, drawn)
     return piece
 
 
@@ -166,7 +180,8 @@ def gone_back(generator: Generator, piece: Piece) -> Piece:
 def test_behind_going_back_the_model_knows_what_it_knew_when_it_was_there(ending: bool) -> None:
     """The next context, against the parallel form of all words at once, with all that it tells them."""
     checkpoint, request = looping(), replace(asked(1, 12), ending=ending)
-    generator = Generator(checkpoint, 2)
+    steps = TorchSteps(checkpoint, 2, torch.device("cpu"))
+    generator = Generator(checkpoint, 2, steps=steps)
     neighbour = generator.submit(asked(4, 30))
     piece = gone_back(generator, generator.submit(request))
     assert piece.bars_done >= 2
@@ -176,11 +191,11 @@ def test_behind_going_back_the_model_knows_what_it_knew_when_it_was_there(ending
     told = anchors_told(request, piece.words, VOCABULARY)
     expected = checkpoint.model(torch.tensor([words]), anchors=told)[:, -1]
 
-    anchors = generator.anchors.clone()
-    anchors[:, BARS_LEFT] = end_in(generator.grammar.state.bars_left) if ending else UNKNOWN
+    anchors = steps.anchors.clone()
+    anchors[:, BARS_LEFT] = end_in(steps.grammar.state.bars_left) if ending else UNKNOWN
     assert anchors[slot].tolist() == told[0, -1].tolist()
-    cache = copy.deepcopy(generator.cache)
-    context = checkpoint.model.cached(generator.words[:, None], generator.positions, cache, anchors[:, None])[:, 0]
+    cache = copy.deepcopy(steps.cache)
+    context = checkpoint.model.cached(steps.words[:, None], steps.positions, cache, anchors[:, None])[:, 0]
     torch.testing.assert_close(context.vector[slot], expected.vector[0])
     assert context.hinted is not None
     assert expected.hinted is not None
@@ -191,9 +206,10 @@ def test_behind_going_back_the_model_knows_what_it_knew_when_it_was_there(ending
 
 
 def test_behind_going_back_the_rules_are_those_of_the_bar_that_begins() -> None:
-    generator = Generator(looping(), 1)
+    steps = TorchSteps(looping(), 1, torch.device("cpu"))
+    generator = Generator(looping(), 1, steps=steps)
     piece = gone_back(generator, generator.submit(asked(1)))
-    state = generator.grammar.state
+    state = steps.grammar.state
     assert (int(state.position), int(state.pitch)) == (0, 0)
     assert int(state.bars_left) == BARS - 1 - piece.bars_done
     assert piece.words[-1] == BAR
@@ -203,12 +219,13 @@ def test_behind_going_back_the_rules_are_those_of_the_bar_that_begins() -> None:
 # ---------------------------------------------------------------------- how likely
 
 
+@pytest.mark.parametrize("kind", WHOLE_KINDS)
 @pytest.mark.parametrize("ending", [True, False])
-def test_nats_are_the_models_own(ending: bool) -> None:
+def test_nats_are_the_models_own(ending: bool, kind: str) -> None:
     """Whatever the settings are; and the answer gives their mean. Hints, anchors and the end in sight count."""
     checkpoint = looping_checkpoint(certainty=1.0)
     hot = FREE.with_settings(["temperature.pitch=1.7", "top_p.duration=0.5"])
-    generator = Generator(checkpoint, 2)
+    generator = Generator(checkpoint, 2, steps=steps_of(kind, checkpoint, 2))
     pieces = compose(generator, [replace(asked(seed, 5, hot), ending=ending) for seed in (1, 2)])
     for piece in pieces:
         assert watched(piece) == Watched()
@@ -220,9 +237,10 @@ def test_nats_are_the_models_own(ending: bool) -> None:
     assert sum(nats_of(checkpoint, other, pieces[0].words)) != pytest.approx(sum(pieces[0].nats), abs=0.01)
 
 
-def test_nats_of_what_was_given_up_do_not_count() -> None:
+@pytest.mark.parametrize("kind", WHOLE_KINDS)
+def test_nats_of_what_was_given_up_do_not_count(kind: str) -> None:
     """A piece that went back six times, from a model that has no hints to be kept from."""
-    generator = Generator(stuck(), 1)
+    generator = Generator(stuck(), 1, steps=steps_of(kind, stuck(), 1))
     (piece,) = compose(generator, [asked(0, 9, GREEDY)])
     assert watched(piece).loops == MOST_RETURNS
     assert piece.nats[1:] == pytest.approx(nats_of(stuck(), piece.request, piece.words), abs=1e-3)

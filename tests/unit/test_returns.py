@@ -52,7 +52,7 @@ def a_piece(bars: int = 80) -> Tensor:
 def test_a_word_is_told_what_followed_its_own_place() -> None:
     first = (BAR, metrical(1), note(60), note(40), metrical(5), note(62))
     words = tensor(*first, BAR, metrical(1), note(60), metrical(3), note(50))
-    index, there, same = followers(places_of(words), last=5, lags=(1, 2), memory=100)
+    index, there, same = followers(places_of(words), 5, torch.tensor([1, 2]), memory=100)
     assert there[0].tolist() == [[True, False]] * 5
     assert [words[0, i, :3].tolist() for i in index[0, :, 0]] == [
         [Family.METRICAL, 1, 0],  # after the bar word: the first position
@@ -66,8 +66,8 @@ def test_a_word_is_told_what_followed_its_own_place() -> None:
 
 def test_what_lies_beyond_the_memory_is_not_told() -> None:
     words = tensor(BAR, *(metrical(i) for i in range(1, 17)), BAR, metrical(1))
-    assert followers(places_of(words), 1, (1,), memory=17)[1].all()
-    assert not followers(places_of(words), 1, (1,), memory=16)[1].any()
+    assert followers(places_of(words), 1, torch.tensor([1]), memory=17)[1].all()
+    assert not followers(places_of(words), 1, torch.tensor([1]), memory=16)[1].any()
 
 
 def test_places_rise_through_a_piece() -> None:

@@ -70,7 +70,7 @@ def test_of_more_the_likeliest_of_those_that_keep_the_key_are_kept_best_first(
     assert [take.request.seed - 3 for take in kept] == expected[:takes]
     for take, number in zip(kept, expected, strict=False):
         assert take.score == all_takes[number].score
-        assert take.composed.nats == pytest.approx(nats[number], abs=1e-4)
+        assert take.composed.nats == pytest.approx(nats[number], abs=0.02)  # of weights in int8
 
 
 def test_what_is_stuck_or_a_copy_comes_behind_what_is_less_likely(all_takes: list[Take]) -> None:

@@ -1,0 +1,106 @@
+"""The compiled form of step.cpp, and its structures. Compiled when the package is installed, where there is a compiler.
+
+There is one build for each level of x86-64, and a plain one for every other processor; the best that runs here is
+loaded. Their results are the same to the last bit from level 3 on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+from ctypes import POINTER, Structure, c_float, c_int, c_int32, c_uint8, c_void_p
+
+import torch
+
+from composer.engine.anchors import FIELDS
+from composer.words import ATTRIBUTES
+
+BUILDS = {"AVX512": ("step_v4", "step_v3", "step_v1"), "AVX2": ("step_v3", "step_v1")}  # by what torch says of the CPU
+
+Floats, Ints = POINTER(c_float), POINTER(c_int32)
+
+
+class Matrix(Structure):
+    _fields_ = [
+        ("weights", c_void_p),
+        ("scales", Floats),
+        ("bias", Floats),
+        ("inputs", c_int32),
+        ("outputs", c_int32),
+    ]
+
+
+class Layer(Structure):
+    _fields_ = [
+        ("queries_keys_values", Matrix),
+        ("out", Matrix),
+        ("up", Matrix),
+        ("down", Matrix),
+        ("distance_keys", Matrix),
+        ("attention_norm", Floats),
+        ("feed_norm", Floats),
+        ("content_bias", Floats),
+        ("distance_bias", Floats),
+    ]
+
+
+class Stage(Structure):
+    _fields_ = [
+        ("names", Ints),
+        ("given", Floats * len(ATTRIBUTES)),
+        ("norm", Floats),
+        ("heads", Matrix),
+        ("gates", Matrix),
+        ("name_count", c_int32),
+    ]
+
+
+class Model(Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("dim", "layers", "heads", "kv_heads", "window", "stages", "hints", "lags")),
+        *((name, c_int32) for name in ("farthest", "memory", "has_anchors")),
+        ("sizes", Ints),
+        ("lag_bars", Ints),
+        ("embeddings", Floats * len(ATTRIBUTES)),
+        ("bias", Floats),
+        ("anchors", Floats * len(FIELDS)),
+        *((name, Floats) for name in ("hint_words", "hint_same", "hint_alike", "hint_distance", "norm", "slopes")),
+        ("layer", POINTER(Layer)),
+        ("stage", POINTER(Stage)),
+        ("mix", Matrix),
+        ("norm_epsilon", c_float),
+    ]
+
+
+class Settings(Structure):
+    _fields_ = [
+        *((name, Floats) for name in ("temperature", "top_p", "pulls", "noise")),
+        *((name, POINTER(c_uint8)) for name in ("warmed", "ending")),
+        ("anchors", Ints),
+        *((name, c_int32) for name in ("noise_words", "farthest_end", "farthest_spread")),
+        *((name, c_float) for name in ("coldest", "warmer", "least_warm", "most_warm")),
+        *((name, c_int32) for name in ("places_per_position", "places_per_bar", "alike_words")),
+    ]
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The best build that runs on this processor, or None where none was compiled."""
+    for build in BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("step_v1",)):
+        spec = importlib.util.find_spec(f"composer.engine.native.{build}")
+        if spec is not None and spec.origin is not None:
+            return _declared(ctypes.CDLL(spec.origin))
+    return None
+
+
+def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
+    loaded.segue_open.restype = c_void_p
+    loaded.segue_open.argtypes = [POINTER(Model), POINTER(Settings), c_int, c_int, c_int, c_int]
+    loaded.segue_close.argtypes = [c_void_p]
+    loaded.segue_read.argtypes = [c_void_p, c_int, c_int, Ints, Ints, c_int]
+    loaded.segue_go.argtypes = [c_void_p, c_int, Ints, c_int]
+    loaded.segue_step.argtypes = [c_void_p, c_int, Ints, Ints, Ints, Floats]
+    for function in (loaded.segue_close, loaded.segue_read, loaded.segue_go, loaded.segue_step):
+        function.restype = None
+    return loaded

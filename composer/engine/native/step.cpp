@@ -1,0 +1,911 @@
+// The step of composer.engine.model on a CPU, whole: embed, attend, feed, draw. Behind a plain C interface (at the end).
+//
+// What bounds a step is the bytes of weights and cache that it reads, so both are kept in int8 with a scale for each
+// column (Store = int8_t), and sums are in float32; Store = float keeps them whole, for whoever wants the model's own
+// arithmetic, and for the tests. Every row (a word of a slot) is computed in an order of its own: how many other rows
+// there are, or how many threads, changes not one bit of it. On x86-64 with FMA the vector width does not either.
+//
+// All matrices are packed the same way, weights, keys and values alike: groups of LANES columns, in each the rows one
+// after the other. So one inner loop, `accumulate`, does all of the multiplying.
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <condition_variable>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+constexpr int LANES = 64;  // columns of a group: one cache line of int8
+constexpr int ATTRIBUTES = 7, FIELDS = 5, PULLS = 4;
+constexpr int FARTHEST = 64, HINTS = 16, HEADS = 64;  // at most: bars back, hints a word, heads of a group
+enum Attribute { FAMILY, POSITION, PITCH, VELOCITY, DURATION, CHORD, TEMPO };
+enum Family { NONE, BAR, METRICAL, NOTE, END };
+constexpr int FAMILY_OF[ATTRIBUTES] = {NONE, METRICAL, NOTE, NOTE, NOTE, METRICAL, METRICAL};
+enum PullOf { NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL, REGISTER_PULL };
+
+#if defined(__AVX512F__)
+constexpr int WIDE = 16, MOST_ROWS = 6;  // 24 of the 32 registers hold sums
+#else
+constexpr int WIDE = 8, MOST_ROWS = 1;
+#endif
+constexpr int VECS = LANES / WIDE;
+constexpr int TURN = 16;  // a total over many numbers is made of so many, each of every so-manieth, whatever WIDE is
+
+typedef float Vec __attribute__((vector_size(4 * WIDE)));
+typedef float LooseVec __attribute__((vector_size(4 * WIDE), aligned(4)));
+typedef int32_t IntVec __attribute__((vector_size(4 * WIDE)));
+typedef int8_t ByteVec __attribute__((vector_size(WIDE), aligned(1)));
+
+inline Vec load(const float* from) { return *reinterpret_cast<const LooseVec*>(from); }
+inline void store(float* to, Vec value) { *reinterpret_cast<LooseVec*>(to) = value; }
+inline Vec load(const int8_t* from) {  // compilers do not find the instructions by themselves
+#if defined(__AVX512F__)
+    return Vec(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))));
+#elif defined(__AVX2__)
+    return Vec(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)))));
+#else
+    return __builtin_convertvector(__builtin_convertvector(*reinterpret_cast<const ByteVec*>(from), IntVec), Vec);
+#endif
+}
+inline Vec all(float value) { return value - Vec{}; }
+
+// e^x for x <= 88, to 2 units in the last place; 0 far below. Cephes' polynomial.
+inline Vec exp(Vec x) {
+    x = x < all(-87.0f) ? all(-87.0f) : x;
+    Vec scaled = x * 1.44269504088896341f;
+    IntVec whole = __builtin_convertvector(scaled + (scaled < Vec{} ? all(-0.5f) : all(0.5f)), IntVec);
+    Vec n = __builtin_convertvector(whole, Vec);
+    Vec f = x - n * 0.693359375f + n * 2.12194440e-4f;
+    Vec p = all(1.9875691500e-4f);
+    p = p * f + 1.3981999507e-3f;
+    p = p * f + 8.3334519073e-3f;
+    p = p * f + 4.1665795894e-2f;
+    p = p * f + 1.6666665459e-1f;
+    p = p * f + 5.0000001201e-1f;
+    p = p * f * f + f + 1.0f;
+    return p * reinterpret_cast<Vec>((whole + 127) << 23);
+}
+
+struct Total {
+    Vec parts[TURN / WIDE] = {};
+    float sum() const {
+        float total = 0;
+        for (int i = 0; i < TURN; ++i) total += parts[i / WIDE][i % WIDE];
+        return total;
+    }
+};
+
+int padded(int n, int to) { return (n + to - 1) / to * to; }
+
+// ---------------------------------------------------------------- the inner loop
+
+// sums[row][lane] += x[row][k] * w[k][lane] over k, each row's in the order of k.
+template <int ROWS, class Store>
+inline void accumulate(const float* x, int stride, int count, const Store* w, Vec (&sums)[ROWS][VECS]) {
+    Vec held[ROWS][VECS];
+    for (int r = 0; r < ROWS; ++r)
+        for (int v = 0; v < VECS; ++v) held[r][v] = sums[r][v];
+    for (int k = 0; k < count; ++k, w += LANES) {
+#pragma GCC unroll 8
+        for (int v = 0; v < VECS; ++v) {
+            Vec column = load(w + v * WIDE);
+#pragma GCC unroll 6
+            for (int r = 0; r < ROWS; ++r) held[r][v] += x[r * stride + k] * column;
+        }
+    }
+    for (int r = 0; r < ROWS; ++r)
+        for (int v = 0; v < VECS; ++v) sums[r][v] = held[r][v];
+}
+
+// All rows against one group: take(row, sums of the row).
+template <class Store, class Take>
+inline void multiply(const float* x, int rows, int stride, int count, const Store* w, Take take) {
+    auto some = [&](auto constant, int first) {
+        constexpr int ROWS = decltype(constant)::value;
+        Vec sums[ROWS][VECS] = {};
+        accumulate<ROWS>(x + first * stride, stride, count, w, sums);
+        for (int r = 0; r < ROWS; ++r) take(first + r, sums[r]);
+    };
+    int row = 0;
+    if constexpr (MOST_ROWS >= 6)
+        for (; rows - row >= 6; row += 6) some(std::integral_constant<int, 6>{}, row);
+    if constexpr (MOST_ROWS >= 4)
+        for (; rows - row >= 4; row += 4) some(std::integral_constant<int, 4>{}, row);
+    if constexpr (MOST_ROWS >= 2)
+        for (; rows - row >= 2; row += 2) some(std::integral_constant<int, 2>{}, row);
+    for (; row < rows; ++row) some(std::integral_constant<int, 1>{}, row);
+}
+
+// ---------------------------------------------------------------- what Python hands over
+
+}  // namespace
+
+extern "C" {
+
+struct Matrix {  // of a linear layer: (inputs, outputs), packed; outputs are padded to whole groups
+    const void* weights;
+    const float* scales;  // (outputs,)
+    const float* bias;    // (outputs,), zeros where there is none
+    int32_t inputs, outputs;
+};
+
+struct Layer {
+    Matrix queries_keys_values, out, up, down;
+    Matrix distance_keys;  // (head_dim, heads * distances), farthest first; no weights where positions have none
+    const float *attention_norm, *feed_norm;        // (dim,)
+    const float *content_bias, *distance_bias;      // (heads, head_dim)
+};
+
+struct Stage {
+    const int32_t* names;              // (name_count,) of Attribute
+    const float* given[ATTRIBUTES];    // (ids, dim) for the attributes of earlier stages, else null
+    const float* norm;                 // (dim,)
+    Matrix heads;                      // to the ids of all names, one after the other
+    Matrix gates;                      // to (names, hints), times the strength of copying; no weights without hints
+    int32_t name_count;
+};
+
+struct Model {
+    int32_t dim, layers, heads, kv_heads, window, stages, hints, lags, farthest, memory, has_anchors;
+    const int32_t* sizes;                    // (ATTRIBUTES,)
+    const int32_t* lag_bars;                 // (lags,)
+    const float* embeddings[ATTRIBUTES];     // (ids, dim), the projection applied
+    const float* bias;                       // (dim,), the projection's
+    const float* anchors[FIELDS];            // (ids, dim)
+    const float* hint_words;                 // (hints, ids of all attributes, dim), the projection applied
+    const float* hint_same;                  // (hints, dim)
+    const float *hint_alike, *hint_distance; // (ids, dim) of the likest bar
+    const float *norm, *slopes;              // (dim,), (heads,)
+    const Layer* layer;
+    const Stage* stage;
+    Matrix mix;                              // of all stages, one after the other
+    float norm_epsilon;
+};
+
+struct Settings {  // one row a slot, changed by Python between two calls
+    const float *temperature, *top_p;  // (slots, ATTRIBUTES)
+    const float* pulls;                // (slots, PULLS)
+    const float* noise;                // (slots, noise_words, ATTRIBUTES)
+    const uint8_t *warmed, *ending;    // (slots,)
+    const int32_t* anchors;            // (slots, FIELDS), the last column is computed here
+    int32_t noise_words;
+    int32_t farthest_end, farthest_spread;
+    float coldest, warmer, least_warm, most_warm;
+    int32_t places_per_position, places_per_bar, alike_words;
+};
+
+}  // extern "C"
+
+namespace {
+
+// ---------------------------------------------------------------- threads
+
+// Threads that run one function together, and meet at barriers. They wait by turning for a while, then by yielding: a
+// barrier takes under a microsecond on free cores, and on a busy one nobody stands in the way of whom it waits for.
+class Team {
+  public:
+    explicit Team(int size) : size(size) {
+        for (int number = 1; number < size; ++number) others_.emplace_back([this, number] { serve(number); });
+    }
+
+    ~Team() {
+        {
+            std::lock_guard lock(mutex_);
+            ended_ = true;
+            ++round_;
+        }
+        wake_.notify_all();
+        for (auto& other : others_) other.join();
+    }
+
+    template <class Work>
+    void run(const Work& work) {
+        if (size > 1) {
+            work_ = &work;
+            call_ = [](const void* what, int number) { (*static_cast<const Work*>(what))(number); };
+            {
+                std::lock_guard lock(mutex_);
+                ++round_;
+            }
+            wake_.notify_all();
+        }
+        work(0);
+        barrier();
+    }
+
+    void barrier() {
+        if (size == 1) return;
+        int now = turn_.load(std::memory_order_relaxed);
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size - 1) {
+            arrived_.store(0, std::memory_order_relaxed);
+            turn_.store(now + 1, std::memory_order_release);
+            return;
+        }
+        for (int tries = 0; turn_.load(std::memory_order_acquire) == now; ++tries) pause(tries);
+    }
+
+    const int size;
+
+  private:
+    static void pause(int tries) {
+        if (tries > 4000) {
+            std::this_thread::yield();
+            return;
+        }
+#if defined(__x86_64__)
+        _mm_pause();
+#endif
+    }
+
+    void serve(int number) {
+        for (int seen = 0;;) {
+            for (int tries = 0; round_.load(std::memory_order_acquire) == seen && tries < 8000; ++tries) pause(tries);
+            if (round_.load(std::memory_order_acquire) == seen) {
+                std::unique_lock lock(mutex_);
+                wake_.wait(lock, [&] { return round_.load(std::memory_order_acquire) != seen; });
+            }
+            seen = round_.load(std::memory_order_acquire);
+            if (ended_) return;
+            call_(work_, number);
+            barrier();
+        }
+    }
+
+    std::vector<std::thread> others_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::atomic<int> round_{0}, arrived_{0}, turn_{0};
+    bool ended_ = false;
+    const void* work_ = nullptr;
+    void (*call_)(const void*, int) = nullptr;
+};
+
+// ---------------------------------------------------------------- what a slot remembers
+
+// The words so far, and their places (composer.engine.returns): what stood where so many bars ago.
+struct Past {
+    std::vector<int32_t> words;    // (count, ATTRIBUTES)
+    std::vector<int32_t> full;     // the same, with the position and chord in force
+    std::vector<int64_t> keys;     // (count,), rising
+    std::vector<uint64_t> same;    // (count,), a bit for each bar back: the word at the same place came before
+    std::vector<int32_t> alike;    // (farthest,): how many of the last words came alike
+    int64_t bar = 0;
+    int32_t position = 0, chord = 0;
+
+    void clear(int farthest) {
+        words.clear(), full.clear(), keys.clear(), same.clear();
+        alike.assign(farthest, 0);
+        bar = position = chord = 0;
+    }
+};
+
+struct Follower {
+    int32_t index;  // of the word that followed the place, -1 where there is none
+    bool same;      // a word stood at the very place
+};
+
+struct Slot {
+    Past past;
+    int32_t word[ATTRIBUTES];                     // the last one, which the next step reads
+    int32_t position = 0, pitch = 0, bars_left = 0;  // as in composer.engine.grammar
+};
+
+struct Candidate {
+    float logit, weight;
+    int32_t id;
+};
+
+struct Row {
+    int32_t slot, place;  // place: index of the word in its slot
+    const int32_t *word, *anchors;
+    int32_t hinted[HINTS];   // (hints,): index of each hinted word in the slot's past, -1 where there is none
+};
+
+// ---------------------------------------------------------------- the engine
+
+template <class Store>
+class Engine {
+  public:
+    Engine(const Model& model, const Settings& settings, int slots, int chunk, int threads)
+        : m_(model), set_(settings), team_(threads), slots_(slots), rows_(std::max(slots, chunk)) {
+        head_dim_ = m_.dim / m_.heads;
+        group_ = m_.heads / m_.kv_heads;
+        lanes_ = padded(head_dim_, LANES);
+        ring_ = padded(m_.window + chunk - 1, LANES);
+        distances_ = padded(m_.window, LANES);
+        columns_ = m_.dim + 2 * m_.kv_heads * head_dim_;
+        size_t caches = size_t(m_.layers) * slots * m_.kv_heads;
+        keys_.assign(caches * ring_ * head_dim_, 0);
+        values_.assign(caches * ring_ * lanes_, 0);
+        key_scales_.assign(caches * ring_, 0);
+        value_scales_.assign(caches * ring_, 0);
+        int feed = m_.layer[0].up.outputs;
+        x_.resize(size_t(rows_) * m_.dim);
+        qkv_.resize(size_t(rows_) * padded(columns_, LANES));
+        mixed_.resize(size_t(rows_) * m_.dim);
+        feed_.resize(size_t(rows_) * feed);
+        context_.resize(size_t(slots) * m_.dim);
+        staged_.resize(size_t(slots) * m_.mix.outputs);
+        for (int t = 0; t < threads; ++t) scratch_.emplace_back(new Scratch(*this, feed));
+        slot_.resize(slots);
+        for (auto& slot : slot_) slot.past.clear(m_.farthest);
+        row_.resize(rows_);
+    }
+
+    // Some words of a slot, and what is told with them. They join the cache; nothing is drawn.
+    void read(int slot, int count, const int32_t* words, const int32_t* anchors, bool first) {
+        Past& past = slot_[slot].past;
+        if (first) past.clear(m_.farthest);
+        int before = int(past.keys.size());
+        for (int i = 0; i < count; ++i)
+            row_[i] = Row{slot, before + i, words + i * ATTRIBUTES, anchors + i * FIELDS, {}};
+        team_.run([&](int t) { forward(count, t); });
+    }
+
+    // The word that the slot's next step goes on from, a bar word, and how many bar words are still to come.
+    void go(int slot, const int32_t* word, int bars_left) {
+        Slot& s = slot_[slot];
+        std::copy(word, word + ATTRIBUTES, s.word);
+        s.position = s.pitch = 0;
+        s.bars_left = bars_left;
+    }
+
+    // One word for each of some slots. drawn: how many words each has drawn before
+    void step(int count, const int32_t* slots, const int32_t* drawn, int32_t* words, float* nats) {
+        std::vector<int32_t> anchors(size_t(count) * FIELDS);
+        for (int i = 0; i < count; ++i) {
+            const Slot& s = slot_[slots[i]];
+            std::copy_n(set_.anchors + slots[i] * FIELDS, FIELDS, &anchors[i * FIELDS]);
+            anchors[i * FIELDS + FIELDS - 1] =
+                set_.ending[slots[i]] ? 1 + std::clamp(s.bars_left, 0, set_.farthest_end) : 0;
+            row_[i] = Row{slots[i], int32_t(s.past.keys.size()), s.word, &anchors[i * FIELDS], {}};
+        }
+        team_.run([&](int t) {
+            forward(count, t);
+            for (int i = t; i < count; i += team_.size)
+                norm(&x_[size_t(i) * m_.dim], m_.norm, &context_[size_t(i) * m_.dim]);
+            team_.barrier();
+            linear(context_.data(), count, m_.dim, m_.mix, t, [&](int row, int column, Vec value) {
+                store(&staged_[size_t(row) * m_.mix.outputs + column], value);
+            });
+            team_.barrier();
+            for (int i = t; i < count; i += team_.size) {
+                int32_t* word = words + i * ATTRIBUTES;
+                nats[i] = draw(i, drawn[i], word, *scratch_[t]);
+                advance(slot_[slots[i]], word);
+            }
+        });
+    }
+
+  private:
+    struct Scratch {
+        std::vector<float> column, normed, scores, by_key, by_distance, query, logits, hidden, gates;
+        std::vector<Candidate> candidates;
+        Scratch(const Engine& e, int feed) {
+            column.resize(size_t(std::max(feed, e.m_.dim)) * LANES);
+            normed.resize(size_t(e.rows_) * e.m_.dim);
+            scores.resize(size_t(e.group_) * (e.m_.window + TURN));
+            by_key.resize(size_t(e.group_) * e.ring_);
+            by_distance.resize(size_t(e.group_) * e.distances_);
+            query.resize(size_t(e.group_) * e.head_dim_);
+            hidden.resize(e.m_.dim);
+            int widest = 0, most = LANES;
+            for (int s = 0; s < e.m_.stages; ++s) {
+                widest = std::max(widest, int(e.m_.stage[s].heads.outputs));
+                if (e.m_.stage[s].gates.weights) most = std::max(most, int(e.m_.stage[s].gates.outputs));
+            }
+            logits.resize(widest + WIDE);
+            gates.resize(most);
+        }
+    };
+
+    // -------- parts
+
+    void norm(const float* x, const float* weight, float* to) const {
+        Total squares;
+        int i = 0;
+        for (; i + TURN <= m_.dim; i += TURN)
+            for (int v = 0; v < TURN / WIDE; ++v) {
+                Vec some = load(x + i + v * WIDE);
+                squares.parts[v] += some * some;
+            }
+        float total = squares.sum();
+        for (; i < m_.dim; ++i) total += x[i] * x[i];
+        float scale = 1.0f / std::sqrt(total / float(m_.dim) + m_.norm_epsilon);
+        for (i = 0; i < m_.dim; ++i) to[i] = x[i] * scale * weight[i];
+    }
+
+    // This thread's share of the columns: take(row, column, WIDE values from there on).
+    template <class Take>
+    void linear(const float* x, int rows, int stride, const Matrix& matrix, int t, Take take) {
+        int groups = matrix.outputs / LANES;
+        share(x, rows, stride, matrix, groups * t / team_.size, groups * (t + 1) / team_.size, *scratch_[t], take);
+    }
+
+    template <class Take>
+    void share(const float* x, int rows, int stride, const Matrix& matrix, int first, int behind, Scratch& scratch,
+               Take take) {
+        auto weights = static_cast<const Store*>(matrix.weights);
+        for (int g = first; g < behind; ++g) {
+            const Store* group = weights + size_t(g) * matrix.inputs * LANES;
+            auto scaled = [&](int row, const Vec(&sums)[VECS]) {
+                for (int v = 0; v < VECS; ++v) {
+                    int column = g * LANES + v * WIDE;
+                    take(row, column, sums[v] * load(matrix.scales + column) + load(matrix.bias + column));
+                }
+            };
+            if (rows <= MOST_ROWS || std::is_same_v<Store, float>) {
+                multiply(x, rows, stride, matrix.inputs, group, scaled);
+            } else {  // many rows: each weight is converted once, not once for every few rows
+                for (int i = 0; i < matrix.inputs * LANES; i += WIDE) store(&scratch.column[i], load(group + i));
+                multiply(x, rows, stride, matrix.inputs, scratch.column.data(), scaled);
+            }
+        }
+    }
+
+    // Keys or values of a row into the cache, place(d) for each. Returns their scale.
+    template <class Place>
+    float pack(const float* from, Place place) const {
+        if constexpr (std::is_same_v<Store, float>) {
+            for (int d = 0; d < head_dim_; ++d) *place(d) = from[d];
+            return 1.0f;
+        } else {
+            float most = 0;
+            for (int d = 0; d < head_dim_; ++d) most = std::max(most, std::fabs(from[d]));
+            float inverse = most > 0 ? 127.0f / most : 0.0f;
+            for (int d = 0; d < head_dim_; ++d) *place(d) = int8_t(std::lrintf(from[d] * inverse));
+            return most / 127.0f;
+        }
+    }
+
+    // -------- words -> the model's view of them, in x_
+
+    void forward(int rows, int t) {
+        for (int i = 0; i < rows; ++i)
+            if (row_[i].slot % team_.size == t) embed(row_[i], &x_[size_t(i) * m_.dim]);
+        team_.barrier();
+        int dim = m_.dim, wide = padded(columns_, LANES);
+        for (int l = 0; l < m_.layers; ++l) {
+            const Layer& layer = m_.layer[l];
+            float* normed = scratch_[t]->normed.data();
+            for (int i = 0; i < rows; ++i) norm(&x_[size_t(i) * dim], layer.attention_norm, normed + size_t(i) * dim);
+            linear(normed, rows, dim, layer.queries_keys_values, t,
+                   [&](int row, int column, Vec value) { store(&qkv_[size_t(row) * wide + column], value); });
+            team_.barrier();
+            attend(l, rows, t);
+            team_.barrier();
+            auto add = [&](int row, int column, Vec value) {
+                float* to = &x_[size_t(row) * dim + column];
+                if (column + WIDE <= dim) store(to, load(to) + value);
+                else for (int i = 0; column + i < dim; ++i) to[i] += value[i];
+            };
+            linear(mixed_.data(), rows, dim, layer.out, t, add);
+            team_.barrier();
+            for (int i = 0; i < rows; ++i) norm(&x_[size_t(i) * dim], layer.feed_norm, normed + size_t(i) * dim);
+            int feed = layer.up.outputs;
+            linear(normed, rows, dim, layer.up, t, [&](int row, int column, Vec value) {
+                Vec kept = value > Vec{} ? value : Vec{};
+                store(&feed_[size_t(row) * feed + column], kept * kept);
+            });
+            team_.barrier();
+            linear(feed_.data(), rows, feed, layer.down, t, add);
+            team_.barrier();
+        }
+    }
+
+    void embed(Row& row, float* x) {
+        auto add = [&](const float* vector) { for (int i = 0; i < m_.dim; ++i) x[i] += vector[i]; };
+        std::copy(m_.bias, m_.bias + m_.dim, x);
+        for (int a = 0; a < ATTRIBUTES; ++a) add(m_.embeddings[a] + size_t(row.word[a]) * m_.dim);
+        if (m_.has_anchors)
+            for (int f = 0; f < FIELDS; ++f) add(m_.anchors[f] + size_t(row.anchors[f]) * m_.dim);
+        Past& past = slot_[row.slot].past;
+        remember(past, row.word);
+        if (m_.hints == 0) return;
+
+        int total = 0;
+        for (int a = 0; a < ATTRIBUTES; ++a) total += m_.sizes[a];
+        auto tell = [&](int hint, Follower found) {
+            row.hinted[hint] = found.index;
+            if (found.index >= 0) {
+                const float* table = m_.hint_words + size_t(hint) * total * m_.dim;
+                for (int a = 0; a < ATTRIBUTES; ++a) {
+                    add(table + size_t(past.full[size_t(found.index) * ATTRIBUTES + a]) * m_.dim);
+                    table += size_t(m_.sizes[a]) * m_.dim;
+                }
+            }
+            if (found.same) add(m_.hint_same + size_t(hint) * m_.dim);
+        };
+        for (int h = 0; h < m_.lags; ++h) tell(h, follower(past, m_.lag_bars[h]));
+        if (m_.farthest == 0) return;
+        Follower found{-1, false};
+        int best = -1, count = -1;
+        uint64_t same = 0;
+        Follower there[FARTHEST];
+        for (int b = 0; b < m_.farthest; ++b) {
+            there[b] = follower(past, b + 1);
+            same |= uint64_t(there[b].same) << b;
+        }
+        past.same.push_back(same);
+        int last = int(past.same.size()) - 1;
+        uint64_t gone = last >= set_.alike_words ? past.same[last - set_.alike_words] : 0;
+        for (int b = 0; b < m_.farthest; ++b) {
+            past.alike[b] += int((same >> b) & 1) - int((gone >> b) & 1);
+            int heard = there[b].index >= 0 ? past.alike[b] : -1;
+            if (heard > count) count = heard, best = b;
+        }
+        if (best >= 0) found = there[best];
+        if (count <= 0) found.index = -1;
+        tell(m_.lags, found);
+        add(m_.hint_alike + size_t(std::max(count, 0)) * m_.dim);
+        add(m_.hint_distance + size_t(count > 0 ? best + 1 : 0) * m_.dim);
+    }
+
+    void remember(Past& past, const int32_t* word) const {
+        bool opens = word[FAMILY] == BAR || word[FAMILY] == END, metrical = word[FAMILY] == METRICAL;
+        past.bar += opens;
+        if (opens || metrical) past.position = word[POSITION], past.chord = word[CHORD];
+        int64_t key = past.bar * set_.places_per_bar + int64_t(past.position) * set_.places_per_position;
+        if (word[FAMILY] == NOTE) key += set_.places_per_position - word[PITCH];
+        if (!past.keys.empty()) key = std::max(key, past.keys.back());
+        past.keys.push_back(key);
+        past.words.insert(past.words.end(), word, word + ATTRIBUTES);
+        past.full.insert(past.full.end(), word, word + ATTRIBUTES);
+        int32_t* full = &past.full[past.full.size() - ATTRIBUTES];
+        full[POSITION] = past.position, full[CHORD] = past.chord;
+    }
+
+    Follower follower(const Past& past, int bars) const {
+        int64_t wanted = past.keys.back() - int64_t(bars) * set_.places_per_bar;
+        int last = int(past.keys.size()) - 1, reach = std::max(0, last - m_.memory);
+        auto begin = past.keys.begin();
+        int index = int(std::upper_bound(begin + reach, past.keys.end(), wanted) - begin);
+        if (index == 0 || last - index >= m_.memory) return {-1, false};
+        return {index, past.keys[index - 1] == wanted};
+    }
+
+    // -------- attention: a task is what the rows of one slot ask of one head of keys
+
+    void attend(int l, int rows, int t) {
+        int tasks = 0;
+        for (int first = 0, behind; first < rows; first = behind) {
+            for (behind = first + 1; behind < rows && row_[behind].slot == row_[first].slot;) ++behind;
+            for (int head = 0; head < m_.kv_heads; ++head, ++tasks)
+                if (tasks % team_.size == t) attend(l, first, behind, head, *scratch_[t]);
+        }
+    }
+
+    void attend(int l, int first, int behind, int kv_head, Scratch& scratch) {
+        size_t cache = (size_t(l) * slots_ + row_[first].slot) * m_.kv_heads + kv_head;
+        Store* keys = &keys_[cache * ring_ * head_dim_];
+        Store* values = &values_[cache * ring_ * lanes_];
+        float *key_scales = &key_scales_[cache * ring_], *value_scales = &value_scales_[cache * ring_];
+        int wide = padded(columns_, LANES);
+        for (int i = first; i < behind; ++i) {
+            int at = row_[i].place % ring_;
+            const float* key = &qkv_[size_t(i) * wide + m_.dim + size_t(kv_head) * head_dim_];
+            const float* value = key + size_t(m_.kv_heads) * head_dim_;
+            key_scales[at] =
+                pack(key, [&](int d) { return keys + (size_t(at / LANES) * head_dim_ + d) * LANES + at % LANES; });
+            value_scales[at] =
+                pack(value, [&](int d) { return values + (size_t(d / LANES) * ring_ + at) * LANES + d % LANES; });
+        }
+        for (int i = first; i < behind; ++i) attend_one(l, i, kv_head, keys, values, key_scales, value_scales, scratch);
+    }
+
+    void attend_one(int l, int i, int kv_head, const Store* keys, const Store* values, const float* key_scales,
+                    const float* value_scales, Scratch& scratch) {
+        const Layer& layer = m_.layer[l];
+        int place = row_[i].place, count = std::min(place + 1, int(m_.window)), oldest = place - count + 1;
+        int wide = padded(columns_, LANES), space = m_.window + TURN;
+        float root = 1.0f / std::sqrt(float(head_dim_));
+        // The window in the ring is one stretch or two.
+        int begin[2] = {oldest % ring_, 0}, length[2];
+        length[0] = std::min(count, ring_ - begin[0]), length[1] = count - length[0];
+
+        auto queries = [&](const float* bias) {
+            for (int h = 0; h < group_; ++h) {
+                const float* q = &qkv_[size_t(i) * wide + size_t(kv_head * group_ + h) * head_dim_];
+                for (int d = 0; d < head_dim_; ++d)
+                    scratch.query[size_t(h) * head_dim_ + d] =
+                        q[d] * root + (bias ? bias[size_t(kv_head * group_ + h) * head_dim_ + d] : 0.0f);
+            }
+        };
+        queries(layer.content_bias);
+        for (int s = 0; s < 2 && length[s]; ++s)
+            for (int g = begin[s] / LANES; g <= (begin[s] + length[s] - 1) / LANES; ++g)
+                multiply(scratch.query.data(), group_, head_dim_, head_dim_, keys + size_t(g) * head_dim_ * LANES,
+                         [&](int h, const Vec(&sums)[VECS]) {
+                             float* to = &scratch.by_key[size_t(h) * ring_ + g * LANES];
+                             for (int v = 0; v < VECS; ++v) store(to + v * WIDE, sums[v]);
+                         });
+        int farthest = distances_ - count;  // distances are kept farthest first, the last column is distance 0
+        bool by_distance = layer.distance_keys.weights != nullptr;
+        if (by_distance) {
+            queries(layer.distance_bias);
+            for (int h = 0; h < group_; ++h) {
+                int head = kv_head * group_ + h;
+                auto weights = static_cast<const Store*>(layer.distance_keys.weights);
+                weights += size_t(head) * distances_ * head_dim_;
+                for (int g = farthest / LANES; g < distances_ / LANES; ++g)
+                    multiply(&scratch.query[size_t(h) * head_dim_], 1, head_dim_, head_dim_,
+                             weights + size_t(g) * head_dim_ * LANES, [&](int, const Vec(&sums)[VECS]) {
+                                 int column = g * LANES;
+                                 const float* scales = layer.distance_keys.scales + size_t(head) * distances_ + column;
+                                 float* to = &scratch.by_distance[size_t(h) * distances_ + column];
+                                 for (int v = 0; v < VECS; ++v)
+                                     store(to + v * WIDE, sums[v] * load(scales + v * WIDE));
+                             });
+            }
+        }
+        float totals[HEADS];
+        for (int h = 0; h < group_; ++h) {
+            float* scores = &scratch.scores[size_t(h) * space];
+            float slope = m_.slopes[kv_head * group_ + h];
+            for (int s = 0, o = 0; s < 2; o += length[s], ++s) {
+                const float* content = &scratch.by_key[size_t(h) * ring_ + begin[s]];
+                const float* scale = key_scales + begin[s];
+                const float* distance = &scratch.by_distance[size_t(h) * distances_ + farthest + o];
+                if (by_distance)
+                    for (int j = 0; j < length[s]; ++j)
+                        scores[o + j] = content[j] * scale[j] + distance[j] - slope * float(count - 1 - o - j);
+                else
+                    for (int j = 0; j < length[s]; ++j)
+                        scores[o + j] = content[j] * scale[j] - slope * float(count - 1 - o - j);
+            }
+            totals[h] = softmax(scores, count);
+            for (int s = 0, o = 0; s < 2; o += length[s], ++s)
+                for (int j = 0; j < length[s]; ++j) scores[o + j] *= value_scales[begin[s] + j];
+        }
+        for (int g = 0; g < lanes_ / LANES; ++g) weigh(i, kv_head, g, values, begin, length, totals, scratch);
+    }
+
+    // The values' weighted sums, for all heads of the group at once.
+    void weigh(int i, int kv_head, int g, const Store* values, const int* begin, const int* length,
+               const float* totals, Scratch& scratch) {
+        int space = m_.window + TURN;
+        auto some = [&](auto constant, int h) {
+            constexpr int ROWS = decltype(constant)::value;
+            Vec sums[ROWS][VECS] = {};
+            const float* weights = &scratch.scores[size_t(h) * space];
+            for (int s = 0, o = 0; s < 2; o += length[s], ++s)
+                accumulate<ROWS>(weights + o, space, length[s], values + (size_t(g) * ring_ + begin[s]) * LANES, sums);
+            for (int r = 0; r < ROWS; ++r) {
+                float* to = &mixed_[size_t(i) * m_.dim + size_t(kv_head * group_ + h + r) * head_dim_ + g * LANES];
+                for (int d = 0; d < std::min(LANES, head_dim_ - g * LANES); ++d)
+                    to[d] = sums[r][d / WIDE][d % WIDE] / totals[h + r];
+            }
+        };
+        int h = 0;
+        if constexpr (MOST_ROWS >= 4)
+            for (; group_ - h >= 4; h += 4) some(std::integral_constant<int, 4>{}, h);
+        if constexpr (MOST_ROWS >= 2)
+            for (; group_ - h >= 2; h += 2) some(std::integral_constant<int, 2>{}, h);
+        for (; h < group_; ++h) some(std::integral_constant<int, 1>{}, h);
+    }
+
+    // In place, not yet divided by the sum, which is returned. There is room for TURN more behind the scores.
+    static float softmax(float* scores, int count) {
+        constexpr float LOW = -std::numeric_limits<float>::max();
+        for (int j = count; j < padded(count, TURN); ++j) scores[j] = LOW;
+        Vec most = all(LOW);
+        for (int j = 0; j < count; j += WIDE) {
+            Vec some = load(scores + j);
+            most = some > most ? some : most;
+        }
+        float highest = most[0];
+        for (int lane = 1; lane < WIDE; ++lane) highest = std::max(highest, most[lane]);
+        Total total;
+        for (int j = 0; j < count; j += TURN)
+            for (int v = 0; v < TURN / WIDE; ++v) {
+                Vec shifted = load(scores + j + v * WIDE) - highest;
+                Vec weight = shifted > all(-87.0f) ? exp(shifted) : Vec{};
+                store(scores + j + v * WIDE, weight);
+                total.parts[v] += weight;
+            }
+        return total.sum();
+    }
+
+    // -------- the draw: one row, stage by stage
+
+    float draw(int i, int drawn, int32_t* word, Scratch& scratch) {
+        int slot = row_[i].slot, dim = m_.dim;
+        const float* context = &context_[size_t(i) * dim];
+        const float* uniform = set_.noise + (size_t(slot) * set_.noise_words + drawn % set_.noise_words) * ATTRIBUTES;
+        std::fill(word, word + ATTRIBUTES, 0);
+        float nats = 0;
+        for (int s = 0; s < m_.stages; ++s) {
+            const Stage& stage = m_.stage[s];
+            if (s > 0 && !used(stage, word[FAMILY])) continue;
+            float* hidden = scratch.hidden.data();
+            const float* mixed = &staged_[size_t(i) * m_.mix.outputs + size_t(s) * dim];
+            std::copy(mixed, mixed + dim, hidden);
+            for (int a = 0; a < ATTRIBUTES; ++a)
+                if (stage.given[a])
+                    for (int d = 0; d < dim; ++d) hidden[d] += stage.given[a][size_t(word[a]) * dim + d];
+            gelu(hidden, context);
+            norm(hidden, stage.norm, hidden);
+            share(hidden, 1, dim, stage.heads, 0, stage.heads.outputs / LANES, scratch,
+                  [&](int, int column, Vec value) { store(&scratch.logits[column], value); });
+            if (stage.gates.weights && !set_.warmed[slot]) copy(i, stage, word, scratch);
+            float* logits = scratch.logits.data();
+            for (int n = 0; n < stage.name_count; ++n) {
+                int a = stage.names[n];
+                if (a == FAMILY) nats += draw_family(slot, logits, uniform[a], word, scratch);
+                else if (FAMILY_OF[a] == word[FAMILY]) nats += draw_one(slot, a, logits, uniform[a], word, scratch);
+                logits += m_.sizes[a];
+            }
+        }
+        return nats;
+    }
+
+    static bool used(const Stage& stage, int family) {
+        return std::any_of(stage.names, stage.names + stage.name_count, [&](int a) { return FAMILY_OF[a] == family; });
+    }
+
+    // hidden = context + gelu(hidden), by its usual tanh
+    void gelu(float* hidden, const float* context) const {
+        auto part = [&](Vec x) {
+            Vec y = 0.7978845608028654f * (x + 0.044715f * x * x * x);
+            Vec doubled = 2.0f * y;
+            doubled = doubled > all(80.0f) ? all(80.0f) : doubled;
+            return 0.5f * x * (2.0f - 2.0f / (exp(doubled) + 1.0f));
+        };
+        int d = 0;
+        for (; d + WIDE <= m_.dim; d += WIDE) store(hidden + d, load(context + d) + part(load(hidden + d)));
+        for (; d < m_.dim; ++d) hidden[d] = context[d] + part(all(hidden[d]))[0];
+    }
+
+    // Raise the logits of what past bars hint at (composer.engine.returns.Copying).
+    void copy(int i, const Stage& stage, const int32_t* word, Scratch& scratch) {
+        share(scratch.hidden.data(), 1, m_.dim, stage.gates, 0, stage.gates.outputs / LANES, scratch,
+              [&](int, int column, Vec value) { store(&scratch.gates[column], value); });
+        const Past& past = slot_[row_[i].slot].past;
+        float* logits = scratch.logits.data();
+        for (int n = 0; n < stage.name_count; ++n) {
+            int a = stage.names[n];
+            float raised[HINTS];
+            int32_t ids[HINTS];
+            int hints = 0;
+            for (int h = 0; h < m_.hints; ++h) {
+                if (row_[i].hinted[h] < 0) continue;
+                const int32_t* hint = &past.words[size_t(row_[i].hinted[h]) * ATTRIBUTES];
+                bool heard = hint[a] != 0;
+                for (int earlier : {FAMILY, POSITION, PITCH})
+                    if (stage.given[earlier]) heard = heard && hint[earlier] == word[earlier];
+                if (heard) ids[hints] = hint[a], raised[hints++] = scratch.gates[n * m_.hints + h];
+            }
+            for (int h = 0; h < hints; ++h) {  // the most certain of those that agree, once
+                float most = 0;
+                bool first = true;
+                for (int other = 0; other < hints; ++other) {
+                    if (ids[other] != ids[h]) continue;
+                    first = first && other >= h;
+                    most = std::max(most, raised[other]);
+                }
+                if (first) logits[ids[h]] += most;
+            }
+            logits += m_.sizes[a];
+        }
+    }
+
+    float draw_family(int slot, const float* logits, float uniform, int32_t* word, Scratch& scratch) {
+        const Slot& s = slot_[slot];
+        float high = std::max(logits[BAR], logits[END]), low = std::min(logits[BAR], logits[END]);
+        float over = high + std::log1p(std::exp(low - high));
+        float pull = set_.pulls[slot * PULLS + NOTES_PULL];
+        scratch.candidates.clear();
+        auto may = [&](int family, float logit) { scratch.candidates.push_back({logit, 0, family}); };
+        if (s.bars_left > 0) may(BAR, over);
+        if (s.position < m_.sizes[POSITION] - 1) may(METRICAL, logits[METRICAL]);
+        if (s.pitch > 1) may(NOTE, logits[NOTE]);
+        if (s.bars_left <= 0) may(END, over);
+        return choose(slot, FAMILY, uniform, word, scratch, [&](int id) { return id == NOTE ? -pull : 0.0f; });
+    }
+
+    float draw_one(int slot, int a, const float* logits, float uniform, int32_t* word, Scratch& scratch) {
+        const Slot& s = slot_[slot];
+        const float* pull = set_.pulls + slot * PULLS;
+        int first = a == POSITION ? s.position + 1 : 1, last = a == PITCH ? s.pitch - 1 : m_.sizes[a] - 1;
+        scratch.candidates.clear();
+        for (int id = first; id <= last; ++id) scratch.candidates.push_back({logits[id], 0, id});
+        return choose(slot, a, uniform, word, scratch, [&](int id) {
+            if (a == POSITION) return pull[SPREAD_PULL] * float(std::min(id - s.position, set_.farthest_spread));
+            if (a == VELOCITY) return pull[LOUDNESS_PULL] * float(id);
+            if (a == PITCH) return pull[REGISTER_PULL] * float(id);
+            return 0.0f;
+        });
+    }
+
+    // Nucleus sampling of scratch.candidates. Returns the nats of the one that is drawn, neither pulled nor warmed.
+    template <class Pulled>
+    float choose(int slot, int a, float uniform, int32_t* word, Scratch& scratch, Pulled pulled) {
+        auto& some = scratch.candidates;
+        float highest = some[0].logit;
+        double everything = 0;
+        for (auto& one : some) highest = std::max(highest, one.logit);
+        for (auto& one : some) everything += std::exp(double(one.logit) - highest);
+
+        float set = set_.temperature[slot * ATTRIBUTES + a], top_p = set_.top_p[slot * ATTRIBUTES + a];
+        if (a == PITCH && set_.warmed[slot]) set = std::clamp(set_.warmer * set, set_.least_warm, set_.most_warm);
+        float temperature = std::max(set, set_.coldest), top = -std::numeric_limits<float>::infinity(), total = 0;
+        for (auto& one : some) top = std::max(top, one.weight = (one.logit + pulled(one.id)) / temperature);
+        for (auto& one : some) total += one.weight = std::exp(one.weight - top);
+        std::sort(some.begin(), some.end(), [](const Candidate& one, const Candidate& other) {
+            return one.weight != other.weight ? one.weight > other.weight : one.id < other.id;
+        });
+        float reach = (set > 0 ? top_p : 0.0f) * total, kept = 0, reached = 0;
+        size_t behind = 0, at = 0;
+        for (; behind < some.size() && (behind == 0 || kept < reach); ++behind) kept += some[behind].weight;
+        for (; at + 1 < behind; ++at)
+            if ((reached += some[at].weight) > uniform * kept) break;
+        word[a] = some[at].id;
+        return float(std::log(everything) - (double(some[at].logit) - highest));
+    }
+
+    void advance(Slot& s, const int32_t* word) const {
+        std::copy(word, word + ATTRIBUTES, s.word);
+        switch (word[FAMILY]) {
+            case BAR: s.position = s.pitch = 0, --s.bars_left; break;
+            case METRICAL: s.position = word[POSITION], s.pitch = m_.sizes[PITCH]; break;
+            case NOTE: s.pitch = word[PITCH]; break;
+        }
+    }
+
+    const Model& m_;
+    const Settings& set_;
+    Team team_;
+    int slots_, rows_, head_dim_, group_, lanes_, ring_, distances_, columns_;
+    std::vector<Store> keys_, values_;  // of each layer, slot and head: packed as (head_dim, ring) and (ring, head_dim)
+    std::vector<float> key_scales_, value_scales_;
+    std::vector<float> x_, qkv_, mixed_, feed_, context_, staged_;
+    std::vector<std::unique_ptr<Scratch>> scratch_;  // one a thread
+    std::vector<Slot> slot_;
+    std::vector<Row> row_;
+};
+
+struct Handle {
+    std::unique_ptr<Engine<int8_t>> small;
+    std::unique_ptr<Engine<float>> whole;
+};
+
+}  // namespace
+
+extern "C" {
+
+void* segue_open(const Model* model, const Settings* settings, int slots, int chunk, int threads, int whole) {
+    auto handle = new Handle;
+    if (whole) handle->whole.reset(new Engine<float>(*model, *settings, slots, chunk, threads));
+    else handle->small.reset(new Engine<int8_t>(*model, *settings, slots, chunk, threads));
+    return handle;
+}
+
+void segue_close(void* handle) { delete static_cast<Handle*>(handle); }
+
+void segue_read(void* handle, int slot, int count, const int32_t* words, const int32_t* anchors, int first) {
+    auto h = static_cast<Handle*>(handle);
+    h->whole ? h->whole->read(slot, count, words, anchors, first) : h->small->read(slot, count, words, anchors, first);
+}
+
+void segue_go(void* handle, int slot, const int32_t* word, int bars_left) {
+    auto h = static_cast<Handle*>(handle);
+    h->whole ? h->whole->go(slot, word, bars_left) : h->small->go(slot, word, bars_left);
+}
+
+void segue_step(void* handle, int count, const int32_t* slots, const int32_t* drawn, int32_t* words, float* nats) {
+    auto h = static_cast<Handle*>(handle);
+    h->whole ? h->whole->step(count, slots, drawn, words, nats) : h->small->step(count, slots, drawn, words, nats);
+}
+
+}  // extern "C"

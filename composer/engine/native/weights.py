@@ -1,0 +1,177 @@
+"""A model's weights as step.cpp reads them: matrices packed in int8 or float32, small tables folded into one another."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from composer.engine.model import Block, CompoundWordTransformer, Stage
+from composer.engine.native import library
+from composer.words import ATTRIBUTES
+
+LANES = 64  # columns of a packed group, as in step.cpp
+MOST_BARS_BACK, MOST_HINTS, MOST_HEADS = 64, 16, 64  # as in step.cpp
+INT8_MAX = 127
+
+Floats = npt.NDArray[np.float32]
+
+
+def is_supported(model: CompoundWordTransformer) -> bool:
+    """Whether step.cpp has what the model is made of. Rotary and sinusoidal positions are left to torch."""
+    config = model.config
+    return (
+        config.positions in ("relative", "music")
+        and config.farthest <= MOST_BARS_BACK
+        and len(config.lags) + 1 <= MOST_HINTS
+        and config.heads // config.kv_heads <= MOST_HEADS
+    )
+
+
+class Weights:
+    """Everything that does not change while a model composes.
+
+    model: the structure that step.cpp reads; it points into arrays that live as long as this does
+    size: bytes of the packed matrices, all of which a step reads
+    """
+
+    def __init__(self, model: CompoundWordTransformer, whole: bool) -> None:
+        self._model, self._whole = model, whole
+        self._kept: list[Any] = []
+        self.size = 0
+        self.model = self._fold()
+
+    def _fold(self) -> library.Model:
+        model, config = self._model, self._model.config
+        folded = library.Model(
+            **{name: getattr(config, name) for name in ("dim", "layers", "heads", "kv_heads", "window", "memory")},
+            stages=len(model.stages),
+            lags=len(config.lags),
+            farthest=config.farthest,
+            hints=len(config.lags) + (config.farthest > 0),
+            has_anchors=config.anchors,
+            sizes=self._ints(config.sizes.values()),
+            lag_bars=self._ints(config.lags),
+            bias=self._floats(model.project.bias),
+            norm=self._floats(model.norm.weight),
+            norm_epsilon=torch.finfo(torch.float32).eps,
+            layer=self._array(library.Layer, [self._layer(block) for block in model.blocks]),
+            stage=self._array(library.Stage, [self._stage(stage) for stage in model.stages]),
+            mix=self._linear([stage.mix for stage in model.stages]),
+            slopes=self._floats(self._slopes()),
+        )
+        widths = [embedding.embedding_dim for embedding in model.embeddings]
+        parts = model.project.weight.split(widths, dim=1)
+        for i, (embedding, part) in enumerate(zip(model.embeddings, parts, strict=True)):
+            folded.embeddings[i] = self._floats(embedding.weight @ part.T)
+        if model.anchors is not None:
+            for i, embedding in enumerate(model.anchors.embeddings):
+                folded.anchors[i] = self._floats(embedding.weight)
+        if model.returns is not None:
+            self._fold_returns(folded)
+        return folded
+
+    def _fold_returns(self, folded: library.Model) -> None:
+        """Each hint's part of the projection is applied to whatever the hint may add up from."""
+        returns = self._model.returns
+        assert returns is not None
+        parts = returns.project.weight.unflatten(1, (folded.hints, -1))  # (dim, hints, HINT_DIM + 1)
+        vocabulary = torch.cat([embedding.weight for embedding in returns.embeddings])
+        folded.hint_words = self._floats(torch.stack([vocabulary @ parts[:, h, :-1].T for h in range(folded.hints)]))
+        folded.hint_same = self._floats(parts[:, :, -1].T)
+        if returns.alike is not None and returns.distance is not None:
+            folded.hint_alike = self._floats(returns.alike.weight @ parts[:, -1, :-1].T)
+            folded.hint_distance = self._floats(returns.distance.weight @ parts[:, -1, :-1].T)
+
+    def _layer(self, block: nn.Module) -> library.Layer:
+        assert isinstance(block, Block)
+        attention = block.attention
+        layer = library.Layer(
+            queries_keys_values=self._linear([attention.queries, attention.keys_values]),
+            out=self._linear([attention.out]),
+            up=self._linear([block.feed[0]]),
+            down=self._linear([block.feed[2]]),
+            attention_norm=self._floats(block.attention_norm.weight),
+            feed_norm=self._floats(block.feed_norm.weight),
+        )
+        distance_keys = attention.distance_keys(attention.window)
+        assert distance_keys is not None
+        filling = -attention.window % LANES  # in front of the farthest: the last column is distance 0
+        columns = nn.functional.pad(distance_keys.flip(1), (0, 0, filling, 0)).flatten(0, 1)
+        layer.distance_keys = self._matrix(columns, None)
+        if attention.positions == "relative":
+            layer.content_bias = self._floats(attention.content_bias)
+            layer.distance_bias = self._floats(attention.distance_bias)
+        return layer
+
+    def _stage(self, stage: nn.Module) -> library.Stage:
+        assert isinstance(stage, Stage)
+        folded = library.Stage(
+            names=self._ints(ATTRIBUTES.index(name) for name in stage.names),
+            name_count=len(stage.names),
+            norm=self._floats(stage.norm.weight),
+            heads=self._linear([stage.heads]),
+        )
+        for name, embedding in stage.embeddings.items():
+            folded.given[ATTRIBUTES.index(name)] = self._floats(embedding.weight)
+        if stage.copying is not None:
+            gates, strength = stage.copying.gates, stage.copying.strength
+            folded.gates = self._matrix(strength * gates.weight, strength * gates.bias)
+        return folded
+
+    def _slopes(self) -> Tensor:
+        block = self._model.blocks[0]
+        assert isinstance(block, Block)
+        slopes = block.attention.slopes
+        return torch.zeros(self._model.config.heads) if slopes is None else slopes
+
+    def _linear(self, layers: Sequence[nn.Linear]) -> library.Matrix:
+        """Several layers with the same input as one."""
+        bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers])
+        return self._matrix(torch.cat([layer.weight for layer in layers]), bias)
+
+    def _matrix(self, weight: Tensor, bias: Tensor | None) -> library.Matrix:
+        """weight: (outputs, inputs), as in nn.Linear"""
+        packed, scales = pack(weight.detach().float().numpy(), self._whole)
+        outputs = len(scales)
+        held = np.zeros(outputs, np.float32)
+        if bias is not None:
+            held[: len(bias)] = bias.detach().float().numpy()
+        self._kept.append(packed)
+        self.size += packed.nbytes
+        return library.Matrix(packed.ctypes.data, self._floats(scales), self._floats(held), weight.shape[1], outputs)
+
+    def _floats(self, values: Tensor | Floats) -> Any:
+        array = np.ascontiguousarray(values.detach() if isinstance(values, Tensor) else values, np.float32)
+        self._kept.append(array)
+        return array.ctypes.data_as(library.Floats)
+
+    def _ints(self, values: Iterable[int]) -> Any:
+        array = np.array(list(values), np.int32)
+        self._kept.append(array)
+        return array.ctypes.data_as(library.Ints)
+
+    def _array(self, structure: type[ctypes.Structure], rows: Sequence[ctypes.Structure]) -> Any:
+        array = (structure * len(rows))(*rows)
+        self._kept.append(array)
+        return array
+
+
+def pack(weight: Floats, whole: bool) -> tuple[npt.NDArray[Any], Floats]:
+    """(outputs, inputs) -> groups of LANES outputs, (groups, inputs, LANES), and what to multiply each output by.
+
+    whole: float32 as it is, else int8, whose step is a 127th of the output's largest weight
+    """
+    outputs, inputs = weight.shape
+    weight = np.pad(weight, ((0, -outputs % LANES), (0, 0)))
+    scales = np.ones(len(weight), np.float32)
+    if not whole:
+        scales = np.abs(weight).max(axis=1) / np.float32(INT8_MAX)
+        weight = np.rint(weight / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
+    groups = weight.reshape(-1, LANES, inputs).transpose(0, 2, 1)
+    return np.ascontiguousarray(groups), scales

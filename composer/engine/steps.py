@@ -1,0 +1,52 @@
+"""The model over a fixed number of slots, a step at a time: what the generator's loop asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from composer.engine.anchors import Row
+from composer.engine.guards import Pull
+from composer.sampling import SamplingParams
+from composer.words import Word
+
+PREFILL_WORDS = 128  # of an opening are read at once; between two such chunks the others go on
+
+
+class Drawn(NamedTuple):
+    """A word, and the nats that the model gives it, neither pulled nor warmed."""
+
+    word: Word
+    nats: float
+
+
+class Steps(Protocol):
+    """Each slot holds a piece: first `start`, then `read` until all before its last word is read, `go`, and `step`s.
+
+    A piece's words depend on what these were told of its slot and on nothing else.
+
+    arithmetic: what weights are held in: "int8", "float32" or "bfloat16"
+    """
+
+    arithmetic: str
+
+    def start(self, slot: int, sampling: SamplingParams, seed: int, anchors: Row, ending: bool) -> None:
+        """A new piece. ending: whether its words are told how many bars are left"""
+
+    def read(self, slot: int, words: Sequence[Word], anchors: Sequence[Row], first: bool) -> None:
+        """Take the next words of what the piece goes on from, at most PREFILL_WORDS, and what is told with each.
+
+        first: whether the slot forgets what it has read before
+        """
+
+    def go(self, slot: int, word: Word, bars_left: int) -> None:
+        """The bar word that the next step goes on from, and how many bars are still to be opened behind it."""
+
+    def warm(self, slot: int, warmed: bool) -> None:
+        """From now on the slot's pitches are drawn warmer or not, and it is not or is told what may be copied."""
+
+    def pull(self, slot: int, pull: Pull) -> None:
+        """From now on the slot's words are pulled so."""
+
+    def step(self, slots: Sequence[int], drawn: Sequence[int]) -> list[Drawn]:
+        """The next word of each of these slots. drawn: how many words each piece has drawn before"""

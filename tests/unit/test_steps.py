@@ -1,0 +1,190 @@
+"""The step in C++ against the step in torch: the same model, the same numbers, the same music."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from engine_models import TINY, looping_checkpoint, nats_of, random_checkpoint, steps_of
+
+from composer.encoding import encode
+from composer.engine.checkpoint import Checkpoint
+from composer.engine.generator import Generator
+from composer.engine.native.steps import NativeSteps
+from composer.engine.native.weights import LANES, is_supported, pack
+from composer.engine.scheduler import Piece
+from composer.engine.torch_steps import TorchSteps
+from composer.request import Guards, Request
+from composer.rules import broken_rules
+from composer.sampling import SamplingParams
+from composer.score import TICKS_PER_BAR, Note, Score
+from composer.words import BAR, Word, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
+NARROW = SamplingParams().with_settings(["temperature.pitch=0.6", "top_p.all=0.8", "temperature.duration=1.4"])
+
+
+def opening(bars: int, pitch: int = 60) -> tuple[Word, ...]:
+    notes = tuple(
+        Note(tick, pitch + tick // 240 % 9, tick + 240 * (1 + tick // 960 % 3), 40 + tick // 480 % 60)
+        for tick in range(0, bars * TICKS_PER_BAR, 240)
+    )
+    return tuple(encode(Score(notes, end=bars * TICKS_PER_BAR), VOCABULARY))
+
+
+def requests(bars: int = 6) -> list[Request]:
+    sampling = (FREE, NARROW)
+    return [Request(opening(1 + 4 * k, 48 + 5 * k), bars, k, sampling[k % 2], ending=k > 0) for k in range(3)]
+
+
+def compose(kind: str, checkpoint: Checkpoint, asked: Sequence[Request], slots: int = 2) -> list[Piece]:
+    *_, pieces = Generator(checkpoint, slots, steps=steps_of(kind, checkpoint, slots)).compose(asked)
+    return pieces
+
+
+MODELS: dict[str, dict[str, Any]] = {
+    "relative": {},
+    "music": {"positions": "music"},
+    "no ALiBi": {"alibi": False},
+    "parallel heads": {"head_order": "parallel"},
+    "one head of keys for four": {"kv_heads": 1},
+    "as many heads of keys": {"kv_heads": 4},
+    "heads of 96": {"dim": 192, "heads": 2, "kv_heads": 1},
+    "a window that is no whole number of groups": {"window": 77},
+    "a window longer than the music": {"window": 1000},
+    "lags": {"lags": (1, 2), "memory": 100},
+    "lags and the likest bar": {"lags": (1, 2, 4), "farthest": 8, "memory": 150, "copying": 1.5},
+    "anchors": {"anchors": True},
+}
+
+
+def told(checkpoint: Checkpoint) -> Checkpoint:
+    """What begins as zero in an untrained model, made to count."""
+    model = checkpoint.model
+    if model.returns is not None:
+        torch.nn.init.normal_(model.returns.project.weight, std=0.2)
+        for stage in model.stages:
+            torch.nn.init.normal_(stage.copying.gates.weight, std=0.3)  # type: ignore[union-attr, arg-type]
+    for table in model.anchors.parameters() if model.anchors is not None else ():
+        torch.nn.init.normal_(table, std=0.5)
+    return checkpoint
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_in_float32_the_words_are_those_of_torch_and_as_likely(name: str) -> None:
+    checkpoint = told(random_checkpoint(**MODELS[name]))
+    expected = compose("torch", checkpoint, requests())
+    for piece, other in zip(compose("native float32", checkpoint, requests()), expected, strict=True):
+        assert piece.words == other.words
+        assert piece.nats == pytest.approx(other.nats, abs=2e-4)
+        assert piece.watch is not None
+        assert other.watch is not None
+        assert piece.watch.watched == other.watch.watched
+
+
+def test_with_guards_that_act_too() -> None:
+    checkpoint = looping_checkpoint(farthest=4)
+    asked = [Request(opening(1 + k), 16, k, FREE) for k in range(3)]
+    expected = compose("torch", checkpoint, asked)
+    assert sum(piece.watch.watched.loops + piece.watch.watched.pulled for piece in expected if piece.watch) > 3
+    for piece, other in zip(compose("native float32", checkpoint, asked), expected, strict=True):
+        assert piece.words == other.words
+        assert piece.drawn == other.drawn
+
+
+def test_in_int8_words_are_about_as_likely_as_the_model_itself_finds_them() -> None:
+    checkpoint = told(random_checkpoint(**MODELS["lags and the likest bar"]))
+    off = Guards(loops=False, copies=False, drift=False)
+    asked = [Request(request.words, 6, request.seed, FREE, off, request.ending) for request in requests()]
+    for piece in compose("native int8", checkpoint, asked):
+        assert list(broken_rules(piece.words, VOCABULARY, 6)) == []
+        own = nats_of(checkpoint, piece.request, piece.words)
+        assert np.mean(piece.nats[1:]) == pytest.approx(np.mean(own), abs=0.03)
+        assert np.corrcoef(piece.nats[1:], own)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("kind", ["native float32", "native int8"])
+def test_threads_do_not_change_a_bit(kind: str) -> None:
+    checkpoint = told(random_checkpoint(**MODELS["lags and the likest bar"]))
+    pieces = []
+    for threads in (1, 3):
+        steps = NativeSteps(checkpoint.model, 2, threads, whole=kind == "native float32")
+        *_, made = Generator(checkpoint, 2, steps=steps).compose(requests())
+        pieces.append([(piece.words, piece.nats) for piece in made])
+    assert pieces[0] == pieces[1]
+
+
+PRINTED = """
+import hashlib
+from engine_models import random_checkpoint, steps_of
+from composer.engine.generator import Generator
+from composer.engine.native.library import library
+from composer.request import Request
+from composer.words import BAR
+checkpoint = random_checkpoint(dim=64, lags=(1, 2), farthest=4)
+for kind in ("native float32", "native int8"):
+    steps = steps_of(kind, checkpoint, 2)
+    *_, pieces = Generator(checkpoint, 2, steps=steps).compose(Request((BAR,), 4, seed) for seed in range(3))
+    print(library()._name, hashlib.sha256(repr([(piece.words, piece.nats) for piece in pieces]).encode()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="needs two widths of vectors to compare")
+def test_the_width_of_vectors_does_not_change_a_bit() -> None:
+    printed = []
+    for capability in ("avx512", "avx2"):
+        environment = os.environ | {"ATEN_CPU_CAPABILITY": capability, "PYTHONPATH": str(Path(__file__).parents[1])}
+        done = subprocess.run(
+            [sys.executable, "-c", PRINTED], env=environment, capture_output=True, text=True, check=True
+        )
+        printed.append([line.split() for line in done.stdout.splitlines()])
+    wide, narrow = printed
+    assert [name for name, _ in wide] != [name for name, _ in narrow]
+    assert [digest for _, digest in wide] == [digest for _, digest in narrow]
+
+
+def test_what_step_cpp_does_not_know_is_left_to_torch() -> None:
+    for positions in ("rotary", "sinusoidal"):
+        checkpoint = random_checkpoint(positions=positions, alibi=False)
+        assert not is_supported(checkpoint.model)
+        assert isinstance(Generator(checkpoint, 1).steps, TorchSteps)
+    assert not is_supported(random_checkpoint(lags=(1,), farthest=65).model)
+    assert isinstance(Generator(random_checkpoint(**TINY), 1).steps, NativeSteps)
+
+
+def test_the_answer_says_what_the_weights_were_held_in() -> None:
+    checkpoint = random_checkpoint(**TINY)
+    for kind, arithmetic in (("torch", "float32"), ("native float32", "float32"), ("native int8", "int8")):
+        generator = Generator(checkpoint, 1, steps=steps_of(kind, checkpoint, 1))
+        *_, (piece,) = generator.compose([Request((BAR,), 1, 0)])
+        assert generator.composed(piece, 1.0).arithmetic == arithmetic
+
+
+# ---------------------------------------------------------------------- packing
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), [(64, 3), (70, 16), (1, 1), (130, 40)])
+def test_packed_weights_are_the_weights(outputs: int, inputs: int) -> None:
+    weight = np.random.default_rng(outputs).normal(size=(outputs, inputs)).astype(np.float32)
+    for whole in (True, False):
+        packed, scales = pack(weight, whole)
+        assert packed.shape == (-(-outputs // LANES), inputs, LANES)
+        assert packed.dtype == (np.float32 if whole else np.int8)
+        again = packed.transpose(0, 2, 1).reshape(-1, inputs) * scales[:, None]
+        assert not again[outputs:].any()
+        step = np.zeros((outputs, 1)) if whole else np.abs(weight).max(axis=1, keepdims=True) / 127
+        assert (np.abs(again[:outputs] - weight) <= step / 2 + 1e-7).all()
+
+
+def test_an_output_without_weights_stays_nothing() -> None:
+    packed, scales = pack(np.zeros((2, 5), np.float32), whole=False)
+    assert not packed.any()
+    assert np.isfinite(scales).all()
