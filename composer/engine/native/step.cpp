@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <cstdint>
@@ -40,6 +41,7 @@ constexpr int WIDE = 16, MOST_ROWS = 6;  // 24 of the 32 registers hold sums
 constexpr int WIDE = 8, MOST_ROWS = 1;
 #endif
 constexpr int VECS = LANES / WIDE;
+constexpr int AHEAD = 32 * LANES;  // what is read next is asked for before it is needed: one row cannot wait for memory
 constexpr int TURN = 16;  // a total over many numbers is made of so many, each of every so-manieth, whatever WIDE is
 
 typedef float Vec __attribute__((vector_size(4 * WIDE)));
@@ -97,6 +99,7 @@ inline void accumulate(const float* x, int stride, int count, const Store* w, Ve
     for (int r = 0; r < ROWS; ++r)
         for (int v = 0; v < VECS; ++v) held[r][v] = sums[r][v];
     for (int k = 0; k < count; ++k, w += LANES) {
+        __builtin_prefetch(w + AHEAD);
 #pragma GCC unroll 8
         for (int v = 0; v < VECS; ++v) {
             Vec column = load(w + v * WIDE);
@@ -195,8 +198,8 @@ namespace {
 // barrier takes under a microsecond on free cores, and on a busy one nobody stands in the way of whom it waits for.
 class Team {
   public:
-    explicit Team(int size) : size(size) {
-        for (int number = 1; number < size; ++number) others_.emplace_back([this, number] { serve(number); });
+    explicit Team(int most) : most_(most) {
+        for (int number = 1; number < most; ++number) others_.emplace_back([this, number] { serve(number); });
     }
 
     ~Team() {
@@ -209,8 +212,11 @@ class Team {
         for (auto& other : others_) other.join();
     }
 
+    // work(number) for each number below `size`, at the same time. timed: whether this is one of many that are alike
     template <class Work>
-    void run(const Work& work) {
+    void run(const Work& work, bool timed) {
+        auto began = Clock::now();
+        size = pace_.together(timed) ? most_ : 1;
         if (size > 1) {
             work_ = &work;
             call_ = [](const void* what, int number) { (*static_cast<const Work*>(what))(number); };
@@ -222,6 +228,7 @@ class Team {
         }
         work(0);
         barrier();
+        if (timed) pace_.took(std::chrono::duration<double>(Clock::now() - began).count());
     }
 
     void barrier() {
@@ -235,9 +242,31 @@ class Team {
         for (int tries = 0; turn_.load(std::memory_order_acquire) == now; ++tries) pause(tries);
     }
 
-    const int size;
+    int size = 1;  // of those who run now
 
   private:
+    using Clock = std::chrono::steady_clock;
+
+    // Alone or together, whichever is faster now: on a core that something else wants, a thread that has to wait for
+    // another waits long. Each is tried anew from time to time; the result is the same.
+    class Pace {
+      public:
+        bool together(bool timed) const { return (!timed || run_ >= TRIED) == together_; }  // the first try the other
+
+        void took(double seconds) {
+            if (run_ < TRIED) other_ += seconds;
+            else if (run_ < 2 * TRIED) own_ += seconds;
+            if (++run_ == 2 * TRIED && other_ < own_) together_ = !together_;
+            if (run_ == ROUND) run_ = 0, other_ = own_ = 0;
+        }
+
+      private:
+        static constexpr int TRIED = 4, ROUND = 128;
+        int run_ = 0;
+        bool together_ = true;
+        double other_ = 0, own_ = 0;
+    };
+
     static void pause(int tries) {
         if (tries > 4000) {
             std::this_thread::yield();
@@ -262,6 +291,8 @@ class Team {
         }
     }
 
+    const int most_;
+    Pace pace_;
     std::vector<std::thread> others_;
     std::mutex mutex_;
     std::condition_variable wake_;
@@ -350,7 +381,7 @@ class Engine {
         int before = int(past.keys.size());
         for (int i = 0; i < count; ++i)
             row_[i] = Row{slot, before + i, words + i * ATTRIBUTES, anchors + i * FIELDS, {}};
-        team_.run([&](int t) { forward(count, t); });
+        team_.run([&](int t) { forward(count, t); }, false);
     }
 
     // The word that the slot's next step goes on from, a bar word, and how many bar words are still to come.
@@ -385,7 +416,7 @@ class Engine {
                 nats[i] = draw(i, drawn[i], word, *scratch_[t]);
                 advance(slot_[slots[i]], word);
             }
-        });
+        }, true);
     }
 
   private:
