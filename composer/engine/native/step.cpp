@@ -366,6 +366,7 @@ class Engine {
         qkv_.resize(size_t(rows_) * padded(columns_, LANES));
         mixed_.resize(size_t(rows_) * m_.dim);
         feed_.resize(size_t(rows_) * feed);
+        if (m_.layer[0].distance_keys.weights) by_distance_.resize(size_t(rows_) * m_.heads * distances_);
         context_.resize(size_t(slots) * m_.dim);
         staged_.resize(size_t(slots) * m_.mix.outputs);
         for (int t = 0; t < threads; ++t) scratch_.emplace_back(new Scratch(*this, feed));
@@ -421,15 +422,14 @@ class Engine {
 
   private:
     struct Scratch {
-        std::vector<float> column, normed, scores, by_key, by_distance, query, logits, hidden, gates;
+        std::vector<float> column, normed, scores, by_key, queries, logits, hidden, gates;
         std::vector<Candidate> candidates;
         Scratch(const Engine& e, int feed) {
             column.resize(size_t(std::max(feed, e.m_.dim)) * LANES);
             normed.resize(size_t(e.rows_) * e.m_.dim);
             scores.resize(size_t(e.group_) * (e.m_.window + TURN));
             by_key.resize(size_t(e.group_) * e.ring_);
-            by_distance.resize(size_t(e.group_) * e.distances_);
-            query.resize(size_t(e.group_) * e.head_dim_);
+            queries.resize(size_t(std::max(e.rows_, e.group_)) * e.head_dim_);
             hidden.resize(e.m_.dim);
             int widest = 0, most = LANES;
             for (int s = 0; s < e.m_.stages; ++s) {
@@ -476,7 +476,7 @@ class Engine {
                     take(row, column, sums[v] * load(matrix.scales + column) + load(matrix.bias + column));
                 }
             };
-            if (rows <= MOST_ROWS || std::is_same_v<Store, float>) {
+            if (rows <= 4 * MOST_ROWS || std::is_same_v<Store, float>) {
                 multiply(x, rows, stride, matrix.inputs, group, scaled);
             } else {  // many rows: each weight is converted once, not once for every few rows
                 for (int i = 0; i < matrix.inputs * LANES; i += WIDE) store(&scratch.column[i], load(group + i));
@@ -514,6 +514,7 @@ class Engine {
             linear(normed, rows, dim, layer.queries_keys_values, t,
                    [&](int row, int column, Vec value) { store(&qkv_[size_t(row) * wide + column], value); });
             team_.barrier();
+            if (layer.distance_keys.weights) measure(layer, rows, t);
             attend(l, rows, t);
             team_.barrier();
             auto add = [&](int row, int column, Vec value) {
@@ -606,7 +607,36 @@ class Engine {
         return {index, past.keys[index - 1] == wanted};
     }
 
-    // -------- attention: a task is what the rows of one slot ask of one head of keys
+    // -------- attention
+
+    // What each query makes of each distance, for all rows at once: the distances are the same for all of them.
+    void measure(const Layer& layer, int rows, int t) {
+        int most = 0;
+        for (int i = 0; i < rows; ++i) most = std::max(most, window(row_[i].place));
+        int first = (distances_ - most) / LANES, groups = distances_ / LANES - first;
+        float* queries = scratch_[t]->queries.data();
+        for (int head = 0; head < m_.heads; ++head) {
+            for (int i = 0; i < rows; ++i) query(i, head, layer.distance_bias, queries + size_t(i) * head_dim_);
+            Matrix distances = layer.distance_keys;  // of this head
+            distances.weights = static_cast<const Store*>(distances.weights) + size_t(head) * distances_ * head_dim_;
+            distances.scales += size_t(head) * distances_;
+            share(queries, rows, head_dim_, distances, first + groups * t / team_.size,
+                  first + groups * (t + 1) / team_.size, *scratch_[t], [&](int row, int column, Vec value) {
+                      store(&by_distance_[(size_t(row) * m_.heads + head) * distances_ + column], value);
+                  });
+        }
+        team_.barrier();
+    }
+
+    int window(int place) const { return std::min(place + 1, int(m_.window)); }
+
+    void query(int i, int head, const float* bias, float* to) const {
+        const float* q = &qkv_[size_t(i) * padded(columns_, LANES) + size_t(head) * head_dim_];
+        float root = 1.0f / std::sqrt(float(head_dim_));
+        for (int d = 0; d < head_dim_; ++d) to[d] = q[d] * root + (bias ? bias[size_t(head) * head_dim_ + d] : 0.0f);
+    }
+
+    // A task is what the rows of one slot ask of one head of keys.
 
     void attend(int l, int rows, int t) {
         int tasks = 0;
@@ -638,48 +668,22 @@ class Engine {
     void attend_one(int l, int i, int kv_head, const Store* keys, const Store* values, const float* key_scales,
                     const float* value_scales, Scratch& scratch) {
         const Layer& layer = m_.layer[l];
-        int place = row_[i].place, count = std::min(place + 1, int(m_.window)), oldest = place - count + 1;
-        int wide = padded(columns_, LANES), space = m_.window + TURN;
-        float root = 1.0f / std::sqrt(float(head_dim_));
+        int place = row_[i].place, count = window(place), oldest = place - count + 1, space = m_.window + TURN;
         // The window in the ring is one stretch or two.
         int begin[2] = {oldest % ring_, 0}, length[2];
         length[0] = std::min(count, ring_ - begin[0]), length[1] = count - length[0];
 
-        auto queries = [&](const float* bias) {
-            for (int h = 0; h < group_; ++h) {
-                const float* q = &qkv_[size_t(i) * wide + size_t(kv_head * group_ + h) * head_dim_];
-                for (int d = 0; d < head_dim_; ++d)
-                    scratch.query[size_t(h) * head_dim_ + d] =
-                        q[d] * root + (bias ? bias[size_t(kv_head * group_ + h) * head_dim_ + d] : 0.0f);
-            }
-        };
-        queries(layer.content_bias);
+        for (int h = 0; h < group_; ++h)
+            query(i, kv_head * group_ + h, layer.content_bias, &scratch.queries[size_t(h) * head_dim_]);
         for (int s = 0; s < 2 && length[s]; ++s)
             for (int g = begin[s] / LANES; g <= (begin[s] + length[s] - 1) / LANES; ++g)
-                multiply(scratch.query.data(), group_, head_dim_, head_dim_, keys + size_t(g) * head_dim_ * LANES,
+                multiply(scratch.queries.data(), group_, head_dim_, head_dim_, keys + size_t(g) * head_dim_ * LANES,
                          [&](int h, const Vec(&sums)[VECS]) {
                              float* to = &scratch.by_key[size_t(h) * ring_ + g * LANES];
                              for (int v = 0; v < VECS; ++v) store(to + v * WIDE, sums[v]);
                          });
         int farthest = distances_ - count;  // distances are kept farthest first, the last column is distance 0
         bool by_distance = layer.distance_keys.weights != nullptr;
-        if (by_distance) {
-            queries(layer.distance_bias);
-            for (int h = 0; h < group_; ++h) {
-                int head = kv_head * group_ + h;
-                auto weights = static_cast<const Store*>(layer.distance_keys.weights);
-                weights += size_t(head) * distances_ * head_dim_;
-                for (int g = farthest / LANES; g < distances_ / LANES; ++g)
-                    multiply(&scratch.query[size_t(h) * head_dim_], 1, head_dim_, head_dim_,
-                             weights + size_t(g) * head_dim_ * LANES, [&](int, const Vec(&sums)[VECS]) {
-                                 int column = g * LANES;
-                                 const float* scales = layer.distance_keys.scales + size_t(head) * distances_ + column;
-                                 float* to = &scratch.by_distance[size_t(h) * distances_ + column];
-                                 for (int v = 0; v < VECS; ++v)
-                                     store(to + v * WIDE, sums[v] * load(scales + v * WIDE));
-                             });
-            }
-        }
         float totals[HEADS];
         for (int h = 0; h < group_; ++h) {
             float* scores = &scratch.scores[size_t(h) * space];
@@ -687,7 +691,8 @@ class Engine {
             for (int s = 0, o = 0; s < 2; o += length[s], ++s) {
                 const float* content = &scratch.by_key[size_t(h) * ring_ + begin[s]];
                 const float* scale = key_scales + begin[s];
-                const float* distance = &scratch.by_distance[size_t(h) * distances_ + farthest + o];
+                const float* distance =
+                    &by_distance_[(size_t(i) * m_.heads + kv_head * group_ + h) * distances_ + farthest + o];
                 if (by_distance)
                     for (int j = 0; j < length[s]; ++j)
                         scores[o + j] = content[j] * scale[j] + distance[j] - slope * float(count - 1 - o - j);
@@ -900,7 +905,7 @@ class Engine {
     int slots_, rows_, head_dim_, group_, lanes_, ring_, distances_, columns_;
     std::vector<Store> keys_, values_;  // of each layer, slot and head: packed as (head_dim, ring) and (ring, head_dim)
     std::vector<float> key_scales_, value_scales_;
-    std::vector<float> x_, qkv_, mixed_, feed_, context_, staged_;
+    std::vector<float> x_, qkv_, by_distance_, mixed_, feed_, context_, staged_;
     std::vector<std::unique_ptr<Scratch>> scratch_;  // one a thread
     std::vector<Slot> slot_;
     std::vector<Row> row_;
