@@ -472,10 +472,12 @@ def worker(
 def probe(checkpoint: Path = DEFAULT_CHECKPOINT, device: Device = Device.auto) -> None:
     """Load a checkpoint and say where it would run; `segue doctor` asks it."""
     from composer.engine.checkpoint import load_checkpoint
+    from composer.engine.generator import Generator
 
     loaded, where = load_checkpoint(checkpoint), _torch_device(device)
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
-    print(f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}")
+    steps = Generator(loaded, 1, where).steps
+    print(f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}, {steps.description}")
 
 
 @app.command()

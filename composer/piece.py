@@ -176,6 +176,7 @@ def receipt(take: Take, command: str) -> Mapping[str, object]:
         "notes": {"added": take.continuation_notes},
         "seconds": {"composing": round(composed.seconds, 2), "music": round(score.seconds_at(score.end), 2)},
         "device": composed.device,
+        "arithmetic": composed.arithmetic,
         "command": command,
     }
 

@@ -25,10 +25,11 @@ class Steps(Protocol):
 
     A piece's words depend on what these were told of its slot and on nothing else.
 
-    arithmetic: what weights are held in: "int8", "float32" or "bfloat16"
+    arithmetic: what weights are held in: "int8", "float32" or "bfloat16"   description: that and what runs the step
     """
 
     arithmetic: str
+    description: str
 
     def start(self, slot: int, sampling: SamplingParams, seed: int, anchors: Row, ending: bool) -> None:
         """A new piece. ending: whether its words are told how many bars are left"""

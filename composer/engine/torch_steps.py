@@ -31,6 +31,7 @@ class TorchSteps:
         self.device = device
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         self.arithmetic = str(dtype).removeprefix("torch.")
+        self.description = f"by torch, weights in {self.arithmetic}"
         self.model = checkpoint.model.to(device, dtype)
         self.grammar = Grammar(checkpoint.vocabulary, slots, device)
         self.drawer = Drawer(slots, device)

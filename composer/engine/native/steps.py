@@ -35,6 +35,7 @@ class NativeSteps:
         loaded = library.library()
         assert loaded is not None
         self.arithmetic = "float32" if whole else "int8"
+        self.description = f"compiled for it, weights in {self.arithmetic}"
         self._library, self._weights, self._noise = loaded, Weights(model, whole), Noise(slots)
         self._temperature = np.ones((slots, len(ATTRIBUTES)), np.float32)
         self._top_p = np.ones((slots, len(ATTRIBUTES)), np.float32)
