@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.machine import threads
 from composer.composing import compose
 from composer.encoding import decode, to_remi
 from composer.engine.checkpoint import Checkpoint
@@ -71,11 +72,12 @@ def example_words(vocabulary: Vocabulary, at_least: int = 1) -> tuple[Word, ...]
 
 
 def example_takes(checkpoint: Checkpoint, takes: int, bars: int) -> list[Take]:
-    """What a checkpoint makes of the example."""
-    return compose(example_opening(), checkpoint, Order(bars, takes))
+    """What a checkpoint makes of the example. On one thread, for two are slow where a core is busy."""
+    with threads(1):
+        return compose(example_opening(), checkpoint, Order(bars, takes))
 
 
-def pieces_of(corpora: Sequence[Path], checkpoint: Checkpoint, takes: int = 4, bars: int = 16) -> list[list[Word]]:
+def pieces_of(corpora: Sequence[Path], checkpoint: Checkpoint, takes: int = 4, bars: int = 24) -> list[list[Word]]:
     """The training songs of corpora as words; without any, takes on the example, the opening included."""
     if not corpora:
         return [[*take.request.words, *take.composed.words] for take in example_takes(checkpoint, takes, bars)]
