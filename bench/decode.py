@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -49,7 +50,7 @@ sys.path.append(str(ROOT / "tests"))  # where random checkpoints are made
 
 from engine_models import random_checkpoint
 
-PAPER_SIZE = {"dim": 512, "layers": 12, "heads": 8, "window": 1024}
+PAPER_SIZE: dict[str, Any] = {"dim": 512, "layers": 12, "heads": 8, "window": 1024}
 OPENING_WORDS = 300
 LARGE = 1_000_000_000  # bytes, more than any cache holds
 UNGUARDED = Guards(loops=False, copies=False, drift=False)
@@ -97,7 +98,7 @@ def main() -> None:
 def paper_sized(kv_heads: int) -> Checkpoint:
     """As large as the paper's model and with all that the default checkpoint has, untrained but fond of notes."""
     config = load_checkpoint(DEFAULT_CHECKPOINT).model.config
-    told = {"lags": config.lags, "farthest": config.farthest, "memory": config.memory, "anchors": config.anchors}
+    told: dict[str, Any] = {"lags": config.lags, "farthest": config.farthest, "memory": config.memory, "anchors": config.anchors}
     checkpoint = random_checkpoint(**PAPER_SIZE, **told, kv_heads=kv_heads)
     millions = sum(weight.numel() for weight in checkpoint.model.parameters()) / 1e6
     return replace(checkpoint, name=f"random, {millions:.1f} M")

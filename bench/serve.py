@@ -62,7 +62,10 @@ async def measure(options: argparse.Namespace) -> list[Table]:
         name = f"{len(greedy) - 1} behind one who asks for {greedy['greedy']}"
         rows.append(row(name, await asking.crowd(jobs, greedy)))
         after = resident_mb(worker.pid)
-        memory = [{"worker": "ready", "resident MB": before}, {"worker": "after these", "resident MB": after}]
+        memory: list[dict[str, Value]] = [
+            {"worker": "ready", "resident MB": before},
+            {"worker": "after these", "resident MB": after},
+        ]
         tables = [
             Table(f"{options.each} pieces a user, {options.bars} bars each, {options.slots} slots", rows),
             Table("Memory", memory),

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.machine import machine, resident_mb
-from bench.report import Table, report
+from bench.report import Table, Value, report
 from bench.service import table, working
 
 # What a process is told to run: it says that it has got there, and waits to be looked at and killed.
@@ -79,7 +79,7 @@ def main() -> None:
     for _ in range(1 if options.quick else options.rounds):
         for name, start in starts.items():
             found[name].append(start())
-    rows = [
+    rows: list[dict[str, Value]] = [
         {
             "what": name,
             "ms": 1000 * statistics.median(start.seconds for start in each),

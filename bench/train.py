@@ -109,11 +109,11 @@ def rows_of(contenders: Sequence[Contender], lengths: Sequence[int], music: Dens
 class Task(Protocol):
     """A model, and what it learns."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module: ...
 
     def loss(self, step: int) -> tuple[Tensor, int]:
         """What is to be smaller, and how many words or tokens it is the mean of."""
-        ...
 
 
 class Words:

@@ -30,7 +30,10 @@ def gpt2(vocabulary: Vocabulary, dim: int = 512, layers: int = 12, heads: int = 
         bos_token_id=0,
         eos_token_id=0,
     )
-    return GPT2LMHeadModel(config).eval().requires_grad_(False)
+    model = GPT2LMHeadModel(config)
+    model.train(False)
+    model.requires_grad_(False)
+    return model
 
 
 def remi_ids(tokens: Iterable[RemiToken], vocabulary: Vocabulary) -> list[int]:

@@ -127,7 +127,8 @@ class PaperModel(nn.Module):
         x: Tensor = self.project(torch.cat(parts)) + _sinusoids(place, self.dim).to(word.device)
         for block, state in zip(self.blocks, states, strict=True):
             x = block(x, state)
-        return self.norm(x)
+        context: Tensor = self.norm(x)
+        return context
 
 
 class Paper:
