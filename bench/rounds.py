@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tqdm import tqdm
+
 from bench.machine import cores, threads
 
 TRIALS = 2  # of each number of threads
@@ -50,7 +52,7 @@ class Contender:
 
 def take_turns(contenders: Sequence[Contender], rounds: int, seconds: float, after: Callable[[], None]) -> None:
     """In each round every contender runs once, and then `after` is called."""
-    for _ in range(rounds):
+    for _ in tqdm(range(rounds), desc="rounds"):
         for contender in contenders:
             contender.rates.append(contender.run(seconds))
         after()
