@@ -74,8 +74,10 @@ def main() -> None:
         "REMI, as long": (Tokens(pieces, vocabulary, bare, options.batch, long), long),
     }
     contenders = [Contender(name, Training(task, device, half).step) for name, (task, _) in tasks.items()]
-    for contender in contenders:
-        contender.choose_threads(0)  # a step each
+    first, *others = contenders
+    first.choose_threads(0)  # by a step each
+    for contender in others:
+        contender.threads = first.threads  # what is compared is the form of the music, not luck with a busy core
     take_turns(contenders, options.rounds, seconds, after=lambda: None)
     rows = list(rows_of(contenders, [length for _, length in tasks.values()], music))
     title = (
