@@ -6,13 +6,14 @@
 Two models, the default checkpoint and one of the paper's size (12 layers, 512 wide, random weights), compose in so many
 slots behind an opening of 170 words. In the same rounds, by turns: (a) the paper's way, one piece at a time;
 (b) Hugging Face's GPT-2 of that size on the REMI form of the same music; (c) no cache, a window of 1024; and what this
-machine reads and multiplies. Each takes one thread or all, whichever is faster for it. Medians of the rounds. Prints
+machine reads and multiplies. Each runs with one thread and with all; what was faster by the medians counts. Prints
 
-    words/s, notes/s    of all slots together; a word, or a token, is worth so many notes as in the music named below
+    words/s, notes/s    drawn in all slots together; a word or a token is worth so many notes as in the music named below
     x (a)               words/s over those of the paper's way, which has one piece
     x (b)               notes/s over those of GPT-2, which has one piece
     floor               the least time for a step: bytes of weights and cache over the rate at which as many are read,
-                        or operations over the rate of matrix products, whichever is longer (bench/cost.py)
+                        or operations over the rate of matrix products, whichever is longer (bench/cost.py); with the
+                        words in sight that there are at the beginning, fewer than later
     of the limit        the floor over the time that a step took
     x real time         seconds of music over seconds of composing, of one piece
 
@@ -38,10 +39,10 @@ from bench.baselines.gpt2 import Gpt2, gpt2, remi_ids
 from bench.baselines.paper import Paper, PaperModel
 from bench.baselines.uncached import Uncached
 from bench.cost import StepCost, step_cost
-from bench.machine import Machine, Number, cores, machine, matrix_rate, numbers_multiplied, read_rate, threads
+from bench.machine import Machine, Number, machine, matrix_rate, numbers_multiplied, read_rate, threads
 from bench.music import DEFAULT_CHECKPOINT, ROOT, Density, density, example_words, pieces_of
 from bench.report import Table, Value, report
-from bench.rounds import Contender, take_turns
+from bench.rounds import Contender, take_turns, thread_counts
 from composer.encoding import to_remi
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
@@ -66,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slots", default="1,4,16,64")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="for one contender in one round")
+    parser.add_argument("--seconds", type=float, default=1.0, help="a contender, a round and a number of threads")
     parser.add_argument("--kv-heads", type=int, default=2, help="of the model of the paper's size")
     parser.add_argument("--corpus", type=Path, action="append", default=[], help="the music to count notes by")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -84,8 +85,6 @@ def main() -> None:
     others = baselines(checkpoints[1], device)
     limits = Limits(described, device, [each.cost.size for each in ours])
     contenders = [*(each.contender for each in ours), *others]
-    for contender in tqdm(contenders, desc="choosing threads"):
-        contender.choose_threads(options.seconds / 2)
     take_turns(contenders, options.rounds, options.seconds, after=limits.measure)
     rows = [*our_rows(ours, others, limits, music), *their_rows(others, music)]
     tables = [
@@ -170,7 +169,7 @@ class Limits:
         self.device = device
         self.sizes = sorted({min(size, LARGE) for size in sizes} | {LARGE})
         self.numbers = numbers_multiplied(described, device)
-        self.threads = sorted({1, cores()})
+        self.threads = thread_counts()
         self.read: dict[tuple[int, int], list[float]] = {(s, t): [] for s in self.sizes for t in self.threads}
         self.multiplied: dict[tuple[Number, int], list[float]] = {
             (number, count): [] for number in self.numbers for count in self.threads

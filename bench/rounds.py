@@ -1,4 +1,8 @@
-"""Rates of several contenders, taken in turns, so that what else runs on the machine hits them all alike."""
+"""Rates of several contenders, taken in turns, so that what else runs on the machine hits them all alike.
+
+Each runs with one thread and with all, in every round: which is faster depends on the work, and on how busy the
+machine is, so a choice made beforehand may be the wrong one a minute later.
+"""
 
 from __future__ import annotations
 
@@ -11,48 +15,47 @@ from tqdm import tqdm
 
 from bench.machine import cores, threads
 
-TRIALS = 2  # of each number of threads
+
+def thread_counts() -> list[int]:
+    """One, and all."""
+    return sorted({1, cores()})
 
 
 @dataclass
 class Contender:
     """Something that produces, step by step.
 
-    step: does one, and returns how many of its unit came of it   threads: of torch, on the CPU
+    step: does one, and returns how many of its unit came of it   rates: units a second in each round, by threads
     """
 
     name: str
     step: Callable[[], float]
-    threads: int = 1
-    rates: list[float] = field(default_factory=list)  # units a second, one of each round
+    rates: dict[int, list[float]] = field(default_factory=lambda: {used: [] for used in thread_counts()})
+
+    @property
+    def threads(self) -> int:
+        """With how many it was faster, by the medians of the rounds."""
+        return max(self.rates, key=lambda used: statistics.median(self.rates[used]))
 
     @property
     def rate(self) -> float:
-        """The median of the rounds."""
-        return statistics.median(self.rates)
+        """Units a second with so many threads: the median of the rounds."""
+        return statistics.median(self.rates[self.threads])
 
-    def run(self, seconds: float) -> float:
-        """Units a second over so much time, and over one step at least."""
-        with threads(self.threads):
-            began = time.perf_counter()
-            made = self.step()
-            while (passed := time.perf_counter() - began) < seconds:
-                made += self.step()
-        return made / passed
-
-    def choose_threads(self, seconds: float) -> None:
-        """Take one thread or all of them, whichever is faster here and now."""
-        best = dict.fromkeys(sorted({1, cores()}), 0.0)
-        for _ in range(TRIALS):
-            for count in best:
-                self.threads = count
-                best[count] = max(best[count], self.run(seconds))
-        self.threads = max(best, key=lambda count: best[count])
+    def run(self, seconds: float) -> None:
+        """Take its rates over so much time each, and over one step at least."""
+        for used, rates in self.rates.items():
+            with threads(used):
+                began = time.perf_counter()
+                made = self.step()
+                while (passed := time.perf_counter() - began) < seconds:
+                    made += self.step()
+            rates.append(made / passed)
 
 
 def take_turns(contenders: Sequence[Contender], rounds: int, seconds: float, after: Callable[[], None]) -> None:
-    """In each round every contender runs once, and then `after` is called."""
+    """In each round every contender runs, and then `after` is called."""
     for _ in tqdm(range(rounds), desc="rounds"):
         for contender in contenders:
-            contender.rates.append(contender.run(seconds))
+            contender.run(seconds)
         after()

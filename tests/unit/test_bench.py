@@ -16,7 +16,7 @@ from bench.cost import StepCost, step_cost
 from bench.machine import Machine, cores, machine, matrix_rate, numbers_multiplied, read_rate, threads
 from bench.music import example_words
 from bench.report import Table, cell, report
-from bench.rounds import Contender, take_turns
+from bench.rounds import Contender, take_turns, thread_counts
 from bench.serve import fair_shares
 from bench.stages import Stages, medians
 from composer.engine.generator import Generator
@@ -134,17 +134,24 @@ def test_contenders_take_turns_and_the_median_counts() -> None:
 
     contenders = [Contender(name, lambda name=name: step(name)) for name in "ab"]  # type: ignore[misc]
     take_turns(contenders, rounds=3, seconds=0, after=lambda: seen.append("|"))
-    assert "".join(seen) == "ab|ab|ab|"
-    contenders[0].rates[:] = [5.0, 1.0, 2.0]
-    assert contenders[0].rate == 2.0
+    assert "".join(seen) == 3 * (len(thread_counts()) * "a" + len(thread_counts()) * "b" + "|")
+    assert all(len(rates) == 3 for contender in contenders for rates in contender.rates.values())
 
 
-def test_a_contender_takes_one_thread_or_all() -> None:
+def test_the_faster_number_of_threads_counts_by_its_median() -> None:
+    contender = Contender("a", lambda: 1, rates={1: [5.0, 1.0, 2.0], 2: [9.0, 1.0, 1.0]})
+    assert (contender.threads, contender.rate) == (1, 2.0)
+
+
+def test_a_contender_runs_with_one_thread_and_with_all() -> None:
     used: list[int] = []
-    contender = Contender("a", lambda: used.append(torch.get_num_threads()) or 1)  # type: ignore[func-returns-value]
-    contender.choose_threads(0)
-    assert set(used) == {1, cores()}
-    assert contender.threads in used
+
+    def step() -> int:
+        used.append(torch.get_num_threads())
+        return 1
+
+    Contender("a", step).run(0)
+    assert used == sorted({1, cores()})
 
 
 def test_stages_add_up_and_keep_their_order() -> None:
