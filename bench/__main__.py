@@ -1,7 +1,7 @@
-"""`./run bench [NAME] [ARGUMENTS]`: one benchmark by its name, or the five of speed and the journey one after another.
+"""`./run bench [NAME] [ARGUMENTS]`: one benchmark by its name, or all those of speed one after another.
 
-Without a name, what follows goes to each of them: `./run bench --quick` is a run of seconds that only shows that all
-of them work. A benchmark runs in a process of its own: threads, caches and memory are as in a program of its own.
+Without a name, what follows goes to each of them: `./run bench --quick` is a short run that only shows that all of
+them work. A benchmark runs in a process of its own: threads, caches and memory are as in a program of its own.
 """
 
 from __future__ import annotations

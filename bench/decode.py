@@ -8,7 +8,7 @@ slots behind an opening of 170 words. In the same rounds, by turns: (a) the pape
 (b) Hugging Face's GPT-2 of that size on the REMI form of the same music; (c) no cache, a window of 1024; and what this
 machine reads and multiplies. Each runs with one thread and with all; what was faster by the medians counts. Prints
 
-    words/s, notes/s    drawn in all slots together; a word or a token is worth so many notes as in the music named below
+    words/s, notes/s    drawn in all slots together; a word or token is worth so many notes as in the music named below
     x (a)               words/s over those of the paper's way, which has one piece
     x (b)               notes/s over those of GPT-2, which has one piece
     floor               the least time for a step: bytes of weights and cache over the rate at which as many are read,
