@@ -1,6 +1,6 @@
 """How often find_chords agrees with people: root right a beat, on the songs of POP909.
 
-    python bench/chords.py CORPUS      the folder of pop909_aligned, or its .tar.gz with manifest.tsv beside it
+    ./run bench chords CORPUS      the folder of pop909_aligned, or its .tar.gz with manifest.tsv beside it
 
 Measured are the songs in 4/4 (some have short bars) whose chords people labelled, so not 367, 553 and 658. A beat is
 right if the label in force has the same root; only the last figure counts the beats on which people heard no chord.

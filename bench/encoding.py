@@ -1,6 +1,6 @@
 """What words keep of real songs, and how many there are: the cost of the grid, and compound words beside REMI tokens.
 
-    python bench/encoding.py CORPUS [CORPUS ...] [--songs 100]
+    ./run bench encoding CORPUS [CORPUS ...] [--songs 100]
 
 CORPUS is a folder as composer.training.dataset reads it; a corpus that was never encoded is encoded first. Measured
 are the first songs by name, the stretches in 4/4 that a model is trained on. Prints a Markdown table:

@@ -1,6 +1,6 @@
 """How quick the table of jobs is, with SQLite and with PostgreSQL, between real processes on this machine.
 
-    python bench/jobs.py [--rounds 200] [--kills 3] [--processes 4]
+    ./run bench jobs [--rounds 200] [--kills 3] [--processes 4]
 
 Prints a Markdown table, both engines side by side:
 

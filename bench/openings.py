@@ -1,6 +1,6 @@
 """Twenty openings from songs that the model never saw, continued by the default checkpoint and measured.
 
-    python bench/openings.py CORPUS [--songs 20] [--bars 32] [--set temperature.pitch=0.9 ...] [--no-audio]
+    ./run bench openings CORPUS [--songs 20] [--bars 32] [--set temperature.pitch=0.9 ...] [--no-audio]
                              [--checkpoint checkpoints/second] [--out out/openings]
 
 CORPUS: a folder as `segue train` takes it; the openings are the first eight bars of its validation songs. Prints, for

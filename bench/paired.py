@@ -1,6 +1,6 @@
 """Paired training runs: the same data, seed, words and size, one choice of the model changed at a time.
 
-    python bench/paired.py CORPUS [CORPUS ...] [--steps 300] [--out runs/paired] [--full-size]
+    ./run bench paired CORPUS [CORPUS ...] [--steps 300] [--out runs/paired] [--full-size]
 
 Prints a Markdown table: validation loss in nats a word, in nats a use for each attribute (mean over the corpora's
 validation lists), and words/s of each run beside the first. One seed: gaps below .05 nats are not findings.

@@ -1,0 +1,1 @@
+"""Benchmarks: each says at its top what it prints. They assert nothing and are no part of the package."""

@@ -1,0 +1,79 @@
+"""What a step of the engine cannot do without: the bytes that it has to read, and the operations it has to do.
+
+The floor of a step is the longer of two times: its bytes at the rate at which this machine reads as many, and its
+operations at the rate at which it multiplies matrices of the same numbers. Nothing that is written counts, nor norms,
+softmax, drawing, or what is looked up by the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from bench.machine import Number
+from composer.engine.generator import Generator
+
+PROJECTIONS_OF_DISTANCE = "distance_projection"  # its products are kept; a step reads them, not the weights
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The least time that a step takes on a machine, and what binds it."""
+
+    seconds: float
+    bound_by: Literal["reading", "multiplying"]
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """weights, cache: bytes read   operations: two for a multiplication and its addition   number: of the matrices"""
+
+    weights: int
+    cache: int
+    operations: int
+    number: Number
+
+    @property
+    def size(self) -> int:
+        """All that is read, in bytes."""
+        return self.weights + self.cache
+
+    def floor(self, bytes_a_second: float, operations_a_second: Mapping[Number, float]) -> Floor:
+        reading, multiplying = self.size / bytes_a_second, self.operations / operations_a_second[self.number]
+        return Floor(max(reading, multiplying), "reading" if reading >= multiplying else "multiplying")
+
+
+def step_cost(generator: Generator) -> StepCost:
+    """Of the next step, by the weights and the cache as the engine holds them now.
+
+    Of the cache counts what the pieces in the slots can see, not its unused places.
+    """
+    model, config = generator.model, generator.model.config
+    linear = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not name.endswith(PROJECTIONS_OF_DISTANCE)
+    ]
+    multiplied = sum(module.weight.numel() for module in linear)
+    weights = sum(
+        parameter.numel() * parameter.element_size() for module in linear for parameter in module.parameters()
+    )
+
+    running = generator.scheduler.running
+    seen = [min(config.window, len(piece.request.words) + len(piece.words)) for piece in running]
+    layers = generator.cache.layers
+    head_dim = config.dim // config.heads
+    kept = 2 * config.kv_heads * head_dim * sum(seen) * layers[0].keys.element_size()
+    looked_at = 2  # products a word in sight takes part in: with the query, and of its value
+    if layers[0].distance_keys is not None:  # shared by all slots
+        kept += config.heads * head_dim * max(seen, default=0) * layers[0].distance_keys.element_size()
+        looked_at = 3
+    return StepCost(
+        weights=weights,
+        cache=len(layers) * kept,
+        operations=2 * len(running) * multiplied + 2 * looked_at * config.dim * sum(seen) * len(layers),
+        number="float32",
+    )

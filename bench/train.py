@@ -1,0 +1,180 @@
+"""How much music a second is trained on, in compound words and in REMI tokens: the claim of "5 to 10 times", measured.
+
+    ./run bench train [--corpus CORPUS ...] [--layers 6] [--dim 256] [--length 512] [--batch 4] [--rounds 3]
+                      [--device cpu] [--quick]
+
+Steps of training (forward, backward, clipping, AdamW) of one backbone, by turns, on the same songs: the training songs
+of the corpora, or without any what the default checkpoint makes of the example. Medians of the rounds. Prints a row for
+
+    CP              one compound word an event; the backbone with the embeddings and heads that words need
+    CP, told more   the same as the default checkpoint is trained: told what came before, and what the opening was like
+    REMI            one token an attribute; sequences of as many tokens as the others have words
+    REMI, as long   sequences that hold as much music as the others do, and more tokens
+
+and of each the words or tokens a second, the hours of music a second, and those beside REMI's. How many hours of music
+a model has to see until it is any good is another question.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.baselines.gpt2 import remi_ids
+from bench.baselines.remi import RemiTransformer
+from bench.machine import machine, numbers_multiplied, synchronise
+from bench.music import DEFAULT_CHECKPOINT, Density, density, pieces_of
+from bench.report import Table, Value, report
+from bench.rounds import Contender, take_turns
+from composer.encoding import to_remi
+from composer.engine.checkpoint import load_checkpoint
+from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
+from composer.training.dataset import Sampler, Song
+from composer.training.train import TrainingConfig
+from composer.words import IGNORE, Vocabulary, Word
+
+SECONDS = 2.0  # for one contender in one round with so many threads, and one step at least
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, action="append", default=[])
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--length", type=int, default=512, help="words of a sequence")
+    parser.add_argument("--batch", type=int, default=4, help="sequences of a step")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--quick", action="store_true", help="to see that it works: a small model, one round")
+    options = parser.parse_args()
+    seconds = SECONDS
+    if options.quick:
+        options.layers, options.dim, options.length, options.rounds, seconds = 2, 64, 128, 1, 0.2
+
+    described, device = machine(), torch.device(options.device)
+    checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
+    vocabulary = checkpoint.vocabulary
+    pieces = pieces_of(options.corpus, checkpoint)
+    music = density(pieces, vocabulary)
+    told = replace(checkpoint.model.config, dim=options.dim, layers=options.layers)
+    bare = replace(told, lags=(), farthest=0, anchors=False)
+    half = "bfloat16" in numbers_multiplied(described, device)
+    long = round(options.length * music.tokens_a_word)
+    tasks: dict[str, tuple[Task, int]] = {
+        "CP": (Words(pieces, vocabulary, bare, options.batch, options.length), options.length),
+        "CP, told more": (Words(pieces, vocabulary, told, options.batch, options.length), options.length),
+        "REMI": (Tokens(pieces, vocabulary, bare, options.batch, options.length), options.length),
+        "REMI, as long": (Tokens(pieces, vocabulary, bare, options.batch, long), long),
+    }
+    contenders = [Contender(name, Training(task, device, half).step) for name, (task, _) in tasks.items()]
+    for contender in contenders:
+        contender.step()  # what a first step costs is paid
+    take_turns(contenders, options.rounds, seconds, after=lambda: None)
+    rows = list(rows_of(contenders, [length for _, length in tasks.values()], music))
+    title = (
+        f"Training {options.layers} layers, {options.dim} wide, {options.batch} sequences a step, in "
+        f"{'bfloat16' if half else 'float32'}; {music.seconds / 3600:.2f} h of music, "
+        f"{music.tokens_a_word:.2f} REMI tokens a word"
+    )
+    report("train", described, [Table(title, rows)])
+
+
+def rows_of(contenders: Sequence[Contender], lengths: Sequence[int], music: Density) -> Iterator[dict[str, Value]]:
+    hours = []
+    for contender in contenders:
+        units = music.tokens if contender.name.startswith("REMI") else music.words
+        hours.append(contender.rate * music.seconds / units / 3600)
+    for contender, length, rate in zip(contenders, lengths, hours, strict=True):
+        yield {
+            "music as": contender.name,
+            "threads": contender.threads,
+            "words or tokens a sequence": length,
+            "words or tokens/s": contender.rate,
+            "hours of music/s": rate,
+            "x REMI": rate / hours[2],
+            "x REMI, as long": rate / hours[3],
+        }
+
+
+# ---------------------------------------------------------------------- what is trained
+
+
+class Task(Protocol):
+    """A model, and what it learns."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    def loss(self, step: int) -> tuple[Tensor, int]:
+        """What is to be smaller, and how many words or tokens it is the mean of."""
+
+
+class Words:
+    """Compound words, drawn as `segue train` draws them."""
+
+    def __init__(
+        self, pieces: Sequence[Sequence[Word]], vocabulary: Vocabulary, config: ModelConfig, batch: int, length: int
+    ) -> None:
+        songs = [Song(str(number), np.array(words, dtype=np.uint8)) for number, words in enumerate(pieces)]
+        self.sampler = Sampler(songs, vocabulary, length, seed=0, past=config.past)
+        self.model = CompoundWordTransformer(config)
+        self.batch = batch
+
+    def loss(self, step: int) -> tuple[Tensor, int]:
+        device = self.model.project.weight.device
+        drawn = self.sampler.batch(step, self.batch)
+        words, anchors, truth = (torch.from_numpy(array).to(device) for array in drawn)
+        context = self.model(words, self.model.config.past, anchors)
+        losses = loss_by_attribute(self.model.logits(context, truth), truth)
+        count = int((truth[..., 0] != IGNORE).sum())
+        return torch.stack([nats for nats, _, _ in losses.values()]).sum() / count, count
+
+
+class Tokens:
+    """The same music as REMI tokens, all pieces in one row and excerpts from anywhere in it."""
+
+    def __init__(
+        self, pieces: Sequence[Sequence[Word]], vocabulary: Vocabulary, config: ModelConfig, batch: int, length: int
+    ) -> None:
+        self.music = torch.tensor([token for words in pieces for token in remi_ids(to_remi(words), vocabulary)])
+        self.model = RemiTransformer(config, vocabulary)
+        self.batch, self.length = batch, length
+
+    def loss(self, step: int) -> tuple[Tensor, int]:
+        generator = torch.Generator().manual_seed(step)
+        starts = torch.randint(0, len(self.music) - self.length, (self.batch,), generator=generator).tolist()
+        tokens = torch.stack([self.music[start : start + self.length + 1] for start in starts])
+        return self.model.loss(tokens.to(self.model.head.weight.device)), self.batch * self.length
+
+
+class Training:
+    """Steps as `segue train` does them: bf16 where this machine multiplies it, AdamW, the gradient's norm clipped."""
+
+    def __init__(self, task: Task, device: torch.device, half: bool) -> None:
+        task.model.train().to(device)
+        self.task, self.device, self.half = task, device, half
+        self.config = TrainingConfig()
+        self.optimiser = torch.optim.AdamW(task.model.parameters(), lr=self.config.learning_rate, betas=(0.9, 0.95))
+        self.steps = 0
+
+    def step(self) -> int:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+            loss, count = self.task.loss(self.steps)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.task.model.parameters(), self.config.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        synchronise(self.device)
+        self.steps += 1
+        return count
+
+
+if __name__ == "__main__":
+    main()
