@@ -16,6 +16,7 @@ from torch import nn
 from bench.machine import Number
 from composer.engine.generator import Generator
 
+BYTES = {"int8": 1, "bfloat16": 2, "float32": 4}  # a number, by the engine's arithmetic
 PROJECTIONS_OF_DISTANCE = "distance_projection"  # its products are kept; a step reads them, not the weights
 
 
@@ -47,33 +48,28 @@ class StepCost:
 
 
 def step_cost(generator: Generator) -> StepCost:
-    """Of the next step, by the weights and the cache as the engine holds them now.
+    """Of the next step, by the weights and the cache as the engine holds them.
 
     Of the cache counts what the pieces in the slots can see, not its unused places.
     """
-    model, config = generator.model, generator.model.config
-    linear = [
-        module
+    model, config = generator.checkpoint.model, generator.checkpoint.model.config
+    size = BYTES[generator.steps.arithmetic]
+    multiplied = sum(
+        module.weight.numel()
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and not name.endswith(PROJECTIONS_OF_DISTANCE)
-    ]
-    multiplied = sum(module.weight.numel() for module in linear)
-    weights = sum(
-        parameter.numel() * parameter.element_size() for module in linear for parameter in module.parameters()
     )
-
     running = generator.scheduler.running
     seen = [min(config.window, len(piece.request.words) + len(piece.words)) for piece in running]
-    layers = generator.cache.layers
     head_dim = config.dim // config.heads
-    kept = 2 * config.kv_heads * head_dim * sum(seen) * layers[0].keys.element_size()
+    kept = 2 * config.kv_heads * head_dim * sum(seen)
     looked_at = 2  # products a word in sight takes part in: with the query, and of its value
-    if layers[0].distance_keys is not None:  # shared by all slots
-        kept += config.heads * head_dim * max(seen, default=0) * layers[0].distance_keys.element_size()
+    if config.positions in ("relative", "music"):  # a key for each distance, shared by all slots
+        kept += config.dim * max(seen, default=0)
         looked_at = 3
     return StepCost(
-        weights=weights,
-        cache=len(layers) * kept,
-        operations=2 * len(running) * multiplied + 2 * looked_at * config.dim * sum(seen) * len(layers),
-        number="float32",
+        weights=multiplied * size,
+        cache=config.layers * kept * size,
+        operations=2 * len(running) * multiplied + 2 * looked_at * config.dim * sum(seen) * config.layers,
+        number="bfloat16" if generator.steps.arithmetic == "bfloat16" else "float32",  # int8 is multiplied as float32
     )

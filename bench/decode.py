@@ -126,8 +126,8 @@ class Ours:
         generator = Generator(checkpoint, slots, device)
         for _ in range(slots):
             generator.submit(next(requests))
-        with threads(1):  # two are far slower where a core is busy
-            generator.step()  # the openings are read
+        while not all(piece.drawn for piece in generator.scheduler.slots if piece):  # the openings are read
+            generator.step()
         contender = Contender(checkpoint.name, partial(_step, generator, requests))
         return cls(checkpoint, generator, requests, contender, step_cost(generator))
 

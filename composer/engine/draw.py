@@ -6,6 +6,7 @@ Nothing in here waits for the device or asks it anything, so that a step can be 
 from __future__ import annotations
 
 import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F

@@ -47,7 +47,8 @@ class TorchSteps:
         self._places = torch.zeros(slots, dtype=torch.long, device=device)  # where in the noise
         self._nats = torch.zeros(slots, device=device)
         self._slots = torch.arange(slots, device=device)
-        self._taken, self._graph = 0, None
+        self._taken = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
 
     def start(self, slot: int, sampling: SamplingParams, seed: int, anchors: Row, ending: bool) -> None:
         self.anchors[slot] = torch.tensor(anchors, device=self.device)
@@ -104,9 +105,7 @@ class TorchSteps:
             self.words[:, None], self.positions, self.cache, self.anchors[:, None], self._active
         )[:, 0]
         if context.hinted is not None:  # a slot that is being warmed is not told what came before
-            context = Context(
-                context.vector, context.hinted.masked_fill(self.drawer.warmed[:, None, None], IGNORE)
-            )
+            context = Context(context.vector, context.hinted.masked_fill(self.drawer.warmed[:, None, None], IGNORE))
         uniform = self._numbers[self._slots, self._places]
         words, nats = self.drawer.draw_word(self.model, self.grammar, context, uniform)
         self.words.copy_(_where(self._active, words, self.words))

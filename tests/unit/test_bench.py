@@ -103,23 +103,25 @@ def test_what_a_step_reads_grows_with_slots_and_words_up_to_the_window() -> None
     checkpoint = random_checkpoint(window=256)
     words = example_words(checkpoint.vocabulary)
 
-    def cost(slots: int, opening: int) -> StepCost:
+    def cost(slots: int, opening: int) -> tuple[StepCost, int]:
         generator = Generator(checkpoint, slots)
-        for seed in range(slots):
-            generator.submit(Request(words[:opening], 8, seed, guards=UNGUARDED))
-        generator.step()
-        return step_cost(generator)
+        pieces = [generator.submit(Request(words[:opening], 8, seed, guards=UNGUARDED)) for seed in range(slots)]
+        while not all(piece.drawn for piece in pieces):
+            generator.step()
+        seen = sum(len(piece.request.words) + len(piece.words) for piece in pieces)
+        return step_cost(generator), seen
 
-    one, longer, four, full = cost(1, 20), cost(1, 40), cost(4, 20), cost(1, 0 + len(words))
+    (one, seen), (longer, _), (four, seen_by_four) = cost(1, 20), cost(1, 40), cost(4, 20)
+    full, _ = cost(1, len(words))
     assert one.weights == longer.weights == four.weights
     assert one.cache < longer.cache < full.cache
-    kept = 2 * 2 * 8 * 4 * 2  # keys and values, 2 heads of 8, floats, 2 layers: of a word
-    by_distance = 4 * 8 * 4 * 2  # 4 heads of 8, floats, 2 layers
+    kept = 2 * 2 * 8 * 2  # keys and values, 2 heads of 8, a byte each, 2 layers: of a word
+    by_distance = 4 * 8 * 2  # 4 heads of 8, a byte each, 2 layers
     assert longer.cache - one.cache == 20 * (kept + by_distance)
-    assert four.cache - one.cache == 3 * 22 * kept  # 20 words, the bar word, and the one that was drawn
+    assert four.cache - one.cache >= (seen_by_four - seen) * kept  # the first to be read has drawn a few words by then
     parameters = sum(weight.numel() for weight in checkpoint.model.parameters())
-    assert 0 < one.weights < 4 * parameters
-    assert four.operations == pytest.approx(4 * one.operations)
+    assert parameters / 2 < one.weights < parameters
+    assert four.operations > 4 * one.operations
 
 
 # ---------------------------------------------------------------------- turns and stages

@@ -137,7 +137,7 @@ for kind in ("native float32", "native int8"):
 """
 
 
-@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="needs two widths of vectors to compare")
+@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="needs two widths to compare")
 def test_the_width_of_vectors_does_not_change_a_bit() -> None:
     printed = []
     for capability in ("avx512", "avx2"):

@@ -1,1 +1,1 @@
-"""The step of the model as one call, in C++: for the CPU, where a step in torch is mostly waiting between operations."""
+"""The step of the model as one call, in C++: for the CPU, where in torch it is mostly waiting between operations."""

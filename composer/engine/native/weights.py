@@ -1,10 +1,10 @@
-"""A model's weights as step.cpp reads them: matrices packed in int8 or float32, small tables folded into one another."""
+"""A model's weights as step.cpp reads them: matrices packed in int8 or float32, small tables folded into others."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,16 +62,16 @@ class Weights:
             norm_epsilon=torch.finfo(torch.float32).eps,
             layer=self._array(library.Layer, [self._layer(block) for block in model.blocks]),
             stage=self._array(library.Stage, [self._stage(stage) for stage in model.stages]),
-            mix=self._linear([stage.mix for stage in model.stages]),
+            mix=self._linear([_part(stage, Stage).mix for stage in model.stages]),
             slopes=self._floats(self._slopes()),
         )
-        widths = [embedding.embedding_dim for embedding in model.embeddings]
-        parts = model.project.weight.split(widths, dim=1)
-        for i, (embedding, part) in enumerate(zip(model.embeddings, parts, strict=True)):
-            folded.embeddings[i] = self._floats(embedding.weight @ part.T)
+        tables = _tables(model.embeddings)
+        parts = model.project.weight.split([table.shape[1] for table in tables], dim=1)
+        for i, (table, part) in enumerate(zip(tables, parts, strict=True)):
+            folded.embeddings[i] = self._floats(table @ part.T)
         if model.anchors is not None:
-            for i, embedding in enumerate(model.anchors.embeddings):
-                folded.anchors[i] = self._floats(embedding.weight)
+            for i, table in enumerate(_tables(model.anchors.embeddings)):
+                folded.anchors[i] = self._floats(table)
         if model.returns is not None:
             self._fold_returns(folded)
         return folded
@@ -81,21 +81,21 @@ class Weights:
         returns = self._model.returns
         assert returns is not None
         parts = returns.project.weight.unflatten(1, (folded.hints, -1))  # (dim, hints, HINT_DIM + 1)
-        vocabulary = torch.cat([embedding.weight for embedding in returns.embeddings])
+        vocabulary = torch.cat(_tables(returns.embeddings))
         folded.hint_words = self._floats(torch.stack([vocabulary @ parts[:, h, :-1].T for h in range(folded.hints)]))
         folded.hint_same = self._floats(parts[:, :, -1].T)
         if returns.alike is not None and returns.distance is not None:
             folded.hint_alike = self._floats(returns.alike.weight @ parts[:, -1, :-1].T)
             folded.hint_distance = self._floats(returns.distance.weight @ parts[:, -1, :-1].T)
 
-    def _layer(self, block: nn.Module) -> library.Layer:
-        assert isinstance(block, Block)
+    def _layer(self, module: nn.Module) -> library.Layer:
+        block = _part(module, Block)
         attention = block.attention
         layer = library.Layer(
             queries_keys_values=self._linear([attention.queries, attention.keys_values]),
             out=self._linear([attention.out]),
-            up=self._linear([block.feed[0]]),
-            down=self._linear([block.feed[2]]),
+            up=self._linear([_part(block.feed[0], nn.Linear)]),
+            down=self._linear([_part(block.feed[2], nn.Linear)]),
             attention_norm=self._floats(block.attention_norm.weight),
             feed_norm=self._floats(block.feed_norm.weight),
         )
@@ -109,8 +109,8 @@ class Weights:
             layer.distance_bias = self._floats(attention.distance_bias)
         return layer
 
-    def _stage(self, stage: nn.Module) -> library.Stage:
-        assert isinstance(stage, Stage)
+    def _stage(self, module: nn.Module) -> library.Stage:
+        stage = _part(module, Stage)
         folded = library.Stage(
             names=self._ints(ATTRIBUTES.index(name) for name in stage.names),
             name_count=len(stage.names),
@@ -118,16 +118,14 @@ class Weights:
             heads=self._linear([stage.heads]),
         )
         for name, embedding in stage.embeddings.items():
-            folded.given[ATTRIBUTES.index(name)] = self._floats(embedding.weight)
+            folded.given[ATTRIBUTES.index(name)] = self._floats(_part(embedding, nn.Embedding).weight)
         if stage.copying is not None:
             gates, strength = stage.copying.gates, stage.copying.strength
             folded.gates = self._matrix(strength * gates.weight, strength * gates.bias)
         return folded
 
     def _slopes(self) -> Tensor:
-        block = self._model.blocks[0]
-        assert isinstance(block, Block)
-        slopes = block.attention.slopes
+        slopes = _part(self._model.blocks[0], Block).attention.slopes
         return torch.zeros(self._model.config.heads) if slopes is None else slopes
 
     def _linear(self, layers: Sequence[nn.Linear]) -> library.Matrix:
@@ -160,6 +158,19 @@ class Weights:
         array = (structure * len(rows))(*rows)
         self._kept.append(array)
         return array
+
+
+Part = TypeVar("Part", bound=nn.Module)
+
+
+def _part(module: nn.Module, kind: type[Part]) -> Part:
+    """The module as what it is; torch's lists and dictionaries forget it."""
+    assert isinstance(module, kind)
+    return module
+
+
+def _tables(embeddings: nn.ModuleList) -> list[Tensor]:
+    return [_part(embedding, nn.Embedding).weight for embedding in embeddings]
 
 
 def pack(weight: Floats, whole: bool) -> tuple[npt.NDArray[Any], Floats]:
