@@ -126,7 +126,7 @@ class Generator:
             self.steps.go(piece.slot, piece.words[-1], piece.request.bars - 1 - piece.bars_done)
 
     def _told(self, piece: Piece) -> list[Row]:
-        """What is told with each word: nothing with the opening's, as in training, for what its bars say comes behind."""
+        """What is told with each word: nothing with those of the opening, as in training, for it speaks itself."""
         told: list[Row] = [(UNKNOWN,) * len(FIELDS)] * len(piece.request.words)
         opened = np.cumsum([word.family == Family.BAR for word in piece.words])
         left = end_in(piece.request.bars - opened) if piece.request.ending else np.full_like(opened, UNKNOWN)

@@ -134,7 +134,7 @@ def test_progress_counts_finished_bars_and_ends_at_the_asked_number() -> None:
     assert set(seen) == set(range(6))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS[1:])  # torch would take a minute
 def test_512_bars_in_constant_memory(kind: str) -> None:
     """The ring of keys and values has gone round dozens of times, and is as large as it was."""
     generator = Generator(CHECKPOINT, 1, steps=steps_of(kind, CHECKPOINT, 1))
