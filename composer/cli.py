@@ -451,6 +451,9 @@ def worker(
     attached: Annotated[
         bool, typer.Option(help="Stop when standard input ends: with the process that gave it.")
     ] = False,
+    transcribe: Annotated[
+        bool, typer.Option(envvar="TRANSCRIBE", help="Transcribe recordings too, if the extra `audio` is installed.")
+    ] = True,
 ) -> None:
     """Compose what is asked for in the table of jobs, many pieces in one batch. Stops cleanly on SIGTERM.
 
@@ -465,7 +468,7 @@ def worker(
 
     configure_logging(log_format.value, secrets=[database])
     torch.set_num_threads(threads)
-    asyncio.run(work(database, checkpoint, slots, _torch_device(device), lease, metrics_port, attached))
+    asyncio.run(work(database, checkpoint, slots, _torch_device(device), lease, metrics_port, attached, transcribe))
 
 
 @app.command(hidden=True)

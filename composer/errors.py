@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import json
 import math
 from typing import Literal
 
@@ -187,6 +188,21 @@ class DatabaseError(SegueError):
             "Check DATABASE_URL, and that its server runs or its disk is there."
         )
         self.database, self.reason = database, reason
+
+
+def to_reason(error: OpeningError) -> str:
+    """A refusal as the reason of a failed job (composer.jobs), from which `from_reason` makes it again."""
+    return json.dumps({"error": type(error).__name__, **vars(error)})
+
+
+def from_reason(reason: str) -> OpeningError | None:
+    """The refusal that a job failed with. None if it failed for another reason."""
+    try:
+        data = json.loads(reason)
+        kinds = {kind.__name__: kind for kind in OpeningError.__subclasses__()}
+        return kinds[data.pop("error")](**data)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _pieces(count: int) -> str:
