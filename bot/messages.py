@@ -25,16 +25,22 @@ from bot.errors import (
     UnreadableError,
 )
 from composer.errors import (
+    CannotHearError,
     HostileMidiError,
     LineFullError,
     MeterError,
     NoNotesError,
+    NotAudioError,
+    NothingPlayedError,
     NotMidiError,
     OpeningTooDenseError,
     OpeningTooLongError,
     OutOfRangeError,
     PitchRangeError,
+    RecordingTooLargeError,
+    RecordingTooLongError,
     SegueError,
+    TooFewNotesError,
     UnknownInstrumentError,
     UnknownNameError,
 )
@@ -75,6 +81,8 @@ NUMBERS: Mapping[str, str] = {
     "a seed": "number_seed",
     "the number of bars": "number_bars",
     "the number of takes": "number_takes",
+    "the tempo": "number_tempo",
+    "the downbeat": "number_downbeat",
 }
 
 
@@ -244,6 +252,38 @@ TEXTS: Mapping[str, Text] = {
         "Move that note by an octave and try again.",
         "开头里有 MIDI 音高 {pitch}；模型只懂 {lowest} 到 {highest}。请把那个音移动一个八度再试。",
     ),
+    "not_audio": Text(
+        "This is not a recording that I can read. Give it as MP3, WAV, OGG, M4A or FLAC, or send a voice message.",
+        "这不是我能读的录音。请用 MP3、WAV、OGG、M4A 或 FLAC 格式，或者发一条语音消息。",
+    ),
+    "recording_long": Text(
+        "The recording is longer than {limit} s, which is what I take. Trim it and try again.",
+        "录音超过了 {limit} 秒的上限。请剪短后再试。",
+    ),
+    "recording_large": Text(
+        "The recording has {size} kB; at most {limit} kB will do. Trim it, or give it as MP3.",
+        "录音有 {size} kB，最多接受 {limit} kB。请剪短，或者换成 MP3。",
+    ),
+    "heard_silence": Text(
+        "I hear only silence in the recording. Play on a piano or hum a melody, nearer to the microphone.",
+        "录音里只有寂静。请离麦克风近一些，弹钢琴或哼一段旋律。",
+    ),
+    "heard_noise": Text(
+        "I hear no music in the recording, only noise. Play on a piano or hum a melody, nearer to the microphone.",
+        "录音里没有音乐，只有噪声。请离麦克风近一些，弹钢琴或哼一段旋律。",
+    ),
+    "heard_speech": Text(
+        "I hear no music in the recording, only speech. Play on a piano, or hum or sing a melody.",
+        "录音里没有音乐，只有说话声。请弹钢琴，或者哼唱一段旋律。",
+    ),
+    "few_notes": Text(
+        "The notes that I heard are {notes}; I need {least} to find the beat. Play a little more of it.",
+        "我听到的音只有 {notes} 个，至少要 {least} 个才能找到拍子。请多弹一点。",
+    ),
+    "cannot_hear": Text(
+        "Recordings cannot be heard here at the moment. Give me a MIDI file instead.",
+        "这里暂时不能听录音。请改用 MIDI 文件。",
+    ),
     "out_of_range": Text(
         "{name} {value} is out of range: it lies between {lowest} and {highest}. Choose a number in between.",
         "{name} {value} 超出范围：应在 {lowest} 到 {highest} 之间。请换一个数。",
@@ -251,6 +291,8 @@ TEXTS: Mapping[str, Text] = {
     "number_seed": Text("The seed", "种子"),
     "number_bars": Text("The number of bars", "小节数"),
     "number_takes": Text("The number of takes", "版本数"),
+    "number_tempo": Text("The tempo", "速度"),
+    "number_downbeat": Text("The beat that the first note lies on", "第一个音所在的拍"),
     "unknown_name": Text(
         "There is no “{name}” here. There are: {known}. Choose one of those.",
         "没有“{name}”。现有：{known}。请从中选择。",
@@ -568,6 +610,18 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
             return "too_dense", data
         case PitchRangeError():
             return "pitch_range", data
+        case NotAudioError():
+            return "not_audio", {}
+        case RecordingTooLongError():
+            return "recording_long", data
+        case RecordingTooLargeError(size=size, limit=limit):
+            return "recording_large", {"size": -(-size // 1000), "limit": limit // 1000}
+        case NothingPlayedError(heard=heard):
+            return {"silence": "heard_silence", "noise": "heard_noise", "speech": "heard_speech"}[heard], {}
+        case TooFewNotesError():
+            return "few_notes", data
+        case CannotHearError():
+            return "cannot_hear", {}
         case OutOfRangeError(name=name, value=value, lowest=lowest, highest=highest):
             numbers = {"value": f"{value:g}", "lowest": f"{lowest:g}", "highest": f"{highest:g}"}
             return "out_of_range", {"name": say(language, NUMBERS[name]), **numbers}
