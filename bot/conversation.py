@@ -348,10 +348,8 @@ class Conversations:
         elif job.state is State.DONE and not self._is_foreign(job):
             piece = await self._deliver(piece, job)
         else:
-            if self._is_foreign(job):
-                how = "expired"
-            else:
-                how = "cancelled" if job.state is State.CANCELLED else "failed"
+            failed = "cancelled" if job.state is State.CANCELLED else "failed"
+            how = "expired" if self._is_foreign(job) else failed
             await self._delivery.post(piece, Letter(headed(piece, say(piece.place.language, how)), ENDED))
         if await self._jobs.delivered(job.id, self.name):
             self._ended.labels(job.state.value).inc()

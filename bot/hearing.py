@@ -65,7 +65,9 @@ def heard_acts(piece: Piece) -> tuple[Act, ...]:
 def say_heard(language: Language, heard: Mapping[str, Any]) -> str:
     """heard: of a Card"""
     key = say_key(language, heard["key"])
-    return say(language, "heard_figures", tempo=round(heard["tempo"]), key=key, bars=heard["bars"], notes=heard["notes"])
+    return say(
+        language, "heard_figures", tempo=round(heard["tempo"]), key=key, bars=heard["bars"], notes=heard["notes"]
+    )
 
 
 def tell_of_opening(language: Language, heard: Mapping[str, Any]) -> str:

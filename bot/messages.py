@@ -73,15 +73,9 @@ SIMPLE: Mapping[type[SegueError], str] = {
     NotYoursError: "not_yours",
     NotYourRecordingError: "not_your_recording",
     NobodyListensError: "nobody_listens",
-    CannotHearError: "nobody_listens",
-    NotAudioError: "not_audio",
     UnreadableError: "unreadable",
     NoOpeningHereError: "no_opening_here",
 }
-
-
-# What a NothingPlayedError heard instead, and the names of their texts.
-HEARD_INSTEAD: Mapping[str, str] = {"silence": "heard_silence", "noise": "heard_noise", "speech": "heard_speech"}
 
 
 # What an OutOfRangeError is about, and the names of their texts.
@@ -89,11 +83,11 @@ NUMBERS: Mapping[str, str] = {
     "a temperature": "knob_temperature",
     "a top_p": "knob_top_p",
     "a seed": "number_seed",
-    "the tempo": "number_tempo",
-    "the downbeat": "number_downbeat",
     "the tempo level": "number_tempo_level",
     "the number of bars": "number_bars",
     "the number of takes": "number_takes",
+    "the tempo": "number_tempo",
+    "the downbeat": "number_downbeat",
 }
 
 
@@ -142,11 +136,12 @@ TEXTS: Mapping[str, Text] = {
         "it bare.",
         "🎧 **{title}** · 听到：{heard}，一条旋律。下面的简单和弦是加上的；用 `伴奏: False` 可以不加。",
     ),
-    "heard_figures": Text("{tempo} BPM · {key} · {bars} bars · {notes} notes", "{tempo} BPM · {key} · {bars} 小节 · {notes} 个音"),
+    "heard_figures": Text(
+        "{tempo} BPM · {key} · {bars} bars · {notes} notes", "{tempo} BPM · {key} · {bars} 小节 · {notes} 个音"
+    ),
     "heard_right": Text(
-        "**That's it, go on** adds {bars} bars. Where the beat was heard twice too fast or too slow, press the other one "
-        "first.",
-        "按“没错，接着写”续写 {bars} 小节。如果拍子快了一倍或慢了一半，请先按相应的按钮。",
+        "**That's it, go on** adds {bars} bars. If the beat is twice too fast or too slow, press the tempo first.",
+        "按“没错，接着写”续写 {bars} 小节。如果拍子快了一倍或慢了一半，请先按速度按钮。",
     ),
     "by_ear": Text("The opening is from a recording, heard as {heard}.", "开头来自录音，听到的是 {heard}。"),
     "unclicked": Text(
@@ -158,8 +153,8 @@ TEXTS: Mapping[str, Text] = {
         "It goes on from [what was heard here]({link}), for {person}.", "从[这段录音]({link})续写，为 {person} 而作。"
     ),
     "not_transcribed": Text(
-        "This recording could not be heard out: something is wrong on this side, and it has been noted. Send it again in "
-        "a while, or a MIDI file.",
+        "This recording could not be heard out: something is wrong on this side, and it has been noted. "
+        "Send it again in a while, or a MIDI file.",
         "这段录音没能听完：这边出了问题，已记录下来。请稍后重发，或改发 MIDI 文件。",
     ),
     "nobody_listens": Text(
@@ -240,33 +235,13 @@ TEXTS: Mapping[str, Text] = {
     "info_time": Text("Composed in {composing} s; {music} s of music", "用时 {composing} 秒；音乐 {music} 秒"),
     # ---- refusals
     "no_opening_here": Text(
-        "There is neither a MIDI file nor a recording on that message. Choose one with a .mid file, a voice message, MP3, "
-        "WAV, OGG, M4A or FLAC.",
+        "There is neither a MIDI file nor a recording on that message. Choose one with a .mid file, a voice message, "
+        "MP3, WAV, OGG, M4A or FLAC.",
         "那条消息里没有 MIDI 文件，也没有录音。请选择带 .mid 文件、语音、MP3、WAV、OGG、M4A 或 FLAC 的消息。",
     ),
     "not_audio": Text(
         "This is neither a MIDI file nor a recording that can be read. Send a .mid file, MP3, WAV, OGG, M4A or FLAC.",
         "这既不是 MIDI 文件，也不是可以读取的录音。请发 .mid 文件、MP3、WAV、OGG、M4A 或 FLAC。",
-    ),
-    "recording_too_long": Text(
-        "The recording is longer than {limit} s, and that is the most. Trim it and try again.",
-        "录音超过 {limit} 秒的上限。请剪短再试。",
-    ),
-    "heard_silence": Text(
-        "There is only silence in the recording. Play or hum nearer to the microphone and try again.",
-        "录音里只有寂静。请靠近麦克风弹奏或哼唱再试。",
-    ),
-    "heard_noise": Text(
-        "There is only noise in the recording, and no note. Play on a piano or hum a melody, nearer to the microphone.",
-        "录音里只有噪声，没有音。请靠近麦克风弹琴或哼一段旋律。",
-    ),
-    "heard_speech": Text(
-        "Somebody speaks in the recording, but there is no melody. Play on a piano or hum one, and try again.",
-        "录音里有人说话，但没有旋律。请弹琴或哼一段再试。",
-    ),
-    "too_few_notes": Text(
-        "Only {notes} notes are heard in it; at least {least} are needed to find the beat. Play a little more of it.",
-        "只听到 {notes} 个音；要找到拍子至少需要 {least} 个。请再多弹一点。",
     ),
     "unreadable": Text(
         "Discord did not hand that file out. Attach it again and try once more.",
@@ -332,16 +307,44 @@ TEXTS: Mapping[str, Text] = {
         "Move that note by an octave and try again.",
         "开头里有 MIDI 音高 {pitch}；模型只懂 {lowest} 到 {highest}。请把那个音移动一个八度再试。",
     ),
+    "recording_long": Text(
+        "The recording is longer than {limit} s, which is what I take. Trim it and try again.",
+        "录音超过了 {limit} 秒的上限。请剪短后再试。",
+    ),
+    "recording_large": Text(
+        "The recording has {size} kB; at most {limit} kB will do. Trim it, or give it as MP3.",
+        "录音有 {size} kB，最多接受 {limit} kB。请剪短，或者换成 MP3。",
+    ),
+    "heard_silence": Text(
+        "I hear only silence in the recording. Play on a piano or hum a melody, nearer to the microphone.",
+        "录音里只有寂静。请离麦克风近一些，弹钢琴或哼一段旋律。",
+    ),
+    "heard_noise": Text(
+        "I hear no music in the recording, only noise. Play on a piano or hum a melody, nearer to the microphone.",
+        "录音里没有音乐，只有噪声。请离麦克风近一些，弹钢琴或哼一段旋律。",
+    ),
+    "heard_speech": Text(
+        "I hear no music in the recording, only speech. Play on a piano, or hum or sing a melody.",
+        "录音里没有音乐，只有说话声。请弹钢琴，或者哼唱一段旋律。",
+    ),
+    "few_notes": Text(
+        "The notes that I heard are {notes}; I need {least} to find the beat. Play a little more of it.",
+        "我听到的音只有 {notes} 个，至少要 {least} 个才能找到拍子。请多弹一点。",
+    ),
+    "cannot_hear": Text(
+        "Recordings cannot be heard here at the moment. Give me a MIDI file instead.",
+        "这里暂时不能听录音。请改用 MIDI 文件。",
+    ),
     "out_of_range": Text(
         "{name} {value} is out of range: it lies between {lowest} and {highest}. Choose a number in between.",
         "{name} {value} 超出范围：应在 {lowest} 到 {highest} 之间。请换一个数。",
     ),
     "number_seed": Text("The seed", "种子"),
-    "number_tempo": Text("The tempo", "速度"),
-    "number_downbeat": Text("The downbeat", "强拍"),
     "number_tempo_level": Text("The tempo level", "速度级别"),
     "number_bars": Text("The number of bars", "小节数"),
     "number_takes": Text("The number of takes", "版本数"),
+    "number_tempo": Text("The tempo", "速度"),
+    "number_downbeat": Text("The beat that the first note lies on", "第一个音所在的拍"),
     "unknown_name": Text(
         "There is no “{name}” here. There are: {known}. Choose one of those.",
         "没有“{name}”。现有：{known}。请从中选择。",
@@ -416,8 +419,8 @@ TEXTS: Mapping[str, Text] = {
         "**Segue continues what you begin.**\n"
         "Give `/compose` the opening of a piece as a MIDI file (1 to 64 bars in 4/4), or choose *Apps → Continue this* "
         "on a message with one. You get an MP3, the MIDI and a picture.\n"
-        "**No MIDI at hand?** Hum it or play it beside your phone: a voice message or a recording of up to 40 s will do. "
-        "You see what was heard before anything is composed.\n"
+        "**No MIDI at hand?** Hum it, or play it beside your phone: a voice message or a recording of up to 40 s will "
+        "do. You see what was heard before anything is composed.\n"
         "**Under a piece:** Continue goes on from its end; Vary tries another seed; Again with … changes bars, "
         "temperature and top-p; Info tells what it was made from.\n"
         "**Your taste:** `/settings temperature pitch 0.5` makes melodies calmer, `1.2` wilder; `/settings show` "
@@ -435,8 +438,8 @@ TEXTS: Mapping[str, Text] = {
     "privacy": Text(
         "Kept about you, under your Discord id: {settings} settings, {presets} presets, and {pieces} pieces (the "
         "opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for {days} days. A "
-        "recording is kept only until it is heard, and then the notes in it. No names or messages. Nothing is used for training. /privacy delete removes all of it, and the messages "
-        "that hold your pieces.",
+        "recording is kept only until it is heard, then the notes in it. No names, no messages. Nothing is used for "
+        "training. /privacy delete removes all of it, and the messages that hold your pieces.",
         "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{pieces} 首作品"
         "（开头和成品的 MIDI、文件名、种子、设置、发布位置），保存 {days} 天。"
         "录音只保存到听完为止，之后只留下其中的音符。不保存名字和消息，也不用于训练。"
@@ -471,7 +474,7 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "compose": "作曲",
     "Continue the opening of a piece": "把一段开头续写下去",
     "opening": "开头",
-    "A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s": "一个 MIDI 文件（4/4 拍，1 到 64 小节），或 40 秒以内的录音",
+    "A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s": "MIDI（4/4 拍，1 到 64 小节），或 40 秒内的录音",
     "bars": "小节",
     "How many bars to add (32)": "续写多少小节（默认 32）",
     "takes": "版本",
@@ -673,14 +676,18 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
             return "too_dense", data
         case PitchRangeError():
             return "pitch_range", data
+        case NotAudioError():
+            return "not_audio", {}
         case RecordingTooLongError():
-            return "recording_too_long", data
+            return "recording_long", data
         case RecordingTooLargeError(size=size, limit=limit):
-            return "too_large", {"size": -(-size // 1000), "limit": limit // 1000}
+            return "recording_large", {"size": -(-size // 1000), "limit": limit // 1000}
         case NothingPlayedError(heard=heard):
-            return HEARD_INSTEAD[heard], {}
+            return {"silence": "heard_silence", "noise": "heard_noise", "speech": "heard_speech"}[heard], {}
         case TooFewNotesError():
-            return "too_few_notes", data
+            return "few_notes", data
+        case CannotHearError():
+            return "cannot_hear", {}
         case OutOfRangeError(name=name, value=value, lowest=lowest, highest=highest):
             numbers = {"value": f"{value:g}", "lowest": f"{lowest:g}", "highest": f"{highest:g}"}
             return "out_of_range", {"name": say(language, NUMBERS[name]), **numbers}

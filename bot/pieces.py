@@ -13,7 +13,7 @@ import discord
 
 from bot.buttons import OF_RECORDINGS, OWNERS_ONLY, Act, buttons
 from bot.conversation import MAX_BARS, Ask, descent, new_seed, order_of
-from bot.errors import EndedError, FormError, GoneError, NotFinishedError, NotYoursError, NotYourRecordingError
+from bot.errors import EndedError, FormError, GoneError, NotFinishedError, NotYourRecordingError, NotYoursError
 from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, say, say_key, say_settings
 from bot.privacy import forget
 from bot.replies import Interaction, begin, language, refusing, whisper

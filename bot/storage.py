@@ -7,7 +7,7 @@ opening is there once it is transcribed. What only a recording has stands beside
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -120,7 +120,7 @@ class Hearing:
     takes: int = 1
     seeded: bool = False
     go: bool = False
-    listening: Listening = Listening()
+    listening: Listening = field(default_factory=Listening)
 
 
 @dataclass(frozen=True, slots=True)

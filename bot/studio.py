@@ -219,9 +219,7 @@ def check_recording(recording: bytes) -> None:
     read_recording(recording)
 
 
-def hear_performance(
-    performance: Mapping[str, Any], listening: Listening, title: str, vocabulary: Vocabulary
-) -> Card:
+def hear_performance(performance: Mapping[str, Any], listening: Listening, title: str, vocabulary: Vocabulary) -> Card:
     heard = synchronise(Performance.from_json(performance), listening)
     midi, bars = _taken_down(heard, vocabulary)
     score = _score(midi, bars)

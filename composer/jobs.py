@@ -113,8 +113,8 @@ class Job:
 class Progress:
     """How far a job is.
 
-    place: 1 is next of its kind, 0 once it runs or has ended   seconds: until it is done, None if nobody is there who can
-    do it
+    place: 1 is next of its kind, 0 once it runs or has ended   seconds: until it is done, None if nobody is there who
+    can do it
     """
 
     id: int
@@ -573,7 +573,7 @@ class Jobs:
             .select_from(jobs.outerjoin(line, line.c.id == jobs.c.id))
             .where(which)
         )
-        return {row.id: _progress(row) for row in found}
+        return {row.id: _progress(row._mapping) for row in found}
 
 
 def _held(job: Job) -> ColumnElement[bool]:
@@ -581,9 +581,16 @@ def _held(job: Job) -> ColumnElement[bool]:
     return (jobs.c.id == job.id) & (jobs.c.worker == job.worker) & (jobs.c.attempt == job.attempt) & _RUNNING
 
 
-def _progress(row: sa.Row[Any]) -> Progress:
-    how_far = row.bars, row.bars_done, row.place or 0, _forecast(row._mapping)
-    return Progress(row.id, Kind(row.kind), State(row.state), *how_far)
+def _progress(row: sa.RowMapping) -> Progress:
+    return Progress(
+        id=row["id"],
+        kind=Kind(row["kind"]),
+        state=State(row["state"]),
+        bars=row["bars"],
+        bars_done=row["bars_done"],
+        place=row["place"] or 0,
+        seconds=_forecast(row),
+    )
 
 
 def _forecast(row: sa.RowMapping) -> float | None:

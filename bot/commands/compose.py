@@ -22,22 +22,21 @@ from bot.pieces import PATTERN, carry_on, go_on
 from bot.replies import Interaction, begin
 from bot.storage import Hearing, Piece
 from bot.studio import Read
-from composer.errors import NotAudioError, NotMidiError, RecordingTooLongError
+from composer.errors import RecordingTooLongError
 from composer.midi import MAX_BYTES
 from composer.piece import Order
 from composer.rendering.instruments import INSTRUMENTS, program_of
 from composer.score import BEATS_PER_BAR
 from composer.transcription.beats import FASTEST, SLOWEST
 from composer.transcription.recording import MAX_BYTES as MAX_RECORDING_BYTES
-from composer.transcription.recording import MAX_SECONDS
+from composer.transcription.recording import MAX_SECONDS, is_recording
 from composer.transcription.synchronise import Listening
 
 MAX_TAKES = 4
 PROMPT_SECONDS = 1.0  # so long a refusal may take and still be seen by nobody else; Discord waits for 3
 MAX_SEED = 2**53 - 5  # a whole number in Discord is a double
 CHOICES = 25  # as many suggestions as Discord shows
-# How recordings begin: OGG, WAV, FLAC, MP3 with and without a tag, AAC, M4A, WebM.
-RECORDING = re.compile(rb"OggS|RIFF....WAVE|fLaC|ID3|\xff[\xe0-\xff]|....ftyp|\x1a\x45\xdf\xa3", re.DOTALL)
+HEADERS = (b"MThd", b"RIFF")  # of a MIDI file, and of one in a RIFF wrapper
 LOOKED_INTO = 4  # attachments of a message
 
 
@@ -109,7 +108,10 @@ async def _take(
     program: int = 0,
     private: bool = False,
 ) -> None:
-    """Continue a file, or hear a recording first. What is refused at once is refused in private; only what takes longer is answered before."""
+    """Continue a file, or hear a recording first.
+
+    What is refused at once is refused in private; only what takes longer is answered before.
+    """
     conversations = interaction.client.services.conversations
     reading = asyncio.create_task(_read(file, order, hearing.listening, conversations))
     try:
@@ -133,12 +135,9 @@ async def _read(
     attachment, data = await file
     # The name that Discord gives a file is ASCII; what it was called before is its title.
     title = attachment.title or PurePath(attachment.filename).stem
-    if _is_midi(data):
+    if not is_recording(data, attachment.filename):
         return title, await conversations.read(data, order, listening)
-    try:
-        await conversations.check(data)
-    except NotAudioError as error:
-        raise NotMidiError(error.reason) if _is_named_midi(attachment) else error from None
+    await conversations.check(data)
     return title, data
 
 
@@ -170,18 +169,13 @@ async def _find_opening(message: discord.Message) -> File:
     for attachment in [*named, *others][:LOOKED_INTO]:
         if attachment.size <= MAX_RECORDING_BYTES:
             data = await _bytes(attachment)
-            if _is_midi(data) or RECORDING.match(data):
+            if data.startswith(HEADERS) or is_recording(data, attachment.filename):
                 return attachment, data
     raise NoOpeningHereError
 
 
 def _is_named_midi(attachment: discord.Attachment) -> bool:
     return PurePath(attachment.filename).suffix.lower() in (".mid", ".midi", ".kar", ".rmi")
-
-
-def _is_midi(data: bytes) -> bool:
-    """By its header, or that of the RIFF wrapper which some programs put around it."""
-    return data.startswith(b"MThd") or (data.startswith(b"RIFF") and data[8:12] == b"RMID")
 
 
 def _check_size(attachment: discord.Attachment) -> None:

@@ -83,9 +83,10 @@ async def _cancel(interaction: Interaction, piece: int | None = None) -> None:
 async def _history(interaction: Interaction) -> None:
     spoken = language(interaction)
     pieces = await interaction.client.services.storage.pieces_of(interaction.user.id, LOOKED_AT)
-    lines = []
-    for piece in [piece for piece in pieces if piece.receipt or _was_heard(piece)][:SHOWN]:
-        lines.append(f"**{_linked(piece)}** · <t:{piece.asked_at:.0f}:R> · {_in_short(spoken, piece)}")
+    lines = [
+        f"**{_linked(piece)}** · <t:{piece.asked_at:.0f}:R> · {_in_short(spoken, piece)}"
+        for piece in [piece for piece in pieces if piece.receipt or _was_heard(piece)][:SHOWN]
+    ]
     text = fitted([say(spoken, "history_title"), *lines]) if lines else say(spoken, "history_empty")
     await whisper(interaction, text)
 
