@@ -474,7 +474,7 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "compose": "作曲",
     "Continue the opening of a piece": "把一段开头续写下去",
     "opening": "开头",
-    "A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s": "MIDI（4/4 拍，1 到 64 小节），或 40 秒内的录音",
+    "A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s": "MIDI（4/4 拍，1 到 64 小节）或 40 秒内的录音",
     "bars": "小节",
     "How many bars to add (32)": "续写多少小节（默认 32）",
     "takes": "版本",
