@@ -399,19 +399,20 @@ class Conversations:
         ask = Ask(f"go-{piece.id}", piece.owner, piece.place, piece.title, order, piece.program, heard=card.heard)
         await self.take(ask, await self._studio.read_again(card.midi, card.bars, order), instead_of=piece)
 
-    async def hear_again(self, piece: Piece, levels: int) -> tuple[Piece, Letter]:
-        """What was transcribed once in other bars: at half (-1) or twice (1) the tempo. Raises GoneError."""
+    async def hear_again(self, piece: Piece, factor: float) -> Letter:
+        """What was transcribed once, put into other bars: at so many times the tempo.
+
+        Raises GoneError, or SettingsError where the tempo would be none.
+        """
         job = await self._jobs.get(piece.id)
-        if piece.hearing is None or job is None or not job.result:
+        if piece.hearing is None or piece.heard is None or job is None or not job.result:
             raise GoneError
-        level = max(-1, min(1, piece.hearing.listening.level + levels))
-        listening = replace(piece.hearing.listening, level=level)
+        listening = replace(piece.hearing.listening, bpm=factor * piece.heard["tempo"])
         try:
             card = await self._card(piece, job, listening)
         except UndeliverableError:
             raise GoneError from None
-        piece = replace(piece, hearing=replace(piece.hearing, listening=listening))
-        return piece, heard_letter(piece, card, _file_name(piece.title))
+        return heard_letter(piece, card, _file_name(piece.title))
 
     # ------------------------------------------------------------------ deliver
 

@@ -12,6 +12,7 @@ from bot.storage import Piece
 from bot.studio import Card
 from composer.errors import from_reason
 from composer.jobs import PERCENT, Job, Progress, State
+from composer.transcription.beats import FASTEST, SLOWEST
 
 NOBODY_LISTENS = "nobody listens"  # the reason of a job that no worker came for
 
@@ -53,13 +54,12 @@ def heard_letter(piece: Piece, card: Card, file_name: str, note: str = "") -> Le
     lines = [say(language, kind, title=plain(piece.title), heard=say_heard(language, card.heard)), note]
     lines.append(say(language, "heard_right", bars=piece.bars))
     files = {f"{file_name}.mid": card.midi, f"{file_name}.png": card.picture}
-    return Letter("\n".join(filter(None, lines)), heard_acts(piece), files)
+    return Letter("\n".join(filter(None, lines)), heard_acts(card.heard["tempo"]), files)
 
 
-def heard_acts(piece: Piece) -> tuple[Act, ...]:
-    """Half and double, as far as they go: not a quarter of what was heard first, nor four times that."""
-    level = piece.hearing.listening.level if piece.hearing else 0
-    return (Act.GO, *[Act.HALF] * (level > -1), *[Act.DOUBLE] * (level < 1), Act.DELETE)
+def heard_acts(tempo: float) -> tuple[Act, ...]:
+    """Half and double where there are such tempos."""
+    return (Act.GO, *[Act.HALF] * (tempo / 2 >= SLOWEST), *[Act.DOUBLE] * (2 * tempo <= FASTEST), Act.DELETE)
 
 
 def say_heard(language: Language, heard: Mapping[str, Any]) -> str:

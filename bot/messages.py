@@ -83,7 +83,6 @@ NUMBERS: Mapping[str, str] = {
     "a temperature": "knob_temperature",
     "a top_p": "knob_top_p",
     "a seed": "number_seed",
-    "the tempo level": "number_tempo_level",
     "the number of bars": "number_bars",
     "the number of takes": "number_takes",
     "the tempo": "number_tempo",
@@ -124,7 +123,7 @@ TEXTS: Mapping[str, Text] = {
         "这个请求来自模型更新之前。按“再试一次”，由新模型来写。",
     ),
     # ---- a recording
-    "recording": Text("🎧 **{title}**\n{text}", "🎧 **{title}**\n{text}"),
+    "recording": Text("🎧 **{title}**, a recording\n{text}", "🎧 录音 **{title}**\n{text}"),
     "waits_for_ears": Text(
         "In line to be heard. Whoever listens is away at the moment; it goes on by itself as soon as they are back.",
         "排队等待聆听。负责聆听的程序暂时不在线，等它回来后自动开始。",
@@ -340,7 +339,6 @@ TEXTS: Mapping[str, Text] = {
         "{name} {value} 超出范围：应在 {lowest} 到 {highest} 之间。请换一个数。",
     ),
     "number_seed": Text("The seed", "种子"),
-    "number_tempo_level": Text("The tempo level", "速度级别"),
     "number_bars": Text("The number of bars", "小节数"),
     "number_takes": Text("The number of takes", "版本数"),
     "number_tempo": Text("The tempo", "速度"),

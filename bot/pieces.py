@@ -101,17 +101,17 @@ async def go_on(interaction: Interaction, piece: Piece) -> None:
 
 
 async def _half(interaction: Interaction, piece: Piece) -> None:
-    await _hear_again(interaction, piece, -1)
+    await _hear_again(interaction, piece, 0.5)
 
 
 async def _double(interaction: Interaction, piece: Piece) -> None:
-    await _hear_again(interaction, piece, 1)
+    await _hear_again(interaction, piece, 2.0)
 
 
-async def _hear_again(interaction: Interaction, piece: Piece, levels: int) -> None:
+async def _hear_again(interaction: Interaction, piece: Piece, factor: float) -> None:
     """In the same message."""
     await interaction.response.defer()
-    piece, letter = await interaction.client.services.conversations.hear_again(piece, levels)
+    letter = await interaction.client.services.conversations.hear_again(piece, factor)
     await interaction.edit_original_response(
         content=letter.text, view=buttons(piece, letter.acts), attachments=letter.attachments()
     )

@@ -144,8 +144,8 @@ class Piece:
     receipt: Mapping[str, Any] | None
     posting_at: float | None
     deleted: bool
-    heard: Mapping[str, Any] | None
-    hearing: Hearing | None
+    heard: Mapping[str, Any] | None = None
+    hearing: Hearing | None = None
 
     @property
     def link(self) -> str | None:
