@@ -458,11 +458,11 @@ class Conversations:
             settings=say_settings(language, piece.sampling),
         ) + (f" · {INSTRUMENTS[piece.program]}" if piece.program else "")
         lines = [caption]
-        if piece.heard:
-            lines.append(tell_of_opening(language, piece.heard))
         parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
         if parent is not None and parent.link:
             lines.append(descent(language, piece, parent))
+        elif piece.heard:
+            lines.append(tell_of_opening(language, piece.heard))
         if sound.mp3 is None:
             lines.append(say(language, "no_sound"))
         elif sound.shortened is not None:

@@ -139,8 +139,8 @@ TEXTS: Mapping[str, Text] = {
         "{tempo} BPM · {key} · {bars} bars · {notes} notes", "{tempo} BPM · {key} · {bars} 小节 · {notes} 个音"
     ),
     "heard_right": Text(
-        "**That's it, go on** adds {bars} bars. If the beat is twice too fast or too slow, press the tempo first.",
-        "按“没错，接着写”续写 {bars} 小节。如果拍子快了一倍或慢了一半，请先按速度按钮。",
+        "**That's it, go on** adds {bars} bars. If your beat is half or twice as fast, press that first.",
+        "按“没错，接着写”续写 {bars} 小节。如果你的拍子慢一半或快一倍，请先按那个按钮。",
     ),
     "by_ear": Text("The opening is from a recording, heard as {heard}.", "开头来自录音，听到的是 {heard}。"),
     "unclicked": Text(

@@ -108,12 +108,15 @@ async def _ask(
         process.stdin.write(len(recording).to_bytes(LENGTH_BYTES, "big") + recording)
         await process.stdin.drain()
         while line := await process.stdout.readline():
-            answer: dict[str, Any] = json.loads(line)
-            if "broken" in answer:
-                raise EarError(answer["broken"])
-            if "progress" not in answer:
-                return answer
-            on_progress(answer["progress"])
+            match json.loads(line):
+                case {"progress": float() as share}:
+                    on_progress(share)
+                case {"performance": dict()} | {"refused": str()} as answer:
+                    return answer
+                case {"broken": str() as reason}:
+                    raise EarError(reason)
+                case _:
+                    break
     except (ConnectionError, ValueError) as error:  # it has ended, or what it says is no line of JSON
         raise EarError("died") from error
     raise EarError("died")

@@ -284,16 +284,22 @@ def _can_hear() -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _listening(listener: Listener | None) -> AsyncIterator[None]:
-    """Transcribe beside what is done in the block, and until what is begun then is done."""
+async def _listening(listener: Listener | None, worker: Worker) -> AsyncIterator[None]:
+    """Transcribe beside what the worker does in the block. If one of them breaks, so does the other."""
     if listener is None:
         yield
         return
     task = asyncio.create_task(listener.run())
+    task.add_done_callback(lambda ended: worker.stop() if ended.exception() else None)
     try:
         yield
-    finally:
+    except BaseException:
         listener.stop()
+        listener.stop()
+        raise
+    finally:
+        if not listener.stopping:
+            listener.stop()
         await task
 
 
@@ -335,5 +341,5 @@ async def work(
         exposition.gauge("segue_slots", "Slots there are.", lambda: worker.slots)
         exposition.gauge("segue_bars_per_second", "Speed of one slot.", lambda: worker.bars_per_second or 0)
         exposition.gauge("segue_listening", "Recordings transcribed now.", lambda: bool(listener and listener.busy))
-        async with exposition.served(metrics_port), _listening(listener):
+        async with exposition.served(metrics_port), _listening(listener, worker):
             await worker.run()

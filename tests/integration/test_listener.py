@@ -123,11 +123,17 @@ async def test_what_is_wrong_with_a_recording_is_its_jobs_reason(database_url: s
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_process_that_dies_breaks_or_hangs_costs_one_recording_and_no_more(database_url: str) -> None:
     async with opened(database_url) as jobs, listening(jobs, limit_seconds=2.0):
-        wanted = [{"die": 9}, {"say": "nonsense"}, {"answer": {"broken": "memory"}}, {"sleep": PATIENCE}, {}]
+        wanted = [
+            {"die": 9},
+            {"say": "nonsense"},
+            {"say": "[1]"},
+            {"answer": {"broken": "memory"}},
+            {"sleep": PATIENCE},
+            {},
+        ]
         *failed, well = await until(jobs, await submit(jobs, *wanted), ended)
     assert [(job.state, job.reason) for job in failed] == [
-        (State.FAILED, "died"),
-        (State.FAILED, "died"),
+        *[(State.FAILED, "died")] * 3,
         (State.FAILED, "memory"),
         (State.FAILED, "time"),
     ]
