@@ -2,9 +2,8 @@
 
 Two steps. `_track` follows a pulse through the strikes: every path of beats, each nearly as long as the one before, is
 scored by how well sixteenths within its beats explain the strikes, and the best is found by dynamic programming. What
-it finds is in time, but may be half or twice what a musician would count, or begin beside the beat. So `_readings`
-lists every way to count it, beats of half, the same or twice the length and bars from each offset, and
-`composer.transcription.readings` says how likely each one is.
+it finds is in time, but may be half or twice what a musician would count, or begin beside the beat. So
+`composer.transcription.readings` says how likely each way is to count it, and `_counted` counts it in the likeliest.
 """
 
 from __future__ import annotations
@@ -16,33 +15,37 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from composer.score import BEATS_PER_BAR
 from composer.transcription.performance import PlayedNote
+from composer.transcription.readings import READINGS, STEPS, Reading, describe, likelihoods
 
 Array = npt.NDArray[np.float64]
 
-SLOWEST, FASTEST = 30.0, 300.0  # quarter notes a minute
+SLOWEST, FASTEST = 30.0, 300.0  # quarter notes a minute that may be asked for
 FRAMES = 100  # a second
 
-# A beat that is tracked: from 200 to 50 a minute, in frames.
-SHORTEST, LONGEST = 30, 120
+PERIODS = np.arange(30, 121)  # how long a tracked beat may be, in frames: from 200 to 50 a minute
+USUAL_PERIOD = 60  # frames; the prior is as wide as its doubling, for readings tell tempo levels better
 TOGETHER = 0.035  # seconds: notes nearer to each other are one strike
 JITTER = 0.018  # seconds: how far players and transcribers are off, one standard deviation
 # Where in a beat strikes lie in pop piano: on it, on its sixteenths, or anywhere.
 ON_SIXTEENTHS = (0.42, 0.12, 0.28, 0.12)
 ANYWHERE = 0.06
 TEMPO_CHANGE = 0.03  # from beat to beat, one standard deviation of the logarithm
+ASKED_CHANGE = 0.08  # how far the tempo is from what the player says, likewise
+SMOOTHING = np.array([1, 2, 3, 2, 1]) / 9  # over beats: the frames round each of them by some milliseconds
+EARLY_BEATS = 0.2  # a note this close before a bar line is meant for it
 
 
 @dataclass(frozen=True)
 class Pulse:
-    """beats: when each begins, in seconds, rising   first: how many beats behind a bar line the first of them is
-    sure: how likely the reading is among all, from 0 to 1   early: seconds before a bar line that still belong to it
+    """beats: when each begins, in seconds, rising   first: on which beat of its bar the first of them lies, from 0
+    sure: how likely this reading is, from 0 to 1
     """
 
     beats: Array
     first: int
     sure: float
-    early: float
 
     @property
     def bpm(self) -> float:
@@ -50,11 +53,11 @@ class Pulse:
 
     def position(self, seconds: float) -> float:
         """In beats from the bar line that opens the first beat's bar. Beyond the beats the tempo goes on."""
-        at = int(np.clip(np.searchsorted(self.beats, seconds) - 1, 0, len(self.beats) - 2))
+        at = int(np.clip(np.searchsorted(self.beats, seconds, side="right") - 1, 0, len(self.beats) - 2))
         begin, end = self.beats[at], self.beats[at + 1]
         return float(self.first + at + (seconds - begin) / (end - begin))
 
-    def time(self, position: float) -> float:
+    def seconds(self, position: float) -> float:
         """The inverse of `position`."""
         at = int(np.clip(np.floor(position - self.first), 0, len(self.beats) - 2))
         begin, end = self.beats[at], self.beats[at + 1]
@@ -67,71 +70,117 @@ class Strike(NamedTuple):
 
 
 def find_pulse(notes: Sequence[PlayedNote], bpm: float | None = None, downbeat: int | None = None) -> Pulse:
-    """The beats of a performance in 4/4. bpm, downbeat: as in Listening"""
-    beats = _track(_strikes(notes), bpm)
-    return Pulse(beats, 0, 0.5, 0.05)
+    """The beats of a performance in 4/4, from before its first note to behind its last.
+
+    notes: sorted   bpm: about the tempo   downbeat: on which beat of its bar, 1 to 4, the first note lies
+    """
+    beats = _smoothed(_track(_strikes(notes), bpm))
+    steps = np.interp([note.onset for note in notes], beats, np.arange(len(beats))) * STEPS
+    beat_seconds = float(np.median(np.diff(beats)))
+    likely = likelihoods(describe(notes, steps, beat_seconds))
+    allowed = np.array([_allowed(reading, beat_seconds, steps[0], bpm, downbeat) for reading in READINGS])
+    likely = np.where(allowed, likely, 0)
+    best = int(likely.argmax())
+    return _counted(beats, READINGS[best], float(likely[best] / max(likely.sum(), 1e-9)))
+
+
+def _allowed(reading: Reading, beat_seconds: float, first_step: float, bpm: float | None, downbeat: int | None) -> bool:
+    """Whether a reading agrees with what the player said."""
+    beat_steps = reading.length / BEATS_PER_BAR
+    if bpm is not None and not 0.7 < beat_seconds * beat_steps / STEPS / (60 / bpm) < 1.42:
+        return False
+    beat = (first_step - reading.offset) / beat_steps
+    return downbeat is None or int(np.floor(beat + EARLY_BEATS)) % BEATS_PER_BAR == downbeat - 1
+
+
+def _counted(beats: Array, reading: Reading, sure: float) -> Pulse:
+    """The pulse in beats of the reading's length, of which one opens a bar at its offset."""
+    beat_steps = reading.length / BEATS_PER_BAR
+    last = (len(beats) - 1) * STEPS
+    first = -int(reading.offset // beat_steps)  # beats from the bar line at the offset back to the beginning
+    count = int((last - reading.offset) // beat_steps)
+    at = reading.offset + np.arange(first, count + 1) * beat_steps
+    return Pulse(np.interp(at / STEPS, np.arange(len(beats)), beats), first % BEATS_PER_BAR, sure)
 
 
 def _strikes(notes: Sequence[PlayedNote]) -> list[Strike]:
     """Notes that begin together, as one: when, in the mean, and how much it weighs."""
     groups: list[list[float]] = []
-    for onset in sorted(note.onset for note in notes):
-        if groups and onset - groups[-1][0] < TOGETHER:
-            groups[-1].append(onset)
+    for note in notes:
+        if groups and note.onset - groups[-1][0] < TOGETHER:
+            groups[-1].append(note.onset)
         else:
-            groups.append([onset])
+            groups.append([note.onset])
     return [Strike(float(np.mean(group)), min(2.0, len(group) ** 0.5)) for group in groups]
 
 
 def _track(strikes: Sequence[Strike], bpm: float | None) -> Array:
-    """The times of the beats on the best path, from before the first strike to behind the last. Shape (beats,)."""
-    lead = LONGEST
-    start = strikes[0].seconds
-    frames = round((strikes[-1].seconds - start) * FRAMES) + 2 * lead
+    """The times of the beats on the best path, from before the first strike to behind the last: (beats,)."""
+    lead = 2 * int(PERIODS[-1])  # frames before and behind, so that readings have a bar to begin in
+    frames = round((strikes[-1].seconds - strikes[0].seconds) * FRAMES) + 2 * lead
     struck = np.zeros(frames)
-    np.add.at(struck, [lead + round((s.seconds - start) * FRAMES) for s in strikes], [s.weight for s in strikes])
-    periods = np.arange(SHORTEST, LONGEST + 1)
-    gains = np.stack([np.correlate(struck, _kernel(period), "full")[len(_kernel(period)) - 1 :] for period in periods])
-    change = -0.5 * (np.log(periods[:, None] / periods[None, :]) / TEMPO_CHANGE) ** 2
-    prior = -0.5 * ((np.log2(periods / 60 * 1.0)) / 0.9) ** 2
-    # reach[t, p]: the best path to a beat at frame t, if the next one is p frames long
-    reach = np.full((frames + LONGEST, len(periods)), -np.inf)
-    origin = np.zeros((frames + LONGEST, len(periods)), dtype=np.int16)
-    reach[:lead] = prior
-    origin[:lead] = -1
-    columns = np.arange(len(periods))
-    for t in range(1, frames):
-        before = t - periods
-        legal = before >= 0
-        arrived = np.full(len(periods), -np.inf)
-        arrived[legal] = reach[before[legal], columns[legal]] + gains[columns[legal], before[legal]]
-        onward = arrived[:, None] + change
-        best = onward.argmax(axis=0)
-        value = onward[best, columns]
-        better = value > reach[t]
-        reach[t] = np.where(better, value, reach[t])
-        origin[t] = np.where(better, best, origin[t])
-    # the last beat covers the end
-    ends = [
-        (reach[t, p] + gains[p, t], t, p)
-        for t in range(frames - lead - LONGEST, frames - lead + 1)
-        for p in columns
-        if t + periods[p] > frames - lead
-    ]
-    _, t, p = max(ends)
-    beats = [t + periods[p], t]
-    while origin[t, p] >= 0:
-        p = origin[t, p]
-        t = t - periods[p]
-        beats.append(t)
-    return np.array(beats[::-1]) / FRAMES + start - lead / FRAMES
+    for strike in strikes:
+        struck[lead + round((strike.seconds - strikes[0].seconds) * FRAMES)] += strike.weight
+    path = _best_path(_gains(struck), _prior(bpm), lead)
+    return np.array(path) / FRAMES + strikes[0].seconds - lead / FRAMES
+
+
+def _gains(struck: Array) -> Array:
+    """What a beat of each period gains that begins at each frame: (frames, periods)."""
+    columns = []
+    for period in PERIODS.tolist():
+        kernel = _kernel(period)
+        columns.append(np.correlate(np.pad(struck, (0, period - 1)), kernel, "valid"))
+    return np.stack(columns, axis=1)
 
 
 def _kernel(period: int) -> Array:
-    """What a strike at each frame of a beat gains, in nats, against one that may lie anywhere: (period + 1,)."""
-    seconds = np.arange(period) / FRAMES
+    """What a strike at each frame of a beat gains, in nats, against one that may lie anywhere: (period,)."""
+    frames = np.arange(period)
+    width = JITTER * FRAMES
     density = np.full(period, ANYWHERE)
-    for number, share in enumerate((*ON_SIXTEENTHS, ON_SIXTEENTHS[0])):
-        off = seconds - number / 4 * period / FRAMES
-        density += share * np.exp(-0.5 * (off / JITTER) ** 2) / (JITTER * np.sqrt(2 * np.pi)) * period / FRAMES
-    return np.log(density)
+    for sixteenth, share in enumerate((*ON_SIXTEENTHS, ON_SIXTEENTHS[0])):
+        off = (frames - sixteenth / 4 * period) / width
+        density += share * period / (width * np.sqrt(2 * np.pi)) * np.exp(-0.5 * off**2)
+    return np.asarray(np.log(density), dtype=np.float64)
+
+
+def _prior(bpm: float | None) -> Array:
+    """How likely each period is to begin with; where the player says a tempo, half and twice of it will do."""
+    octaves = np.log2(PERIODS / (USUAL_PERIOD if bpm is None else 60 * FRAMES / bpm))
+    if bpm is None:
+        return np.asarray(-0.5 * octaves**2, dtype=np.float64)
+    return np.asarray(-0.5 * ((octaves - np.rint(octaves)) / ASKED_CHANGE) ** 2, dtype=np.float64)
+
+
+def _best_path(gains: Array, prior: Array, lead: int) -> list[int]:
+    """The frames of the beats on the best path. It may begin anywhere in the lead and ends in that behind the music."""
+    frames = len(gains)
+    columns = np.arange(len(PERIODS))
+    change = -0.5 * (np.log(PERIODS[:, None] / PERIODS[None, :]) / TEMPO_CHANGE) ** 2
+    reach = np.full((frames, len(PERIODS)), -np.inf)  # the best path to a beat here, if the next one has this period
+    origin = np.full((frames, len(PERIODS)), -1, dtype=np.int16)  # the period of the beat before; -1: it begins here
+    reach[: PERIODS[-1]] = prior
+    for frame in range(int(PERIODS[-1]), frames):
+        before = frame - PERIODS
+        onward = (reach[before, columns] + gains[before, columns])[:, None] + change
+        origin[frame] = onward.argmax(axis=0)
+        reach[frame] = onward[origin[frame], columns]
+    ends = reach[frames - lead :].max(axis=1)
+    frame = frames - lead // 2
+    frame += int(ends[lead - lead // 2 : lead - lead // 2 + int(PERIODS[-1])].argmax())
+    column = int(reach[frame].argmax())
+    path = [frame]
+    while origin[frame, column] >= 0:
+        column = int(origin[frame, column])
+        frame -= int(PERIODS[column])
+        path.append(frame)
+    return path[::-1]
+
+
+def _smoothed(beats: Array) -> Array:
+    """Beats with the steps of the frames taken out; a steady tempo stays as it is."""
+    side = len(SMOOTHING) // 2
+    before = beats[0] - (beats[1] - beats[0]) * np.arange(side, 0, -1)
+    behind = beats[-1] + (beats[-1] - beats[-2]) * np.arange(1, side + 1)
+    return np.convolve(np.concatenate([before, beats, behind]), SMOOTHING, "valid")

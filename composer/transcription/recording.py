@@ -69,7 +69,7 @@ def _decoded(data: bytes, seconds: float) -> Samples:
     if not child.stdout:
         raise NotAudioError("it is in none of the formats that are known, or broken")
     pcm = np.frombuffer(child.stdout[: len(child.stdout) // 2 * 2], dtype="<i2")
-    return np.divide(pcm, 2**15, dtype=np.float32)
+    return (pcm / np.float32(2**15)).astype(np.float32)
 
 
 def _command(seconds: float) -> list[str]:

@@ -5,20 +5,32 @@ Cheap, and free of torch: a performance that was transcribed once can be heard a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from composer.errors import OutOfRangeError, TooFewNotesError
 from composer.key import find_key
-from composer.score import BEATS_PER_BAR, TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, TempoChange
+from composer.score import (
+    BEATS_PER_BAR,
+    EARLY_TICKS,
+    SHORTEST_TICKS,
+    TICKS_PER_BAR,
+    TICKS_PER_BEAT,
+    Note,
+    Score,
+    TempoChange,
+)
 from composer.transcription.accompaniment import accompany
-from composer.transcription.beats import FASTEST, SLOWEST, Pulse, find_pulse
+from composer.transcription.beats import EARLY_BEATS, FASTEST, SLOWEST, Pulse, find_pulse
 from composer.transcription.performance import Kind, Performance, PlayedNote
 
 LEAST_NOTES = 4
-GRID = TICKS_PER_BEAT // 4
+SIXTEENTH = TICKS_PER_BEAT // 4
 ON_GRID_TICKS = TICKS_PER_BEAT // 24
 LEAST_ON_GRID = 0.6  # of the onsets of a file in time with its own beats: as for songs that are trained on
 LEAST_JUDGED = 16  # notes; fewer say nothing about a grid
@@ -111,39 +123,48 @@ def on_its_grid(score: Score) -> bool:
     Of onsets that know nothing of the grid a third lie near sixteenths. A file of a few notes is taken at its word.
     """
     onsets = np.unique([note.start for note in score.notes])
-    return (
-        len(onsets) < LEAST_JUDGED
-        or max(_share_on(onsets, GRID), _share_on(onsets, TICKS_PER_BEAT // 3)) >= LEAST_ON_GRID
-    )
+    on_grid = max(_share_on(onsets, step) for step in (SIXTEENTH, TICKS_PER_BEAT // 3))
+    return len(onsets) < LEAST_JUDGED or on_grid >= LEAST_ON_GRID
 
 
-def _share_on(onsets: np.ndarray[Any, Any], step: int) -> float:
+def _share_on(onsets: npt.NDArray[np.int64], step: int) -> float:
     off = np.abs((onsets + step // 2) % step - step // 2)
     return float((off <= ON_GRID_TICKS).mean())
 
 
 def _on_beats(performance: Performance, pulse: Pulse) -> Score:
     """The performance with ticks for seconds: every beat is TICKS_PER_BEAT long, by a tempo of its own."""
-    first_bar = np.floor(pulse.position(performance.notes[0].onset + pulse.early) / BEATS_PER_BAR) * BEATS_PER_BAR
+    first = pulse.position(performance.notes[0].onset)
+    bar_line = math.floor((first + EARLY_BEATS) / BEATS_PER_BAR) * BEATS_PER_BAR
 
     def tick(seconds: float) -> int:
-        return max(0, round((pulse.position(seconds) - first_bar) * TICKS_PER_BEAT))
+        return max(0, round((pulse.position(seconds) - bar_line) * TICKS_PER_BEAT))
 
-    notes = tuple(
-        sorted(
-            Note(start := tick(note.onset), note.pitch, max(tick(note.offset), start + 1), note.velocity)
-            for note in performance.notes
-        )
-    )
-    last_bar = (notes[-1].start + TICKS_PER_BEAT // 8) // TICKS_PER_BAR + 1
-    tempos = tuple(
-        TempoChange(beat * TICKS_PER_BEAT, 60 / (pulse.time(first_bar + beat + 1) - pulse.time(first_bar + beat)))
-        for beat in range(last_bar * BEATS_PER_BAR)
-    )
+    notes = []
+    for onset, pitch, offset, velocity in performance.notes:
+        start = tick(onset)
+        notes.append(Note(start, pitch, max(tick(offset), start + SHORTEST_TICKS), velocity))
+    end = (max(note.start for note in notes) + EARLY_TICKS) // TICKS_PER_BAR * TICKS_PER_BAR + TICKS_PER_BAR
+    lines = [pulse.seconds(bar_line + beat) for beat in range(end // TICKS_PER_BEAT + 1)]
+    tempos = [TempoChange(beat * TICKS_PER_BEAT, 60 / (b - a)) for beat, (a, b) in enumerate(pairwise(lines))]
     pedal = tuple((tick(down), tick(up)) for down, up in performance.pedal if tick(down) < tick(up))
-    return Score(notes, tempos, end=last_bar * TICKS_PER_BAR, pedal=pedal)
+    return Score(tuple(sorted(notes)), tuple(tempos), end=end, pedal=pedal)
 
 
 def _snapped(score: Score) -> Score:
-    """A single line on the grid of sixteenths: each note lasts up to the next one, if it nearly reached it."""
-    return score
+    """A single line on the grid of sixteenths. A note that nearly reaches the next one lasts until there.
+
+    Of two notes on one sixteenth the longer stays.
+    """
+    longest: dict[int, Note] = {}
+    for note in score.notes:
+        start, end = (round(tick / SIXTEENTH) * SIXTEENTH for tick in (note.start, note.end))
+        note = replace(note, start=start, end=max(end, start + SIXTEENTH))
+        if start not in longest or note.end > longest[start].end:
+            longest[start] = note
+    line = [longest[start] for start in sorted(longest)]
+    followed = [
+        replace(note, end=following.start) if following.start - note.end <= SIXTEENTH else note
+        for note, following in pairwise(line)
+    ]
+    return replace(score, notes=(*followed, line[-1]))
