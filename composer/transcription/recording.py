@@ -11,6 +11,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,8 @@ FORMATS = "ogg,mp3,wav,flac,aac,mov,matroska"  # mov is M4A too, and matroska We
 PROTOCOLS = "cache,pipe"
 BEGINNINGS = (b"OggS", b"RIFF", b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"\x1a\x45\xdf\xa3")
 SUFFIXES = (".ogg", ".oga", ".opus", ".mp3", ".wav", ".flac", ".m4a", ".mp4", ".aac", ".webm")
+
+UNKNOWN = "it is in none of the formats that are known, or broken"
 
 # What the child may cost: a net below the limits on what it is given.
 CHILD_KILOBYTES = 2**20  # of address space; ffmpeg takes 350 MB before it has read anything
@@ -56,9 +60,25 @@ def read_recording(data: bytes, max_seconds: float = MAX_SECONDS) -> Samples:
     return samples
 
 
+def read_in_parts(path: Path, seconds: float) -> Iterator[Samples]:
+    """A file of one's own, of any length, in parts of so many seconds. Raises NotAudioError or CannotHearError."""
+    _need_ffmpeg()
+    size = 2 * round(seconds * SAMPLE_RATE)
+    with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="segue-") as folder:
+        child = subprocess.Popen(
+            _ffmpeg(), stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder, env=_env(folder)
+        )
+        with child:
+            assert child.stdout is not None
+            if not (pcm := child.stdout.read(size)):
+                raise NotAudioError(UNKNOWN)
+            while pcm:
+                yield _samples(pcm)
+                pcm = child.stdout.read(size)
+
+
 def _decoded(data: bytes, seconds: float) -> Samples:
-    if shutil.which("ffmpeg") is None:
-        raise CannotHearError("ffmpeg")
+    _need_ffmpeg()
     with tempfile.TemporaryDirectory(prefix="segue-") as folder:  # where the cache is, and all that could be written
         try:
             child = subprocess.run(
@@ -67,18 +87,31 @@ def _decoded(data: bytes, seconds: float) -> Samples:
         except subprocess.TimeoutExpired:
             raise NotAudioError("reading it takes too long") from None
     if not child.stdout:
-        raise NotAudioError("it is in none of the formats that are known, or broken")
-    pcm = np.frombuffer(child.stdout[: len(child.stdout) // 2 * 2], dtype="<i2")
-    return (pcm / np.float32(2**15)).astype(np.float32)
+        raise NotAudioError(UNKNOWN)
+    return _samples(child.stdout)
+
+
+def _samples(pcm: bytes) -> Samples:
+    whole = np.frombuffer(pcm[: len(pcm) // 2 * 2], dtype="<i2")
+    return (whole / np.float32(2**15)).astype(np.float32)
+
+
+def _need_ffmpeg() -> None:
+    if shutil.which("ffmpeg") is None:
+        raise CannotHearError("ffmpeg")
 
 
 def _command(seconds: float) -> list[str]:
     """ffmpeg under the limits of a shell: those of this process stay as they are, whatever threads it has."""
     limits = f"ulimit -v {CHILD_KILOBYTES} && ulimit -t {CHILD_CPU} && ulimit -f {CACHE_BLOCKS}"
-    ffmpeg = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1"]
-    ffmpeg += ["-format_whitelist", FORMATS, "-protocol_whitelist", PROTOCOLS, "-i", "cache:pipe:0"]
-    ffmpeg += ["-map", "0:a:0", "-t", f"{seconds:g}", "-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "s16le", "pipe:1"]
-    return ["sh", "-c", f'{limits} && exec "$@"', "sh", *ffmpeg]
+    return ["sh", "-c", f'{limits} && exec "$@"', "sh", *_ffmpeg("-t", f"{seconds:g}")]
+
+
+def _ffmpeg(*options: str) -> list[str]:
+    """From standard input to samples on standard output."""
+    read = ["-format_whitelist", FORMATS, "-protocol_whitelist", PROTOCOLS, "-i", "cache:pipe:0", "-map", "0:a:0"]
+    write = ["-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "s16le", "pipe:1"]
+    return ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", *read, *options, *write]
 
 
 def _env(folder: str) -> dict[str, str]:
