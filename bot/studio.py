@@ -207,7 +207,8 @@ def _wake() -> None:
 
 def read_opening(data: bytes, order: Order, vocabulary: Vocabulary, listening: Listening | None = None) -> Read:
     score = read_midi(data)
-    if score.notes and not on_its_grid(score):
+    told = listening is not None and (listening.bpm is not None or listening.downbeat is not None)
+    if score.notes and (told or not on_its_grid(score)):
         heard = synchronise(performance_of(score), listening)
         midi, bars = _taken_down(heard, vocabulary)
         return replace(_read(midi, bars, order, vocabulary), heard=_tell(heard))

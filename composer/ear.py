@@ -112,7 +112,8 @@ async def _ask(
                 case {"progress": float() as share}:
                     on_progress(share)
                 case {"performance": dict()} | {"refused": str()} as answer:
-                    return answer
+                    told: dict[str, Any] = answer
+                    return told
                 case {"broken": str() as reason}:
                     raise EarError(reason)
                 case _:

@@ -150,7 +150,8 @@ def _prior(bpm: float | None) -> Array:
     octaves = np.log2(PERIODS / (USUAL_PERIOD if bpm is None else 60 * FRAMES / bpm))
     if bpm is None:
         return np.asarray(-0.5 * octaves**2, dtype=np.float64)
-    return np.asarray(-0.5 * ((octaves - np.rint(octaves)) / ASKED_CHANGE) ** 2, dtype=np.float64)
+    beside = octaves - np.clip(np.rint(octaves), -1, 1)  # a reading is no further from what is tracked
+    return np.asarray(-0.5 * (beside / ASKED_CHANGE) ** 2, dtype=np.float64)
 
 
 def _best_path(gains: Array, prior: Array, lead: int) -> list[int]:

@@ -201,15 +201,15 @@ async def test_the_process_ends_when_it_has_had_nothing_to_do_for_a_while(databa
 
 async def test_the_process_does_not_outlive_whoever_asked_it() -> None:
     asking = (
-        "import asyncio, json; from composer.ear import Ear\n"
+        "import asyncio, json, sys; from composer.ear import Ear\n"
         f"slow = json.dumps({SLOW!r}).encode()\n"
         f"ear = Ear({CHILD!r})\n"
-        "told = lambda share: print(ear._process.pid, flush=True)\n"
+        "told = lambda share: print(ear._process.pid, file=sys.stderr, flush=True)\n"
         "asyncio.run(ear.hear(slow, told))"
     )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", asking, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    pid = int(await asyncio.wait_for(process.stdout.readline(), PATIENCE))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", asking, stderr=asyncio.subprocess.PIPE)
+    assert process.stderr is not None
+    pid = int(await asyncio.wait_for(process.stderr.readline(), PATIENCE))
     assert alive(pid)
     os.kill(process.pid, 9)
     await process.wait()

@@ -244,8 +244,10 @@ async def test_a_recording_is_checked_before_anybody_waits_for_it(studio: Studio
 async def test_a_file_on_its_grid_is_left_alone_and_one_beside_it_is_heard(studio: Studio) -> None:
     score = song(8)
     exact = dump_midi(score)
-    read = await studio.read(exact, Order(), Listening(bpm=200))
+    read = await studio.read(exact, Order(), Listening(accompany=False))
     assert (read.midi, read.heard, read.bars) == (exact, None, 8)
+    read = await studio.read(exact, Order(), Listening(bpm=50))  # unless its player says that it is wrong
+    assert (read.heard or {})["tempo"] == pytest.approx(50, rel=0.05)
     factor = 120 / 92
     loose = [
         replace(note, start=round(note.start * factor) + 137, end=round(note.end * factor) + 137)
