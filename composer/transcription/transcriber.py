@@ -25,7 +25,8 @@ FULL = 0.5  # what the loudest sample is brought to; phones record softly
 # Measured on singing, instruments, speech and noise, clean and degraded; docs/decisions.md has the figures.
 SINGLE = 0.85
 SUNG_DRIFT = 3.0  # cents
-SPOKEN_SINGLE, SPOKEN_STEADY, SPOKEN_NOTE_SECONDS = 0.5, 0.6, 0.2
+LEAST_SPOKEN, MOST_SPOKEN = 0.5, 0.9  # of the loud frames; the rest is consonants, which a hum has not
+SPOKEN_STEADY, SPOKEN_NOTE_SECONDS = 0.6, 0.2
 HEARD_BY_BOTH = 0.8
 LEAST_NOTES = 2
 
@@ -78,6 +79,6 @@ def check_can_hear() -> None:
 
 
 def _is_spoken(line: Line) -> bool:
-    """Speech glides through short syllables; song holds its notes, be it with vibrato."""
-    glides = line.single >= SPOKEN_SINGLE and line.steady < SPOKEN_STEADY
+    """Speech glides through short syllables with consonants between; song holds its notes, be it with vibrato."""
+    glides = LEAST_SPOKEN <= line.single < MOST_SPOKEN and line.steady < SPOKEN_STEADY
     return glides and line.note_seconds < SPOKEN_NOTE_SECONDS
