@@ -34,6 +34,7 @@ ANYWHERE = 0.06
 TEMPO_CHANGE = 0.03  # from beat to beat, one standard deviation of the logarithm
 ASKED_CHANGE = 0.08  # how far the tempo is from what the player says, likewise
 SMOOTHING = np.array([1, 2, 3, 2, 1]) / 9  # over beats: the frames round each of them by some milliseconds
+LEAST_LIKELY = 1e-9  # of a reading, so that what the player says can always be followed
 EARLY_BEATS = 0.2  # a note this close before a bar line is meant for it
 
 
@@ -77,20 +78,28 @@ def find_pulse(notes: Sequence[PlayedNote], bpm: float | None = None, downbeat: 
     beats = _smoothed(_track(_strikes(notes), bpm))
     steps = np.interp([note.onset for note in notes], beats, np.arange(len(beats))) * STEPS
     beat_seconds = float(np.median(np.diff(beats)))
-    likely = likelihoods(describe(notes, steps, beat_seconds))
-    allowed = np.array([_allowed(reading, beat_seconds, steps[0], bpm, downbeat) for reading in READINGS])
+    likely = likelihoods(describe(notes, steps, beat_seconds)) + LEAST_LIKELY
+    allowed = np.ones(len(READINGS), dtype=bool)
+    if bpm is not None:
+        allowed &= _nearest_to(bpm, beat_seconds)
+    if downbeat is not None:
+        allowed &= np.array([_first_beat(reading, steps[0]) == downbeat - 1 for reading in READINGS])
     likely = np.where(allowed, likely, 0)
     best = int(likely.argmax())
-    return _counted(beats, READINGS[best], float(likely[best] / max(likely.sum(), 1e-9)))
+    return _counted(beats, READINGS[best], float(likely[best] / likely.sum()))
 
 
-def _allowed(reading: Reading, beat_seconds: float, first_step: float, bpm: float | None, downbeat: int | None) -> bool:
-    """Whether a reading agrees with what the player said."""
-    beat_steps = reading.length / BEATS_PER_BAR
-    if bpm is not None and not 0.7 < beat_seconds * beat_steps / STEPS / (60 / bpm) < 1.42:
-        return False
-    beat = (first_step - reading.offset) / beat_steps
-    return downbeat is None or int(np.floor(beat + EARLY_BEATS)) % BEATS_PER_BAR == downbeat - 1
+def _nearest_to(bpm: float, beat_seconds: float) -> npt.NDArray[np.bool_]:
+    """Which readings come nearest to a tempo."""
+    lengths = np.array([reading.length for reading in READINGS])
+    octaves = np.abs(np.log2(beat_seconds * lengths / STEPS / BEATS_PER_BAR * bpm / 60))
+    return np.asarray(octaves == octaves.min())
+
+
+def _first_beat(reading: Reading, first_step: float) -> int:
+    """The beat of the bar, from 0, on which the first note lies."""
+    beat = (first_step - reading.offset) / (reading.length / BEATS_PER_BAR)
+    return int(np.floor(beat + EARLY_BEATS)) % BEATS_PER_BAR
 
 
 def _counted(beats: Array, reading: Reading, sure: float) -> Pulse:
