@@ -1,6 +1,6 @@
 """Notes in seconds -> beats and bar lines.
 
-Two steps. `_track` follows a pulse through the strikes: every path of beats, each nearly as long as the one before, is
+Two steps. `track` follows a pulse through the strikes: every path of beats, each nearly as long as the one before, is
 scored by how well sixteenths within its beats explain the strikes, and the best is found by dynamic programming. What
 it finds is in time, but may be half or twice what a musician would count, or begin beside the beat. So
 `composer.transcription.readings` says how likely each way is to count it, and `_counted` counts it in the likeliest.
@@ -75,7 +75,7 @@ def find_pulse(notes: Sequence[PlayedNote], bpm: float | None = None, downbeat: 
 
     notes: sorted   bpm: about the tempo   downbeat: on which beat of its bar, 1 to 4, the first note lies
     """
-    beats = _smoothed(_track(_strikes(notes), bpm))
+    beats = track(notes, bpm)
     steps = np.interp([note.onset for note in notes], beats, np.arange(len(beats))) * STEPS
     beat_seconds = float(np.median(np.diff(beats)))
     likely = likelihoods(describe(notes, steps, beat_seconds)) + LEAST_LIKELY
@@ -87,6 +87,21 @@ def find_pulse(notes: Sequence[PlayedNote], bpm: float | None = None, downbeat: 
     likely = np.where(allowed, likely, 0)
     best = int(likely.argmax())
     return _counted(beats, READINGS[best], float(likely[best] / likely.sum()))
+
+
+def track(notes: Sequence[PlayedNote], bpm: float | None = None) -> Array:
+    """The times of the beats that explain the strikes best, from a bar or so before the first to behind the last.
+
+    notes: sorted.   Shape (beats,), in seconds; whether they are those that a musician would count is left open.
+    """
+    strikes = _strikes(notes)
+    lead = 2 * int(PERIODS[-1])  # frames before and behind, so that readings have a bar to begin in
+    frames = round((strikes[-1].seconds - strikes[0].seconds) * FRAMES) + 2 * lead
+    struck = np.zeros(frames)
+    for strike in strikes:
+        struck[lead + round((strike.seconds - strikes[0].seconds) * FRAMES)] += strike.weight
+    path = _best_path(_gains(struck), _prior(bpm), lead)
+    return _smoothed(np.array(path) / FRAMES + strikes[0].seconds - lead / FRAMES)
 
 
 def _nearest_to(bpm: float, beat_seconds: float) -> npt.NDArray[np.bool_]:
@@ -121,17 +136,6 @@ def _strikes(notes: Sequence[PlayedNote]) -> list[Strike]:
         else:
             groups.append([note.onset])
     return [Strike(float(np.mean(group)), min(2.0, len(group) ** 0.5)) for group in groups]
-
-
-def _track(strikes: Sequence[Strike], bpm: float | None) -> Array:
-    """The times of the beats on the best path, from before the first strike to behind the last: (beats,)."""
-    lead = 2 * int(PERIODS[-1])  # frames before and behind, so that readings have a bar to begin in
-    frames = round((strikes[-1].seconds - strikes[0].seconds) * FRAMES) + 2 * lead
-    struck = np.zeros(frames)
-    for strike in strikes:
-        struck[lead + round((strike.seconds - strikes[0].seconds) * FRAMES)] += strike.weight
-    path = _best_path(_gains(struck), _prior(bpm), lead)
-    return np.array(path) / FRAMES + strikes[0].seconds - lead / FRAMES
 
 
 def _gains(struck: Array) -> Array:

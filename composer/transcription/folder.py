@@ -13,6 +13,7 @@ from composer.transcription.performance import Performance
 from composer.transcription.piano import transcribe_piano
 from composer.transcription.recording import SAMPLE_RATE, SUFFIXES, Samples, read_in_parts
 from composer.transcription.synchronise import Heard, synchronise
+from composer.transcription.transcriber import Transcriber
 
 PART_SECONDS = 300  # what is transcribed at once: 53 MB of samples
 MARGIN_SECONDS = 4  # that parts overlap on either side, so that no note is cut
@@ -46,11 +47,13 @@ def transcribe_folder(
     return written
 
 
-def transcribe_long(path: Path, part_seconds: float = PART_SECONDS) -> Performance:
+def transcribe_long(
+    path: Path, part_seconds: float = PART_SECONDS, piano: Transcriber = transcribe_piano
+) -> Performance:
     """A piano recording of any length. Raises NotAudioError, NothingPlayedError or CannotHearError."""
     notes, pedal, seconds = [], [], 0.0
     for begin, end, at, samples in _overlapping(path, part_seconds):
-        part = transcribe_piano(samples, lambda _: None)
+        part = piano(samples, lambda _: None)
         seconds = end
         notes += [
             note._replace(onset=note.onset + at, offset=note.offset + at)

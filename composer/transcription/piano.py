@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import sys
 import types
 import warnings
@@ -35,7 +36,8 @@ def transcribe_piano(samples: Samples, on_progress: Callable[[float], None]) -> 
     import torch
 
     model = _model()
-    windows = -(-(len(samples) + (WINDOW_SECONDS - HOP_SECONDS) * SAMPLE_RATE) // (HOP_SECONDS * SAMPLE_RATE)) + 1
+    padded = len(samples) / SAMPLE_RATE + 2 * (WINDOW_SECONDS - HOP_SECONDS)  # as the model does it
+    windows = math.ceil(padded / HOP_SECONDS)
     heard = 0
 
     def count(*_: object) -> None:
