@@ -7,6 +7,7 @@ channel then is laid out as Discord's client does (tests/discord_standin/page.py
     settings    settings of one's own, and refusals
     chinese     the same for a Chinese client
     progress    pieces in line and under way
+    voice       a voice message, what was heard in it, and the piece
 
 It alone needs Debian's packages chromium, fonts-open-sans, fonts-noto-cjk and fonts-noto-color-emoji.
 """
@@ -33,6 +34,9 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "e2e")]
 from bot_process import BotProcess  # noqa: E402 - tests/ is no package
 from discord_standin import Attachment, Channel, Guild, Message, Reply, Standin, User  # noqa: E402
 from discord_standin.page import page  # noqa: E402
+from recordings import OPUS, piano  # noqa: E402
+
+from composer.midi import parse_midi  # noqa: E402
 
 OPENING = (ROOT / "examples" / "opening.mid").read_bytes()
 WALTZ = OPENING.replace(b"\xff\x58\x04\x04\x02", b"\xff\x58\x04\x03\x02")  # its meter, in quarters
@@ -119,8 +123,23 @@ async def progress(standin: Standin, guild: Guild) -> str:
     return page(piano, ann)
 
 
+async def voice(standin: Standin, guild: Guild) -> str:
+    piano_room, ann, bob = guild.channel("voice"), standin.user("ann"), standin.user("bob")
+    message = ann.speak(piano_room, piano(parse_midi(OPENING), *OPUS))
+    heard = await posted(await ann.message_menu("Continue this", message))
+    bob.post(piano_room, "That was you, on the piano beside the window?")
+    await posted(await ann.click(heard, "That's it, go on"))
+    return page(piano_room, ann)
+
+
 Screen = Callable[[Standin, Guild], Awaitable[str]]
-SCREENS: dict[str, Screen] = {"channel": channel, "settings": settings, "chinese": chinese, "progress": progress}
+SCREENS: dict[str, Screen] = {
+    "channel": channel,
+    "settings": settings,
+    "chinese": chinese,
+    "progress": progress,
+    "voice": voice,
+}
 
 
 async def ask(user: User, where: Channel, name: str = "opening.mid", data: bytes = OPENING, **options: Any) -> Reply:

@@ -22,14 +22,20 @@ class Act(StrEnum):
     CANCEL = "cancel"  # owner only
     RETRY = "retry"  # the same once more
     FORGET = "forget"  # owner only; of /privacy delete, with piece 0
+    GO = "go"  # owner only, as the next two; compose on from what was heard in a recording
+    HALF = "half"  # the same notes in half as many bars
+    DOUBLE = "double"  # in twice as many
 
 
 FINISHED = (Act.CONTINUE, Act.VARY, Act.AGAIN, Act.INFO, Act.DELETE)
 UNDER_WAY = (Act.CANCEL,)
 ENDED = (Act.RETRY, Act.DELETE)  # cancelled or failed
+UNHEARD = (Act.DELETE,)  # a recording that was cancelled or failed: it is not kept
 
-OWNERS_ONLY = {Act.CANCEL, Act.DELETE, Act.FORGET}
+OF_RECORDINGS = {Act.GO, Act.HALF, Act.DOUBLE}
+OWNERS_ONLY = {Act.CANCEL, Act.DELETE, Act.FORGET} | OF_RECORDINGS
 STYLES = {
+    Act.GO: discord.ButtonStyle.primary,
     Act.CONTINUE: discord.ButtonStyle.primary,
     Act.RETRY: discord.ButtonStyle.primary,
     Act.DELETE: discord.ButtonStyle.danger,

@@ -1,6 +1,7 @@
 """One request from attachment to posted piece, top to bottom. No Discord objects: places, pieces and letters.
 
 take      check the opening, put a job for each take into the line          (a command or a button)
+listen    the same for a recording, which is heard first                    (a command)
 attend    tell how far it is, until it has ended; then render and post it   (one task a piece)
 tend      attend to what a bot that is gone has left behind                 (always)
 """
@@ -11,24 +12,27 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
-from bot.buttons import ENDED, FINISHED, UNDER_WAY
+from bot.buttons import ENDED, FINISHED, UNDER_WAY, UNHEARD
 from bot.delivery import Delivery, Letter, TooLargeError, UndeliverableError
-from bot.errors import GoneError, NotFinishedError
-from bot.messages import Language, plain, progress_bar, say, say_key, say_settings, say_time
-from bot.storage import Guild, Piece, Place, Storage
-from bot.studio import Finished, Read, Sound, Studio
+from bot.errors import GoneError, NobodyListensError, NotFinishedError
+from bot.hearing import NOBODY_LISTENS, about, heard_letter, tell_hearing, tell_of_opening, unheard
+from bot.messages import Language, describe, plain, progress_bar, say, say_key, say_settings, say_time
+from bot.storage import Guild, Hearing, Piece, Place, Storage
+from bot.studio import Card, Finished, Read, Sound, Studio
 from composer.database import Database
-from composer.errors import DatabaseError, RenderingError, SegueError
-from composer.jobs import Draft, Job, Jobs, Limits, Progress, State
+from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError
+from composer.jobs import PERCENT, PERFORMANCE, Draft, Job, Jobs, Kind, Limits, Progress, State
 from composer.piece import Order
 from composer.rendering.instruments import INSTRUMENTS
 from composer.request import Composed, Request
 from composer.telemetry import Exposition
+from composer.transcription.synchronise import Listening
 
 EDIT_SECONDS = 2.5  # between two edits of one message
 EDITS_A_SECOND = 10  # of all messages together; Discord takes 50 from a bot
@@ -36,6 +40,8 @@ TRIES = 5  # to deliver a piece, where the fault is ours
 SMALLER = 0.6  # of the size that was too large, for the next try
 MAX_TITLE = 60  # characters
 MAX_BARS = 128  # of one request; a piece goes on with Continue
+DEAF_SECONDS = 90.0  # without a worker that transcribes; then a recording is given back with a sentence
+NEWS_SECONDS = 5.0  # after which a piece is looked at again, though nothing has changed
 
 log = structlog.get_logger("conversation")
 
@@ -50,6 +56,7 @@ class Ask:
     """What a person wants.
 
     key: of the command or click that asked; the same key twice is one request   program: General MIDI, 0-127
+    heard: what was heard in the opening, if it was played
     """
 
     key: str
@@ -59,6 +66,17 @@ class Ask:
     order: Order
     program: int = 0
     parent: int | None = None
+    heard: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A piece on its way into the table, with its job."""
+
+    draft: Draft
+    opening: bytes
+    opening_bars: int
+    order: Order
 
 
 class Conversations:
@@ -86,9 +104,16 @@ class Conversations:
 
     # ------------------------------------------------------------------ take
 
-    async def read(self, data: bytes, order: Order) -> Read:
-        """A stranger's MIDI file. Raises OpeningError."""
-        return await self._studio.read(data, order)
+    async def read(self, data: bytes, order: Order, listening: Listening) -> Read:
+        """A stranger's MIDI file. listening: where it was played without a click   Raises OpeningError."""
+        return await self._studio.read(data, order, listening)
+
+    async def check(self, recording: bytes) -> None:
+        """A stranger's recording, before it is put into the line. Raises OpeningError or NobodyListensError."""
+        await self._studio.check(recording)
+        # Where no worker is there at all, one is expected to come back.
+        if not await self._jobs.hands(Kind.TRANSCRIBE) and await self._jobs.hands(Kind.COMPOSE):
+            raise NobodyListensError
 
     async def carry_on(self, ask: Ask, parent: Piece) -> list[Piece]:
         """Go on from where a finished piece ends. Raises GoneError, NotFinishedError, OpeningError or LineFullError."""
@@ -112,24 +137,53 @@ class Conversations:
         most = self._defaults
         return replace(most, in_line=guild.in_line or most.in_line_anywhere, a_day=guild.a_day or most.a_day_anywhere)
 
-    async def take(self, ask: Ask, read: Read) -> list[Piece]:
-        """Put the continuations of what was read into the line. Raises LineFullError."""
-        limits = await self.limits(await self._storage.guild(ask.place.guild))
-        drafts = [
-            Draft(
-                key=f"{ask.key}:{take}",
-                owner=str(ask.user),
-                scope=str(ask.place.guild or ""),
-                vocabulary=self._studio.vocabulary.digest,
-                payload=request.to_json(),
-                bars=request.bars,
+    async def take(self, ask: Ask, read: Read, instead_of: Piece | None = None) -> list[Piece]:
+        """Put the continuations of what was read into the line. Raises LineFullError.
+
+        instead_of: the recording that it was heard in, whose message they take over
+        """
+        ask = replace(ask, heard=ask.heard or read.heard)
+        rows = [
+            _Row(
+                Draft(
+                    key=f"{ask.key}:{take}",
+                    owner=str(ask.user),
+                    scope=str(ask.place.guild or ""),
+                    vocabulary=self._studio.vocabulary.digest,
+                    payload=request.to_json(),
+                    bars=request.bars,
+                ),
+                read.midi,
+                read.bars,
+                replace(ask.order, seed=request.seed),
             )
             for take, request in enumerate(read.requests)
         ]
+        return await self._into_line(ask, rows, instead_of=instead_of)
+
+    async def listen(self, ask: Ask, recording: bytes, hearing: Hearing) -> Piece:
+        """Put a recording into the line, to be heard before anything is composed. Raises LineFullError."""
+        draft = Draft(
+            key=f"{ask.key}:ear",
+            owner=str(ask.user),
+            scope=str(ask.place.guild or ""),
+            vocabulary=PERFORMANCE,
+            payload={},
+            bars=PERCENT,
+            kind=Kind.TRANSCRIBE,
+            recording=recording,
+        )
+        (piece,) = await self._into_line(ask, [_Row(draft, b"", 0, ask.order)], hearing=hearing)
+        return piece
+
+    async def _into_line(
+        self, ask: Ask, rows: Sequence[_Row], hearing: Hearing | None = None, instead_of: Piece | None = None
+    ) -> list[Piece]:
+        limits = await self.limits(await self._storage.guild(ask.place.guild))
         async with self._database.write() as connection:
-            submitted = await self._jobs.submit(connection, drafts, limits, tender=self.name)
+            submitted = await self._jobs.submit(connection, [row.draft for row in rows], limits, tender=self.name)
             known = await self._storage.known(connection, [job.id for job in submitted])  # from the same request
-            for take, (job, request) in enumerate(zip(submitted, read.requests, strict=True)):
+            for take, (job, row) in enumerate(zip(submitted, rows, strict=True)):
                 if job.id in known:
                     continue
                 await self._storage.add_piece(
@@ -138,15 +192,20 @@ class Conversations:
                     owner=ask.user,
                     parent=ask.parent,
                     title=ask.title[:MAX_TITLE],
-                    opening=read.midi,
-                    opening_bars=read.bars,
-                    bars=request.bars,
-                    seed=request.seed,
+                    opening=row.opening,
+                    opening_bars=row.opening_bars,
+                    bars=row.order.bars,
+                    seed=row.order.seed,
                     program=ask.program,
-                    sampling=request.sampling,
+                    sampling=row.order.sampling,
                     # The reply to the command is the message of the first take; the others get one of their own.
                     place=ask.place if take == 0 else replace(ask.place, message=None),
+                    asked_at=instead_of.asked_at if instead_of else None,
+                    heard=ask.heard,
+                    hearing=hearing,
                 )
+            if instead_of is not None:
+                await self._storage.replace(connection, instead_of.id)
         pieces = [piece for job in submitted if (piece := await self._storage.piece(job.id))]
         for piece in pieces:
             log.info("in line", job=piece.id, user=piece.owner, guild=piece.place.guild, bars=piece.bars)
@@ -180,11 +239,15 @@ class Conversations:
                 continue
             if piece := await self._storage.piece(job.id):
                 log.info("taken over", job=job.id, state=job.state)
-                if job.vocabulary != self._studio.vocabulary.digest:  # from before a change of the model
+                if self._is_foreign(job):
                     await self._jobs.cancel(job.id)
                 self._attend(piece)
             else:  # its owner had everything deleted
                 await self._jobs.delivered(job.id, self.name)
+
+    def _is_foreign(self, job: Job) -> bool:
+        """Whether it is from before a change of the model, so that nobody here can make anything of it."""
+        return job.vocabulary != (PERFORMANCE if job.kind is Kind.TRANSCRIBE else self._studio.vocabulary.digest)
 
     async def _watch(self) -> None:
         """Keep `_known` up to date: one query for all pieces whenever the table has changed."""
@@ -230,18 +293,20 @@ class Conversations:
                 log.exception("delivery failed", job=piece.id, attempt=tries)
                 await asyncio.sleep(2**tries)
         else:
-            await self._delivery.show(piece, Letter(headed(piece, say(piece.place.language, "failed")), ENDED))
+            await self._delivery.show(piece, _given_up(piece))
         with contextlib.suppress(DatabaseError):  # then it is tended again
             if await self._jobs.delivered(piece.id, self.name):
                 self._ended.labels("undelivered").inc()
 
     async def _tell_progress(self, piece: Piece) -> Piece:
         """Show how far it is until it has ended, the newest state only."""
-        shown, began = "", None
+        shown, heard_of = "", time.monotonic()
         while (progress := await self._progress(piece.id)) and progress.state in (State.QUEUED, State.RUNNING):
-            if progress.state is State.RUNNING and began is None:
-                began = time.monotonic()
-            text = tell(piece, progress)
+            if progress.kind is Kind.COMPOSE or progress.seconds is not None:
+                heard_of = time.monotonic()
+            elif time.monotonic() - heard_of > DEAF_SECONDS and await self._jobs.abandon(piece.id, NOBODY_LISTENS):
+                break
+            text = (tell if progress.kind is Kind.COMPOSE else tell_hearing)(piece, progress)
             if text != shown:
                 piece = await self._delivery.show(piece, Letter(text, UNDER_WAY))
                 shown = text
@@ -257,9 +322,10 @@ class Conversations:
         return self._known.get(number)
 
     async def _news(self, seen: Progress) -> None:
-        """Until something else than that is known."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._known.get(seen.id) != seen)
+        """Until something else than that is known, or some time has passed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NEWS_SECONDS), self._moved:
+                await self._moved.wait_for(lambda: self._known.get(seen.id) != seen)
 
     async def _pause(self, number: int) -> None:
         """Until the message may be edited again; the end is not waited for."""
@@ -277,15 +343,14 @@ class Conversations:
         job = await self._jobs.get(piece.id)
         if job is None or job.delivered_at is not None:
             return
-        language = piece.place.language
-        if job.state is State.DONE and job.vocabulary == self._studio.vocabulary.digest:
+        if job.kind is Kind.TRANSCRIBE:
+            piece = await self._deliver_hearing(piece, job)
+        elif job.state is State.DONE and not self._is_foreign(job):
             piece = await self._deliver(piece, job)
         else:
-            if job.vocabulary != self._studio.vocabulary.digest:
-                how = "expired"
-            else:
-                how = "cancelled" if job.state is State.CANCELLED else "failed"
-            await self._delivery.post(piece, Letter(headed(piece, say(language, how)), ENDED))
+            failed = "cancelled" if job.state is State.CANCELLED else "failed"
+            how = "expired" if self._is_foreign(job) else failed
+            await self._delivery.post(piece, Letter(headed(piece, say(piece.place.language, how)), ENDED))
         if await self._jobs.delivered(job.id, self.name):
             self._ended.labels(job.state.value).inc()
             await self._time(job)
@@ -296,6 +361,58 @@ class Conversations:
             self._wait.observe(max(0.0, job.started_at - job.submitted_at))
         if (now := await self._jobs.get(job.id)) and now.delivered_at is not None:
             self._until_posted.observe(max(0.0, now.delivered_at - job.submitted_at))
+
+    # ------------------------------------------------------------------ deliver what was heard
+
+    async def _deliver_hearing(self, piece: Piece, job: Job) -> Piece:
+        """Show what was heard, or, if so it was asked, have it composed on at once."""
+        if piece.deleted or piece.hearing is None:  # pieces that were made of it have its message
+            await self._jobs.strip(job.id)
+            return piece
+        if job.state is not State.DONE or self._is_foreign(job):
+            return await self._delivery.post(piece, Letter(unheard(piece, job), UNHEARD))
+        try:
+            card = await self._card(piece, job, piece.hearing.listening)
+        except OpeningError as error:
+            text = about(piece, describe(error, piece.place.language))
+            return await self._delivery.post(piece, Letter(text, UNHEARD))
+        note = ""
+        if piece.hearing.go:
+            try:
+                await self._go_on_at_once(piece, card)
+            except LineFullError as error:
+                note = describe(error, piece.place.language)
+            else:
+                await self._jobs.strip(job.id)
+                return piece
+        return await self._delivery.post(piece, heard_letter(piece, card, _file_name(piece.title), note))
+
+    async def _card(self, piece: Piece, job: Job, listening: Listening) -> Card:
+        card = await self._studio.hear(job.result or {}, listening, piece.title)
+        if not await self._storage.set_heard(piece.id, card.midi, card.bars, card.heard, listening):
+            raise UndeliverableError("Its owner has had everything deleted.")
+        return card
+
+    async def _go_on_at_once(self, piece: Piece, card: Card) -> None:
+        """With a key of its own: if the bot dies now, the next one gets the same pieces."""
+        order = order_of(piece)
+        ask = Ask(f"go-{piece.id}", piece.owner, piece.place, piece.title, order, piece.program, heard=card.heard)
+        await self.take(ask, await self._studio.read_again(card.midi, card.bars, order), instead_of=piece)
+
+    async def hear_again(self, piece: Piece, factor: float) -> Letter:
+        """What was transcribed once, put into other bars: at so many times the tempo.
+
+        Raises GoneError, or SettingsError where the tempo would be none.
+        """
+        job = await self._jobs.get(piece.id)
+        if piece.hearing is None or piece.heard is None or job is None or not job.result:
+            raise GoneError
+        listening = replace(piece.hearing.listening, bpm=factor * piece.heard["tempo"])
+        try:
+            card = await self._card(piece, job, listening)
+        except UndeliverableError:
+            raise GoneError from None
+        return heard_letter(piece, card, _file_name(piece.title))
 
     # ------------------------------------------------------------------ deliver
 
@@ -344,6 +461,8 @@ class Conversations:
         parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
         if parent is not None and parent.link:
             lines.append(descent(language, piece, parent))
+        elif piece.heard:
+            lines.append(tell_of_opening(language, piece.heard))
         if sound.mp3 is None:
             lines.append(say(language, "no_sound"))
         elif sound.shortened is not None:
@@ -364,8 +483,24 @@ def tell(piece: Piece, progress: Progress) -> str:
 
 def descent(language: Language, piece: Piece, parent: Piece) -> str:
     """What a piece has to do with the one that it came from, and who asked: after a click nobody would know."""
-    how = "continues" if piece.opening_bars == parent.opening_bars + parent.bars else "another"
+    if parent.hearing is not None:
+        how = "from_recording"
+    else:
+        how = "continues" if piece.opening_bars == parent.opening_bars + parent.bars else "another"
     return say(language, how, link=parent.link, person=f"<@{piece.owner}>")
+
+
+def order_of(piece: Piece) -> Order:
+    """What a recording shall be continued by."""
+    hearing = piece.hearing or Hearing()
+    return Order(piece.bars, hearing.takes, piece.seed if hearing.seeded else new_seed(), piece.sampling)
+
+
+def _given_up(piece: Piece) -> Letter:
+    language = piece.place.language
+    if piece.hearing is not None:
+        return Letter(about(piece, say(language, "not_transcribed")), UNHEARD)
+    return Letter(headed(piece, say(language, "failed")), ENDED)
 
 
 def headed(piece: Piece, text: str) -> str:

@@ -5,9 +5,11 @@ SegueError
   NotFinishedError        the piece is still being composed
   EndedError              there is nothing left to cancel
   NotYoursError           only the person who asked for the piece may do that
+  NotYourRecordingError   only the person who sent the recording may do that
+  NobodyListensError      no worker that lives can transcribe
   FileTooLargeError       the attachment
   UnreadableError         Discord did not hand the attachment out
-  NoMidiHereError         the message has no MIDI file
+  NoOpeningHereError      the message has neither a MIDI file nor a recording
   NotHereError            the server wants it in other channels
   PieceFullError          it would be longer than a piece can get
   FormError               a field of a form that is not understood
@@ -35,6 +37,14 @@ class NotYoursError(SegueError):
     pass
 
 
+class NotYourRecordingError(SegueError):
+    pass
+
+
+class NobodyListensError(SegueError):
+    pass
+
+
 class FileTooLargeError(SegueError):
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(f"{size} bytes; {limit} are taken")
@@ -45,7 +55,7 @@ class UnreadableError(SegueError):
     pass
 
 
-class NoMidiHereError(SegueError):
+class NoOpeningHereError(SegueError):
     pass
 
 

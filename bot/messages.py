@@ -16,25 +16,33 @@ from bot.errors import (
     FileTooLargeError,
     FormError,
     GoneError,
-    NoMidiHereError,
+    NobodyListensError,
+    NoOpeningHereError,
     NotFinishedError,
     NotHereError,
+    NotYourRecordingError,
     NotYoursError,
     PieceFullError,
     TooManyPresetsError,
     UnreadableError,
 )
 from composer.errors import (
+    CannotHearError,
     HostileMidiError,
     LineFullError,
     MeterError,
     NoNotesError,
+    NotAudioError,
+    NothingPlayedError,
     NotMidiError,
     OpeningTooDenseError,
     OpeningTooLongError,
     OutOfRangeError,
     PitchRangeError,
+    RecordingTooLargeError,
+    RecordingTooLongError,
     SegueError,
+    TooFewNotesError,
     UnknownInstrumentError,
     UnknownNameError,
 )
@@ -63,8 +71,10 @@ SIMPLE: Mapping[type[SegueError], str] = {
     NotFinishedError: "not_finished",
     EndedError: "ended_already",
     NotYoursError: "not_yours",
+    NotYourRecordingError: "not_your_recording",
+    NobodyListensError: "nobody_listens",
     UnreadableError: "unreadable",
-    NoMidiHereError: "no_midi_here",
+    NoOpeningHereError: "no_opening_here",
 }
 
 
@@ -75,6 +85,8 @@ NUMBERS: Mapping[str, str] = {
     "a seed": "number_seed",
     "the number of bars": "number_bars",
     "the number of takes": "number_takes",
+    "the tempo": "number_tempo",
+    "the downbeat": "number_downbeat",
 }
 
 
@@ -110,6 +122,44 @@ TEXTS: Mapping[str, Text] = {
         "This request is from before a change of the model. Press **Try again** to have it composed by the new one.",
         "这个请求来自模型更新之前。按“再试一次”，由新模型来写。",
     ),
+    # ---- a recording
+    "recording": Text("🎧 **{title}**, a recording\n{text}", "🎧 录音 **{title}**\n{text}"),
+    "waits_for_ears": Text(
+        "In line to be heard. Whoever listens is away at the moment; it goes on by itself as soon as they are back.",
+        "排队等待聆听。负责聆听的程序暂时不在线，等它回来后自动开始。",
+    ),
+    "listening": Text("Listening: {done} %, about {time} left\n{bar}", "聆听中：{done} %，大约还需 {time}\n{bar}"),
+    "heard": Text("🎧 **{title}** · heard: {heard}", "🎧 **{title}** · 听到：{heard}"),
+    "heard_melody": Text(
+        "🎧 **{title}** · heard: {heard}, one melody. The plain chords under it are added; `accompany: False` leaves "
+        "it bare.",
+        "🎧 **{title}** · 听到：{heard}，一条旋律。下面的简单和弦是加上的；用 `伴奏: False` 可以不加。",
+    ),
+    "heard_figures": Text(
+        "{tempo} BPM · {key} · {bars} bars · {notes} notes", "{tempo} BPM · {key} · {bars} 小节 · {notes} 个音"
+    ),
+    "heard_right": Text(
+        "**That's it, go on** adds {bars} bars. If your beat is half or twice as fast, press that first.",
+        "按“没错，接着写”续写 {bars} 小节。如果你的拍子慢一半或快一倍，请先按那个按钮。",
+    ),
+    "by_ear": Text("The opening is from a recording, heard as {heard}.", "开头来自录音，听到的是 {heard}。"),
+    "unclicked": Text(
+        "The file was played without a click; its beats were found from the notes: {heard}. If they are wrong, give "
+        "/compose the option `bpm`.",
+        "这个文件没有按节拍器演奏；拍子是从音符里找出来的：{heard}。如果不对，请给 /作曲 加上选项 `速度`。",
+    ),
+    "from_recording": Text(
+        "It goes on from [what was heard here]({link}), for {person}.", "从[这段录音]({link})续写，为 {person} 而作。"
+    ),
+    "not_transcribed": Text(
+        "This recording could not be heard out: something is wrong on this side, and it has been noted. "
+        "Send it again in a while, or a MIDI file.",
+        "这段录音没能听完：这边出了问题，已记录下来。请稍后重发，或改发 MIDI 文件。",
+    ),
+    "nobody_listens": Text(
+        "Nobody can listen to recordings here at the moment. Send it again later, or a MIDI file now.",
+        "目前这里没有程序能听录音。请稍后重发，或现在改发 MIDI 文件。",
+    ),
     # ---- the piece
     "piece": Text(
         "🎹 **{title}** · {added} bars added to {opening} · {tempo} BPM · {key} · seed `{seed}` · {settings}",
@@ -142,6 +192,9 @@ TEXTS: Mapping[str, Text] = {
     "button_delete": Text("Delete", "删除"),
     "button_cancel": Text("Cancel", "取消"),
     "button_retry": Text("Try again", "再试一次"),
+    "button_go": Text("That's it, go on", "没错，接着写"),
+    "button_half": Text("Half tempo", "速度减半"),
+    "button_double": Text("Double tempo", "速度加倍"),
     "button_forget": Text("Delete everything about me", "删除我的全部数据"),
     "form_title": Text("Again with …", "改设置再来"),
     "form_bars": Text("Bars to add", "续写小节数"),
@@ -157,6 +210,10 @@ TEXTS: Mapping[str, Text] = {
     "not_yours": Text(
         "Only the person who asked for this piece can do that. You can Vary or Continue it.",
         "只有请求这首作品的人可以这样做。你可以“换一版”或“继续写”。",
+    ),
+    "not_your_recording": Text(
+        "Only the person who sent this recording can do that. Send one of your own to /compose.",
+        "只有发这段录音的人可以这样做。请把你自己的录音发给 /作曲。",
     ),
     "gone": Text(
         "This piece is no longer kept. Send its MIDI file to /compose to go on with it.",
@@ -176,9 +233,14 @@ TEXTS: Mapping[str, Text] = {
     "info_settings": Text("Seed `{seed}` · {settings}", "种子 `{seed}` · {settings}"),
     "info_time": Text("Composed in {composing} s; {music} s of music", "用时 {composing} 秒；音乐 {music} 秒"),
     # ---- refusals
-    "no_midi_here": Text(
-        "There is no MIDI file on that message. Choose a message with a .mid file.",
-        "那条消息里没有 MIDI 文件。请选择带 .mid 文件的消息。",
+    "no_opening_here": Text(
+        "There is neither a MIDI file nor a recording on that message. Choose one with a .mid file, a voice message, "
+        "MP3, WAV, OGG, M4A or FLAC.",
+        "那条消息里没有 MIDI 文件，也没有录音。请选择带 .mid 文件、语音、MP3、WAV、OGG、M4A 或 FLAC 的消息。",
+    ),
+    "not_audio": Text(
+        "This is neither a MIDI file nor a recording that can be read. Send a .mid file, MP3, WAV, OGG, M4A or FLAC.",
+        "这既不是 MIDI 文件，也不是可以读取的录音。请发 .mid 文件、MP3、WAV、OGG、M4A 或 FLAC。",
     ),
     "unreadable": Text(
         "Discord did not hand that file out. Attach it again and try once more.",
@@ -244,6 +306,34 @@ TEXTS: Mapping[str, Text] = {
         "Move that note by an octave and try again.",
         "开头里有 MIDI 音高 {pitch}；模型只懂 {lowest} 到 {highest}。请把那个音移动一个八度再试。",
     ),
+    "recording_long": Text(
+        "The recording is longer than {limit} s, which is what I take. Trim it and try again.",
+        "录音超过了 {limit} 秒的上限。请剪短后再试。",
+    ),
+    "recording_large": Text(
+        "The recording has {size} kB; at most {limit} kB will do. Trim it, or give it as MP3.",
+        "录音有 {size} kB，最多接受 {limit} kB。请剪短，或者换成 MP3。",
+    ),
+    "heard_silence": Text(
+        "I hear only silence in the recording. Play on a piano or hum a melody, nearer to the microphone.",
+        "录音里只有寂静。请离麦克风近一些，弹钢琴或哼一段旋律。",
+    ),
+    "heard_noise": Text(
+        "I hear no music in the recording, only noise. Play on a piano or hum a melody, nearer to the microphone.",
+        "录音里没有音乐，只有噪声。请离麦克风近一些，弹钢琴或哼一段旋律。",
+    ),
+    "heard_speech": Text(
+        "I hear no music in the recording, only speech. Play on a piano, or hum or sing a melody.",
+        "录音里没有音乐，只有说话声。请弹钢琴，或者哼唱一段旋律。",
+    ),
+    "few_notes": Text(
+        "The notes that I heard are {notes}; I need {least} to find the beat. Play a little more of it.",
+        "我听到的音只有 {notes} 个，至少要 {least} 个才能找到拍子。请多弹一点。",
+    ),
+    "cannot_hear": Text(
+        "Recordings cannot be heard here at the moment. Give me a MIDI file instead.",
+        "这里暂时不能听录音。请改用 MIDI 文件。",
+    ),
     "out_of_range": Text(
         "{name} {value} is out of range: it lies between {lowest} and {highest}. Choose a number in between.",
         "{name} {value} 超出范围：应在 {lowest} 到 {highest} 之间。请换一个数。",
@@ -251,6 +341,8 @@ TEXTS: Mapping[str, Text] = {
     "number_seed": Text("The seed", "种子"),
     "number_bars": Text("The number of bars", "小节数"),
     "number_takes": Text("The number of takes", "版本数"),
+    "number_tempo": Text("The tempo", "速度"),
+    "number_downbeat": Text("The beat that the first note lies on", "第一个音所在的拍"),
     "unknown_name": Text(
         "There is no “{name}” here. There are: {known}. Choose one of those.",
         "没有“{name}”。现有：{known}。请从中选择。",
@@ -313,15 +405,20 @@ TEXTS: Mapping[str, Text] = {
     "queue_title": Text("Your pieces in line:", "你排队的作品："),
     "queue_running": Text("composing, bar {done} of {bars}", "作曲中，第 {done} / {bars} 小节"),
     "queue_waiting": Text("place {place}", "第 {place} 位"),
+    "queue_listening": Text("being listened to", "聆听中"),
+    "queue_recording": Text("a recording, place {place}", "录音，第 {place} 位"),
     "queue_about": Text("{what}, about {time} left", "{what}，大约还需 {time}"),
     "cancelled_count": Text("Cancelled: {count}.", "已取消：{count} 首。"),
     "history_empty": Text("You have no pieces yet. Start one with /compose.", "你还没有作品。用 /作曲 开始一首。"),
     "history_title": Text("Your last pieces:", "你最近的作品："),
+    "history_heard": Text("a recording, heard: {heard}", "录音，听到：{heard}"),
     # ---- help and privacy
     "help": Text(
         "**Segue continues what you begin.**\n"
         "Give `/compose` the opening of a piece as a MIDI file (1 to 64 bars in 4/4), or choose *Apps → Continue this* "
         "on a message with one. You get an MP3, the MIDI and a picture.\n"
+        "**No MIDI at hand?** Hum it, or play it beside your phone: a voice message or a recording of up to 40 s will "
+        "do. You see what was heard before anything is composed.\n"
         "**Under a piece:** Continue goes on from its end; Vary tries another seed; Again with … changes bars, "
         "temperature and top-p; Info tells what it was made from.\n"
         "**Your taste:** `/settings temperature pitch 0.5` makes melodies calmer, `1.2` wilder; `/settings show` "
@@ -330,6 +427,7 @@ TEXTS: Mapping[str, Text] = {
         "**Segue 把你的开头写下去。**\n"
         "把一段 MIDI 开头（4/4 拍，1 到 64 小节）交给 `/作曲`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
         "你会得到 MP3、MIDI 和一张图。\n"
+        "**手边没有 MIDI？**哼一段，或对着手机弹一段：40 秒以内的语音或录音都行。先给你看听到了什么，再作曲。\n"
         "**作品下方：**“继续写”从结尾接着写；“换一版”换个种子；“改设置再来”修改小节数、温度和 top-p；“详情”说明来历。\n"
         "**你的口味：**`/设置 温度 音高 0.5` 让旋律更平稳，`1.2` 更狂野；`/设置 查看` 逐项说明。"
         "用 `/设置 预设 保存` 保存。\n"
@@ -337,12 +435,12 @@ TEXTS: Mapping[str, Text] = {
     ),
     "privacy": Text(
         "Kept about you, under your Discord id: {settings} settings, {presets} presets, and {pieces} pieces (the "
-        "opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for {days} days. No "
-        "names, messages or audio. Nothing is used for training. /privacy delete removes all of it, and the messages "
-        "that hold your pieces.",
+        "opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for {days} days. A "
+        "recording is kept only until it is heard, then the notes in it. No names, no messages. Nothing is used for "
+        "training. /privacy delete removes all of it, and the messages that hold your pieces.",
         "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{pieces} 首作品"
         "（开头和成品的 MIDI、文件名、种子、设置、发布位置），保存 {days} 天。"
-        "不保存名字、消息和音频，也不用于训练。"
+        "录音只保存到听完为止，之后只留下其中的音符。不保存名字和消息，也不用于训练。"
         "/隐私 删除 会全部删除，连同发布你作品的消息。",
     ),
     "privacy_sure": Text(
@@ -374,7 +472,7 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "compose": "作曲",
     "Continue the opening of a piece": "把一段开头续写下去",
     "opening": "开头",
-    "A MIDI file of 1 to 64 bars in 4/4": "一个 MIDI 文件，4/4 拍，1 到 64 小节",
+    "A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s": "MIDI（4/4 拍，1 到 64 小节）或 40 秒内的录音",
     "bars": "小节",
     "How many bars to add (32)": "续写多少小节（默认 32）",
     "takes": "版本",
@@ -387,6 +485,14 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "What plays it (piano)": "用什么演奏（默认钢琴）",
     "private": "私密",
     "Whether only you see it": "是否只有你能看到",
+    "bpm": "速度",
+    "Its tempo, where it is heard wrong: quarter notes a minute": "速度听错时：每分钟多少个四分音符",
+    "downbeat": "强拍",
+    "On which beat of the bar it begins, where that is heard wrong": "小节听错时：从第几拍开始",
+    "accompany": "伴奏",
+    "Whether a melody by itself gets plain chords (yes)": "单独的旋律是否加上简单和弦（默认加）",
+    "go": "直接写",
+    "Whether to compose at once, without asking if it was heard right": "不问听得对不对，直接作曲",
     "Continue this": "续写这个",
     "settings": "设置",
     "Your own way of composing": "你自己的作曲方式",
@@ -568,6 +674,18 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
             return "too_dense", data
         case PitchRangeError():
             return "pitch_range", data
+        case NotAudioError():
+            return "not_audio", {}
+        case RecordingTooLongError():
+            return "recording_long", data
+        case RecordingTooLargeError(size=size, limit=limit):
+            return "recording_large", {"size": -(-size // 1000), "limit": limit // 1000}
+        case NothingPlayedError(heard=heard):
+            return {"silence": "heard_silence", "noise": "heard_noise", "speech": "heard_speech"}[heard], {}
+        case TooFewNotesError():
+            return "few_notes", data
+        case CannotHearError():
+            return "cannot_hear", {}
         case OutOfRangeError(name=name, value=value, lowest=lowest, highest=highest):
             numbers = {"value": f"{value:g}", "lowest": f"{lowest:g}", "highest": f"{highest:g}"}
             return "out_of_range", {"name": say(language, NUMBERS[name]), **numbers}

@@ -6,13 +6,14 @@ import io
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import discord
 
-from bot.buttons import OWNERS_ONLY, Act
-from bot.conversation import MAX_BARS, Ask, descent, new_seed
-from bot.errors import EndedError, FormError, GoneError, NotFinishedError, NotYoursError
+from bot.buttons import OF_RECORDINGS, OWNERS_ONLY, Act, buttons
+from bot.conversation import MAX_BARS, Ask, descent, new_seed, order_of
+from bot.errors import EndedError, FormError, GoneError, NotFinishedError, NotYourRecordingError, NotYoursError
 from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, say, say_key, say_settings
 from bot.privacy import forget
 from bot.replies import Interaction, begin, language, refusing, whisper
@@ -46,7 +47,7 @@ class PieceButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=PATTE
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with refusing(interaction):
             if self.act in OWNERS_ONLY and interaction.user.id != self.owner:
-                raise NotYoursError
+                raise NotYourRecordingError if self.act in OF_RECORDINGS else NotYoursError
             if self.act is Act.FORGET:
                 await forget(interaction)
             elif self.act is Act.DELETE:
@@ -86,6 +87,34 @@ async def _again(interaction: Interaction, piece: Piece, order: Order) -> None:
 async def _ask(interaction: Interaction, piece: Piece, order: Order) -> Ask:
     place = await begin(interaction, piece.place.private)
     return Ask(str(interaction.id), interaction.user.id, place, piece.title, order, piece.program, piece.id)
+
+
+# ------------------------------------------------------------------ what was heard in a recording
+
+
+async def go_on(interaction: Interaction, piece: Piece) -> None:
+    """Compose on from what was heard, as it was asked for with the recording."""
+    if piece.heard is None:
+        raise NotFinishedError
+    ask = replace(await _ask(interaction, piece, order_of(piece)), heard=piece.heard)
+    await interaction.client.services.conversations.compose_again(ask, piece)
+
+
+async def _half(interaction: Interaction, piece: Piece) -> None:
+    await _hear_again(interaction, piece, 0.5)
+
+
+async def _double(interaction: Interaction, piece: Piece) -> None:
+    await _hear_again(interaction, piece, 2.0)
+
+
+async def _hear_again(interaction: Interaction, piece: Piece, factor: float) -> None:
+    """In the same message."""
+    await interaction.response.defer()
+    letter = await interaction.client.services.conversations.hear_again(piece, factor)
+    await interaction.edit_original_response(
+        content=letter.text, view=buttons(piece, letter.acts), attachments=letter.attachments()
+    )
 
 
 # ------------------------------------------------------------------ the form
@@ -199,4 +228,7 @@ ACTIONS: Mapping[Act, Callable[[Interaction, Piece], Awaitable[None]]] = {
     Act.RETRY: _retry,
     Act.INFO: _tell,
     Act.CANCEL: _cancel,
+    Act.GO: go_on,
+    Act.HALF: _half,
+    Act.DOUBLE: _double,
 }

@@ -64,12 +64,14 @@ def _is_well(services: Services) -> bool:
 def _expose(services: Services) -> None:
     """What Prometheus sees of the line, the workers and the deliveries."""
     numbers = {"queued": 0.0, "running": 0.0, "undelivered": 0.0, "oldest": 0.0, "workers": 0.0, "slots": 0.0}
+    numbers["listeners"] = 0.0
 
     async def refresh() -> None:
         with contextlib.suppress(SegueError):
             found = await services.jobs.statistics()
             numbers.update(queued=found.queued, running=found.running, undelivered=found.undelivered)
             numbers.update(oldest=found.oldest_wait_seconds or 0, workers=found.workers, slots=found.slots)
+            numbers.update(listeners=found.listeners)
 
     exposition = services.exposition
     exposition.refresh = refresh
@@ -79,6 +81,7 @@ def _expose(services: Services) -> None:
         ("undelivered", "Pieces that have ended and were not brought to their owner yet."),
         ("workers", "Workers that are alive."),
         ("slots", "Slots of those workers."),
+        ("listeners", "Workers that transcribe, alive."),
     ):
         exposition.gauge(f"segue_{name}", text, lambda name=name: numbers[name])  # type: ignore[misc]
     exposition.gauge("segue_oldest_wait_seconds", "How long the oldest in line has waited.", lambda: numbers["oldest"])

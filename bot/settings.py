@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     threads: int = Field(default=1, ge=1)  # of torch in one of them
     renderers: int = Field(default=1, ge=1, le=64)  # processes that read openings and render pieces
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    transcribe: bool = True  # whether they take recordings, which needs the extra `audio` and 2 GB while they do
     checkpoint: Path = ROOT / "checkpoints" / "second"
     soundfont: Path | None = None  # None looks in the usual places
     lease_seconds: float = Field(default=15.0, ge=0.2)

@@ -1,9 +1,13 @@
-"""What the bot remembers: people's settings and presets, pieces, and what a server allows. The only SQL of the bot."""
+"""What the bot remembers: people's settings and presets, pieces, and what a server allows. The only SQL of the bot.
+
+A recording that is to be heard is a piece too: its row says where the answer goes and what shall be composed, and its
+opening is there once it is transcribed. What only a recording has stands beside it, in `hearings`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +19,7 @@ from bot.messages import Language
 from composer.database import Database, metadata, now
 from composer.errors import UnknownNameError
 from composer.sampling import SamplingParams
+from composer.transcription.synchronise import Listening
 
 MAX_PRESETS = 25  # of one user: as many as Discord shows in a list
 
@@ -69,8 +74,18 @@ pieces = sa.Table(
     sa.Column("receipt", sa.JSON(none_as_null=True)),
     sa.Column("posting_at", sa.Double),  # when a message of its own was about to be sent for it
     sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("heard", sa.JSON(none_as_null=True)),  # of an opening whose beats were found by ear, see Piece
 )
 sa.Index("pieces_by_owner", pieces.c.owner, pieces.c.id)
+hearings = sa.Table(
+    "hearings",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # that of its piece
+    sa.Column("takes", sa.Integer, nullable=False),
+    sa.Column("seeded", sa.Boolean, nullable=False),
+    sa.Column("go", sa.Boolean, nullable=False),
+    sa.Column("listening", sa.JSON, nullable=False),
+)
 marks = sa.Table(
     "marks",
     metadata,
@@ -95,8 +110,25 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a recording is to become.
+
+    takes: to compose   seeded: whether the seed was asked for; if not, each go has one of its own
+    go: compose at once, without asking whether it was heard right   listening: how its notes are put into bars
+    """
+
+    takes: int = 1
+    seeded: bool = False
+    go: bool = False
+    listening: Listening = field(default_factory=Listening)
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
-    """One row of `pieces`, its blobs left in the table."""
+    """One row of `pieces`, its blobs left in the table.
+
+    heard: what was found in an opening that was played, as bot.studio.Card tells it   hearing: of a recording
+    """
 
     id: int
     owner: int
@@ -112,6 +144,8 @@ class Piece:
     receipt: Mapping[str, Any] | None
     posting_at: float | None
     deleted: bool
+    heard: Mapping[str, Any] | None = None
+    hearing: Hearing | None = None
 
     @property
     def link(self) -> str | None:
@@ -131,6 +165,9 @@ class Guild:
 
 
 _LIGHT = [column for column in pieces.c if column.name not in ("opening", "midi")]
+_HEARING = [column for column in hearings.c if column.name != "id"]
+_PIECE = sa.select(*_LIGHT, *_HEARING).select_from(pieces.outerjoin(hearings, hearings.c.id == pieces.c.id))
+_OF_NOTHING = ~sa.exists().where(pieces.c.id == hearings.c.id)
 
 
 class Storage:
@@ -237,8 +274,14 @@ class Storage:
         program: int,
         sampling: SamplingParams,
         place: Place,
+        asked_at: float | None = None,
+        heard: Mapping[str, Any] | None = None,
+        hearing: Hearing | None = None,
     ) -> None:
-        """In the transaction that submits its job, so that there is never one without the other."""
+        """In the transaction that submits its job, so that there is never one without the other.
+
+        asked_at: when the place's token was given, if not now
+        """
         values = {name: getattr(place, name) for name in Place.__dataclass_fields__}
         await connection.execute(
             sa.insert(pieces).values(
@@ -252,11 +295,22 @@ class Storage:
                 seed=seed,
                 program=program,
                 sampling=sampling.to_json(),
-                asked_at=now(),
+                asked_at=now() if asked_at is None else asked_at,
                 deleted=False,
+                heard=None if heard is None else dict(heard),
                 **values,
             )
         )
+        if hearing is not None:
+            await connection.execute(
+                sa.insert(hearings).values(
+                    id=number,
+                    takes=hearing.takes,
+                    seeded=hearing.seeded,
+                    go=hearing.go,
+                    listening=hearing.listening.to_json(),
+                )
+            )
 
     async def known(self, connection: AsyncConnection, numbers: Collection[int]) -> frozenset[int]:
         """Which of these pieces there are."""
@@ -264,12 +318,12 @@ class Storage:
 
     async def piece(self, number: int) -> Piece | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(sa.select(*_LIGHT).where(pieces.c.id == number))).first()
+            row = (await connection.execute(_PIECE.where(pieces.c.id == number))).first()
         return _piece(row) if row else None
 
     async def pieces_of(self, owner: int, count: int | None) -> list[Piece]:
         """The user's newest pieces that were not deleted, newest first; count None: all."""
-        query = sa.select(*_LIGHT).where(pieces.c.owner == owner, pieces.c.deleted.is_(False))
+        query = _PIECE.where(pieces.c.owner == owner, pieces.c.deleted.is_(False))
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(pieces.c.id.desc()).limit(count))
             return [_piece(row) for row in rows]
@@ -291,13 +345,29 @@ class Storage:
         """False: the piece is gone."""
         return await self._change(number, midi=midi, receipt=dict(receipt))
 
+    async def set_heard(
+        self, number: int, opening: bytes, bars: int, heard: Mapping[str, Any], listening: Listening
+    ) -> bool:
+        """What a recording came to, and how its notes were put into bars. False: it is gone."""
+        values = {"opening": opening, "opening_bars": bars, "heard": dict(heard)}
+        there = sa.update(pieces).where(pieces.c.id == number, ~pieces.c.deleted)
+        how = sa.update(hearings).where(hearings.c.id == number)
+        async with self._database.write() as connection:
+            await connection.execute(how.values(listening=listening.to_json()))
+            return (await connection.execute(there.values(values))).rowcount > 0
+
+    async def replace(self, connection: AsyncConnection, number: int) -> None:
+        """A recording has become pieces, in whose transaction this is, and they have its message now."""
+        gone = {"deleted": True, "opening": b"", "token": None, "message": None, "heard": None}
+        await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(gone))
+
     async def set_posting(self, number: int) -> bool:
         """A message of its own is about to be sent: whoever takes over looks for it first. False: the piece is gone."""
         return await self._change(number, posting_at=now())
 
     async def delete_piece(self, number: int) -> None:
         """Forget its music; that it was there stays, for the pieces that came from it."""
-        await self._change(number, deleted=True, opening=b"", midi=None, receipt=None, token=None)
+        await self._change(number, deleted=True, opening=b"", midi=None, receipt=None, token=None, heard=None)
 
     async def _change(self, number: int, **values: Any) -> bool:
         """Nothing happens to a piece that was deleted: what comes too late for it is not kept."""
@@ -318,11 +388,13 @@ class Storage:
         """Delete every row about a user."""
         for table, column in ((people, people.c.id), (presets, presets.c.owner), (pieces, pieces.c.owner)):
             await connection.execute(sa.delete(table).where(column == user))
+        await connection.execute(sa.delete(hearings).where(_OF_NOTHING))
 
     async def sweep(self, days: float) -> int:
         """Delete pieces older than that. Returns how many."""
         async with self._database.write() as connection:
             gone = await connection.execute(sa.delete(pieces).where(pieces.c.asked_at < now() - days * 86400))
+            await connection.execute(sa.delete(hearings).where(_OF_NOTHING))
             return gone.rowcount
 
     # ------------------------------------------------------------------ marks
@@ -357,6 +429,9 @@ def _insert(connection: AsyncConnection, table: sa.Table) -> sqlite.Insert | pos
 
 def _piece(row: sa.Row[Any]) -> Piece:
     at = row._asdict()
-    shared = {name: at[name] for name in Piece.__dataclass_fields__ if name not in ("place", "sampling")}
+    shared = {name: at[name] for name in Piece.__dataclass_fields__ if name not in ("place", "sampling", "hearing")}
     place = Place(**{name: at[name] for name in Place.__dataclass_fields__})
-    return Piece(**shared, sampling=SamplingParams.from_json(at["sampling"]), place=place)
+    hearing = None
+    if at["listening"] is not None:
+        hearing = Hearing(at["takes"], at["seeded"], at["go"], Listening(**at["listening"]))
+    return Piece(**shared, sampling=SamplingParams.from_json(at["sampling"]), place=place, hearing=hearing)

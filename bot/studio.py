@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from bot.errors import PieceFullError
+from composer.chords import find_chords
 from composer.errors import CompositionError
 from composer.key import find_key
 from composer.midi import MAX_EVENTS, dump_midi, parse_midi, read_midi
@@ -30,6 +31,9 @@ from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.request import MAX_BARS, Composed, Request
 from composer.score import TICKS_PER_BAR, Score
+from composer.transcription.performance import Performance
+from composer.transcription.recording import read_recording
+from composer.transcription.synchronise import Heard, Listening, on_its_grid, performance_of, synchronise
 from composer.words import Vocabulary
 
 # Tried one after the other until the file is small enough: (bitrate, seconds at most).
@@ -54,7 +58,8 @@ T = TypeVar("T")
 class Read:
     """An opening that can be continued.
 
-    midi: the file that it was found in   requests: one a take
+    midi: the file that it was found in, or what was made of it   requests: one a take   heard: of a file that was
+    played without a click, see Card
     """
 
     midi: bytes
@@ -63,6 +68,20 @@ class Read:
     notes: int
     key: str | None
     bpm: float
+    heard: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """What was heard in a performance, to be looked at.
+
+    midi: bars and beats, as they were found   heard: kind, tempo, key, bars, notes and accompanied, as JSON
+    """
+
+    midi: bytes
+    bars: int
+    picture: bytes
+    heard: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -91,9 +110,17 @@ class Studio:
         self._soundfont = soundfont
         self._readers, self._renderers = _Children(1, READ_SECONDS), _Children(processes, RENDER_SECONDS)
 
-    async def read(self, data: bytes, order: Order) -> Read:
+    async def read(self, data: bytes, order: Order, listening: Listening | None = None) -> Read:
         """A stranger's MIDI file. Raises OpeningError."""
-        return await self._readers.run(read_opening, data, order, self.vocabulary)
+        return await self._readers.run(read_opening, data, order, self.vocabulary, listening)
+
+    async def check(self, recording: bytes) -> None:
+        """Raises OpeningError if a stranger's recording cannot be read or is too long: nobody need wait for that."""
+        await self._readers.run(check_recording, recording)
+
+    async def hear(self, performance: Mapping[str, Any], listening: Listening, title: str) -> Card:
+        """performance: as JSON. Raises OpeningError."""
+        return await self._readers.run(hear_performance, performance, listening, title, self.vocabulary)
 
     async def read_again(self, midi: bytes, bars: int, order: Order) -> Read:
         """An opening or a piece of ours. Raises PieceFullError where it has grown too long."""
@@ -178,10 +205,48 @@ def _wake() -> None:
     """Nothing: to find this function, the child has imported all that the others need."""
 
 
-def read_opening(data: bytes, order: Order, vocabulary: Vocabulary) -> Read:
-    pitches = vocabulary.pitches
-    opening = to_opening(read_midi(data), pitch_range=(pitches[0], pitches[-1]))
+def read_opening(data: bytes, order: Order, vocabulary: Vocabulary, listening: Listening | None = None) -> Read:
+    score = read_midi(data)
+    told = listening is not None and (listening.bpm is not None or listening.downbeat is not None)
+    if score.notes and (told or not on_its_grid(score)):
+        heard = synchronise(performance_of(score), listening)
+        midi, bars = _taken_down(heard, vocabulary)
+        return replace(_read(midi, bars, order, vocabulary), heard=_tell(heard))
+    opening = to_opening(score, pitch_range=_pitch_range(vocabulary))
     return _read(data, opening.bars, order, vocabulary)
+
+
+def check_recording(recording: bytes) -> None:
+    read_recording(recording)
+
+
+def hear_performance(performance: Mapping[str, Any], listening: Listening, title: str, vocabulary: Vocabulary) -> Card:
+    heard = synchronise(Performance.from_json(performance), listening)
+    midi, bars = _taken_down(heard, vocabulary)
+    score = _score(midi, bars)
+    picture = draw_piano_roll(replace(score, chords=tuple(find_chords(score.sounding, score.end))), bars, title)
+    return Card(midi, bars, picture, _tell(heard))
+
+
+def _taken_down(heard: Heard, vocabulary: Vocabulary) -> tuple[bytes, int]:
+    """As a MIDI file that can be continued, and its bars."""
+    opening = to_opening(heard.score, pitch_range=_pitch_range(vocabulary))
+    return dump_midi(opening.score), opening.bars
+
+
+def _tell(heard: Heard) -> Mapping[str, Any]:
+    return {
+        "kind": heard.kind,
+        "tempo": round(heard.tempo, 1),
+        "key": heard.key,
+        "bars": heard.bars,
+        "notes": heard.notes,
+        "accompanied": heard.accompanied,
+    }
+
+
+def _pitch_range(vocabulary: Vocabulary) -> tuple[int, int]:
+    return vocabulary.pitches[0], vocabulary.pitches[-1]
 
 
 def reread_opening(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:

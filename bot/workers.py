@@ -58,6 +58,7 @@ def _environment(settings: Settings, number: int) -> Mapping[str, str]:
         "SLOTS": str(settings.slots),
         "THREADS": str(settings.threads),
         "DEVICE": settings.device,
+        "TRANSCRIBE": str(settings.transcribe),
         "LEASE_SECONDS": str(settings.lease_seconds),
         "LOG_FORMAT": settings.log_format,
     }

@@ -97,7 +97,9 @@ def _segue() -> None:
 
 @app.command()
 def compose(
-    opening: Annotated[Path, typer.Argument(help="A MIDI file of 1 to 64 bars in 4/4.")] = EXAMPLE,
+    opening: Annotated[
+        Path, typer.Argument(help="A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s.")
+    ] = EXAMPLE,
     bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
     takes: Annotated[int, typer.Option(help="How many continuations, from seeds that follow each other.")] = 1,
@@ -118,6 +120,13 @@ def compose(
         typer.Option("--set", help="temperature.ATTRIBUTE=0..2 or top_p.ATTRIBUTE=0..1; ATTRIBUTE may be `all`."),
     ] = None,
     checkpoint: Annotated[Path, typer.Option(help="The folder of a trained model.")] = DEFAULT_CHECKPOINT,
+    bpm: Annotated[
+        float | None, typer.Option(help="About the tempo of a recording, where the ear takes half or twice of it.")
+    ] = None,
+    downbeat: Annotated[
+        int | None, typer.Option(help="The beat of its bar, 1 to 4, that a recording's first note lies on.")
+    ] = None,
+    accompany: Annotated[bool, typer.Option(help="Give a hummed line chords in the left hand.")] = True,
     device: Annotated[
         Device, typer.Option(help="Where the model runs; auto takes a GPU if there is one.")
     ] = Device.auto,
@@ -131,20 +140,26 @@ def compose(
 
     Writes piece.mid, piece.mp3, piece.png and piece.json into a folder; with --takes N piece-1.mid and so on. The
     MIDI and the MP3 hold the opening and then its continuation.
+
+    A recording (MP3, WAV, OGG, M4A, FLAC) of a piano, a voice or another single line is transcribed first, and so is
+    MIDI that was played without a click put on beats; it says what was heard, and heard.mid holds it.
     """
     import torch
     from tqdm import tqdm
 
     from composer.composing import compose as compose_takes
     from composer.engine.checkpoint import load_checkpoint
-    from composer.midi import read_midi
+    from composer.midi import dump_midi
     from composer.opening import to_opening
     from composer.piece import Order, command_line, receipt
     from composer.rendering.audio import check_installed
     from composer.rendering.instruments import program_of
     from composer.request import Guards
     from composer.sampling import SamplingParams
+    from composer.transcription.opening import describe, read_opening
+    from composer.transcription.synchronise import Listening
 
+    listening = Listening(bpm, downbeat, accompany)
     guards = Guards(loop_guard, copy_guard, drift_guard)
     sampling = SamplingParams().with_settings(settings or [])
     order = Order(bars, takes, seed, sampling, guards, ending, takes // 2 if spare is None else spare)
@@ -155,15 +170,25 @@ def compose(
         torch.set_num_threads(1)
     if audio:
         check_installed()
-    score = read_midi(opening.read_bytes())
+    with tqdm(total=100, unit="%", desc="listening", delay=1) as progress:
+        score, heard = read_opening(
+            opening.read_bytes(), opening.name, listening, lambda share: _move(progress, round(100 * share))
+        )
+    if heard:
+        print(f"heard: {describe(heard)}", file=sys.stderr)
     model = load_checkpoint(checkpoint)
     pitches = model.vocabulary.pitches
     given = to_opening(score, pitch_range=(pitches[0], pitches[-1]))
     folder = _emptied(out or Path("out") / opening.stem)
+    if heard:
+        (folder / "heard.mid").write_bytes(dump_midi(heard.score, title=opening.stem))
 
     with tqdm(total=bars * order.drawn, unit="bar", desc="composing") as progress:
         done = compose_takes(given, model, order, where, lambda b: _move(progress, b))
     options = ["--checkpoint", str(checkpoint), "--device", where.type, "--instrument", instrument]
+    options += [] if bpm is None else ["--bpm", f"{bpm:g}"]
+    options += [] if downbeat is None else ["--downbeat", str(downbeat)]
+    options += [] if accompany else ["--no-accompany"]
     command = command_line(str(opening), order, options)
     for number, take in enumerate(done, start=1):
         path = folder / (f"piece-{number}" if takes > 1 else "piece")
@@ -177,13 +202,13 @@ def _emptied(folder: Path) -> Path:
     """The folder, there, and without the pieces of an earlier call, which would pass for takes of this one."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
-        if re.fullmatch(r"piece(-\d+)?\.(json|mid|mp3|png)", old.name):
+        if re.fullmatch(r"piece(-\d+)?\.(json|mid|mp3|png)|heard\.mid", old.name):
             old.unlink()
     return folder
 
 
-def _move(progress: tqdm[NoReturn], bars: int) -> None:
-    progress.update(bars - progress.n)
+def _move(progress: tqdm[NoReturn], done: int) -> None:
+    progress.update(done - progress.n)
 
 
 def _write(take: Take, path: Path, title: str, program: int, audio: bool) -> None:
@@ -208,6 +233,42 @@ def _torch_device(device: Device) -> torch.device:
         raise SettingsError("There is no CUDA device here; leave --device out, or say --device cpu.")
     gpu = device is Device.cuda or (device is Device.auto and torch.cuda.is_available())
     return torch.device("cuda" if gpu else "cpu")
+
+
+# ------------------------------------------------------------------ segue transcribe
+
+
+@app.command()
+def transcribe(
+    folder: Annotated[Path, typer.Argument(help="A folder of piano recordings: MP3, WAV, OGG, M4A, FLAC.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the MIDI files.")],
+) -> None:
+    """Turn piano recordings of any length into MIDI that `segue train` takes.
+
+    Writes a MIDI file for each, on beats and bars that are found, and train.txt and validation.txt: every tenth song is
+    for validation. What cannot be used is said in a sentence, and the rest goes on. A second of piano takes about one
+    of a processor.
+    """
+    from composer.errors import OpeningError
+    from composer.transcription.folder import recordings_in, transcribe_folder
+    from composer.transcription.opening import describe
+    from composer.transcription.synchronise import Heard
+    from composer.transcription.transcriber import check_can_hear
+
+    check_can_hear()
+    paths = recordings_in(folder)
+    if not paths:
+        raise SettingsError(f"{folder} holds no recording. Name a folder of MP3, WAV, OGG, M4A or FLAC files.")
+
+    def tell(path: Path, heard: Heard | OpeningError) -> None:
+        if isinstance(heard, OpeningError):
+            print(f"{path.name}: {heard}", file=sys.stderr)
+        else:
+            print(f"{path.name}: {describe(heard)}", file=sys.stderr)
+
+    if not transcribe_folder(paths, out, tell):
+        raise SettingsError(f"No recording in {folder} could be used. See what was said of each, and try again.")
+    print(out)
 
 
 # ------------------------------------------------------------------ segue train
@@ -451,6 +512,9 @@ def worker(
     attached: Annotated[
         bool, typer.Option(help="Stop when standard input ends: with the process that gave it.")
     ] = False,
+    transcribe: Annotated[
+        bool, typer.Option(envvar="TRANSCRIBE", help="Transcribe recordings too, if the extra `audio` is installed.")
+    ] = True,
 ) -> None:
     """Compose what is asked for in the table of jobs, many pieces in one batch. Stops cleanly on SIGTERM.
 
@@ -465,7 +529,7 @@ def worker(
 
     configure_logging(log_format.value, secrets=[database])
     torch.set_num_threads(threads)
-    asyncio.run(work(database, checkpoint, slots, _torch_device(device), lease, metrics_port, attached))
+    asyncio.run(work(database, checkpoint, slots, _torch_device(device), lease, metrics_port, attached, transcribe))
 
 
 @app.command(hidden=True)

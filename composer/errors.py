@@ -9,6 +9,12 @@
         OpeningTooLongError     more bars than are taken
         OpeningTooDenseError    more notes than are taken
         PitchRangeError         notes that the checkpoint has no word for
+        NotAudioError           not a recording, or broken beyond reading
+        RecordingTooLongError   more seconds than are taken
+        RecordingTooLargeError  more bytes than are taken
+        NothingPlayedError      a recording of silence, noise or speech
+        TooFewNotesError        too few notes to hear beats in
+        CannotHearError         recordings cannot be transcribed here
       SettingsError           a setting out of range or of an unknown name
         OutOfRangeError         a number that is too low or too high
         UnknownNameError        there is nothing of that name
@@ -27,6 +33,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import json
 import math
 from typing import Literal
 
@@ -96,6 +103,59 @@ class PitchRangeError(OpeningError):
             "Move that note by an octave and try again."
         )
         self.pitch, self.lowest, self.highest = pitch, lowest, highest
+
+
+class NotAudioError(OpeningError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"This is not a recording that can be read: {reason}. Give it as MP3, WAV, OGG, M4A or FLAC and try again."
+        )
+        self.reason = reason
+
+
+class RecordingTooLongError(OpeningError):
+    """limit: in seconds"""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The recording is longer than {limit} s, which is what is taken. Trim it and try again.")
+        self.limit = limit
+
+
+class RecordingTooLargeError(OpeningError):
+    """size, limit: in bytes"""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"The recording has {size:,} bytes; {limit:,} are taken. Trim it, or give it as MP3.")
+        self.size, self.limit = size, limit
+
+
+class NothingPlayedError(OpeningError):
+    def __init__(self, heard: Literal["silence", "noise", "speech"]) -> None:
+        super().__init__(
+            f"No music is heard in the recording, only {heard}. Play on a piano or hum a melody, nearer to the "
+            "microphone, and try again."
+        )
+        self.heard = heard
+
+
+class TooFewNotesError(OpeningError):
+    """least: so many are needed"""
+
+    def __init__(self, notes: int, least: int) -> None:
+        super().__init__(
+            f"The notes heard are {notes}; at least {least} are needed to find the beat. Play a little more of it."
+        )
+        self.notes, self.least = notes, least
+
+
+class CannotHearError(OpeningError):
+    """missing: the package that is not installed"""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(
+            f"Recordings cannot be heard here, for {missing} is not installed. Run ./run audio, or give a MIDI file."
+        )
+        self.missing = missing
 
 
 class SettingsError(SegueError):
@@ -187,6 +247,21 @@ class DatabaseError(SegueError):
             "Check DATABASE_URL, and that its server runs or its disk is there."
         )
         self.database, self.reason = database, reason
+
+
+def to_reason(error: OpeningError) -> str:
+    """A refusal as the reason of a failed job (composer.jobs), from which `from_reason` makes it again."""
+    return json.dumps({"error": type(error).__name__, **vars(error)})
+
+
+def from_reason(reason: str) -> OpeningError | None:
+    """The refusal that a job failed with. None if it failed for another reason."""
+    try:
+        data = json.loads(reason)
+        kinds = {kind.__name__: kind for kind in OpeningError.__subclasses__()}
+        return kinds[data.pop("error")](**data)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _pieces(count: int) -> str:

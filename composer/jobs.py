@@ -13,6 +13,9 @@ row, so one that was asleep cannot overwrite. A job that runs is cancelled once 
 it. Beside the state, each job has a tender: the process that brings the answer to the person, which holds it by a lease
 of the same kind until it is delivered. All times are the database's.
 
+Jobs are of two kinds, and whoever works does one of them. A transcription's recording lies beside its row as long as it
+is in line, and not a moment longer.
+
 The line is fair: a job's turn is one more than the highest of its owner's jobs in line, and at least the lowest of
 anybody's (start-time fair queueing). So nobody's tenth stands before another's first, and nobody starves.
 
@@ -37,13 +40,20 @@ from composer.database import JOBS_LOCK, Database, metadata, now
 from composer.errors import LineFullError
 
 DAY_SECONDS = 86400.0
+PERFORMANCE = "performance-1"  # the "vocabulary" of a transcription: how composer.transcription.performance writes
+PERCENT = 100  # the "bars" of a transcription, which nobody knows before it is done
 TOO_MANY_ATTEMPTS = "attempts"  # the reason of a job whose workers all died on it
+
+
+class Kind(StrEnum):
+    COMPOSE = "compose"  # the words of an opening -> those of its continuation
+    TRANSCRIBE = "transcribe"  # a recording -> the notes that are heard in it
 
 
 class State(StrEnum):
     QUEUED = "queued"  # waits for a worker
     RUNNING = "running"  # a worker has it, or had it until its lease ran out
-    DONE = "done"  # composed; the result is there
+    DONE = "done"  # the result is there
     FAILED = "failed"  # given up; the reason says why
     CANCELLED = "cancelled"  # nobody wants it any more
 
@@ -56,10 +66,11 @@ class Draft:
     owner: str  # who asked: fairness and limits go by it
     vocabulary: str  # digest: only a worker that speaks it may claim
     payload: Mapping[str, Any]  # JSON: all that the worker needs
-    bars: int  # how much work it is
-    kind: str = "compose"
+    bars: int  # how much work it is; of a transcription PERCENT
+    kind: Kind = Kind.COMPOSE
     scope: str = ""  # where it was asked; limits count within it
     priority: int = 0  # higher goes first, whoever asked
+    recording: bytes | None = None  # what a transcription is made from
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ class Job:
 
     id: int
     key: str
-    kind: str
+    kind: Kind
     owner: str
     scope: str
     vocabulary: str
@@ -100,9 +111,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is. place: 1 is next, 0 once it runs or has ended   seconds: until it is done, None if unknown"""
+    """How far a job is.
+
+    place: 1 is next of its kind, 0 once it runs or has ended   seconds: until it is done, None if nobody is there who
+    can do it
+    """
 
     id: int
+    kind: Kind
     state: State
     bars: int
     bars_done: int
@@ -117,8 +133,9 @@ class Statistics:
     undelivered: int  # ended, but its owner does not know yet
     oldest_wait_seconds: float | None  # of those queued
     ended: dict[State, int]  # in the last 24 hours
-    workers: int  # alive
+    workers: int  # that compose, alive
     slots: int  # of those
+    listeners: int  # workers that transcribe, alive
 
 
 jobs = sa.Table(
@@ -155,23 +172,32 @@ sa.Index("jobs_in_line", jobs.c.state, jobs.c.priority, jobs.c.turn, jobs.c.id)
 sa.Index("jobs_by_owner", jobs.c.owner, jobs.c.scope, jobs.c.submitted_at)
 sa.Index("jobs_by_end", jobs.c.finished_at)
 sa.Index("jobs_by_delivery", jobs.c.delivered_at)
+recordings = sa.Table(
+    "recordings",
+    metadata,
+    sa.Column("job", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
 workers = sa.Table(
     "workers",
     metadata,
     sa.Column("name", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False, server_default=Kind.COMPOSE),  # of the jobs that it does
     sa.Column("slots", sa.Integer, nullable=False),
     sa.Column("vocabulary", sa.String, nullable=False),
-    sa.Column("bars_per_second", sa.Double),  # of one slot
+    sa.Column("bars_per_second", sa.Double),  # of one slot; of one that transcribes, percent
     sa.Column("seen_at", sa.Double, nullable=False),
 )
 
 _JOB = [jobs.c[each.name] for each in fields(Job)]
+_DRAFT = [each.name for each in fields(Draft) if each.name in jobs.c]
 _ORDER = (jobs.c.priority.desc(), jobs.c.turn, jobs.c.id)
 _QUEUED = jobs.c.state == State.QUEUED
 _RUNNING = jobs.c.state == State.RUNNING
 _IN_LINE = jobs.c.state.in_([State.QUEUED, State.RUNNING])
 _RAN_OUT = _RUNNING & (jobs.c.lease_until < now())
 _UNDELIVERED = jobs.c.delivered_at.is_(None)
+_NO_LONGER_NEEDED = ~sa.exists().where(jobs.c.id == recordings.c.job, _IN_LINE)
 _UNTENDED = _UNDELIVERED & (jobs.c.tender.is_(None) | (jobs.c.tended_until < now()))
 # What counts for a day: neither our failures nor what was taken back before it had cost anything.
 _COUNTS = (jobs.c.state != State.FAILED) & ((jobs.c.state != State.CANCELLED) | jobs.c.started_at.is_not(None))
@@ -246,8 +272,21 @@ class Jobs:
     async def forget(self, connection: AsyncConnection, owner: str) -> list[int]:
         """Delete every job of an owner, those that run too: their workers' finish finds nothing. Returns the ids."""
         await self.database.lock(connection, JOBS_LOCK)
-        gone = await connection.execute(sa.delete(jobs).where(jobs.c.owner == owner).returning(jobs.c.id))
-        return sorted(gone.scalars())
+        deleted = await connection.execute(sa.delete(jobs).where(jobs.c.owner == owner).returning(jobs.c.id))
+        gone = sorted(deleted.scalars())
+        await _discard(connection)
+        return gone
+
+    async def abandon(self, job_id: int, reason: str) -> bool:
+        """Fail a job that nobody works on. False: somebody does, or it has ended."""
+        values = {"state": State.FAILED, "reason": reason, "finished_at": now(), "lease_until": None}
+        return await self._change((jobs.c.id == job_id) & (_QUEUED | _RAN_OUT), values)
+
+    async def hands(self, kind: Kind) -> int:
+        """Workers that do such jobs, alive."""
+        async with self.database.read() as connection:
+            alive = sa.select(sa.func.count()).where(self._alive, workers.c.kind == kind)
+            return await connection.scalar(alive) or 0
 
     async def strip(self, job_id: int) -> None:
         """Forget what a job that has ended was about; that it was there stays."""
@@ -280,14 +319,17 @@ class Jobs:
         ended_here = (jobs.c.id == job_id) & (jobs.c.tender == tender) & _UNDELIVERED & ~_IN_LINE
         return await self._change(ended_here, {"delivered_at": now()})
 
-    # ---- who composes
+    # ---- who works
 
-    async def enlist(self, worker: str, slots: int, vocabulary: str, bars_per_second: float | None) -> None:
+    async def enlist(
+        self, worker: str, slots: int, vocabulary: str, bars_per_second: float | None, kind: Kind = Kind.COMPOSE
+    ) -> None:
         """Say that a worker is alive, what it can do, and how fast one slot is. Once every third of a lease.
 
         worker: a name that no other process has, nor had
         """
-        row = {"slots": slots, "vocabulary": vocabulary, "bars_per_second": bars_per_second, "seen_at": now()}
+        row = {"kind": kind, "slots": slots, "vocabulary": vocabulary, "bars_per_second": bars_per_second}
+        row |= {"seen_at": now()}
         async with self.database.write() as connection:
             known = await connection.execute(sa.update(workers).where(workers.c.name == worker).values(row))
             if not known.rowcount:
@@ -299,14 +341,15 @@ class Jobs:
             await connection.execute(sa.delete(workers).where(workers.c.name == worker))
             held = (jobs.c.worker == worker) & _RUNNING
             await connection.execute(sa.update(jobs).where(held).values(_BACK_IN_LINE))
+            await _discard(connection)
 
-    async def claim(self, worker: str, vocabulary: str, count: int) -> list[Job]:
-        """Take up to `count` jobs that this worker can compose, the first in line first.
+    async def claim(self, worker: str, vocabulary: str, count: int, kind: Kind = Kind.COMPOSE) -> list[Job]:
+        """Take up to `count` jobs that this worker can do, the first in line first.
 
         Jobs whose lease has run out are among them, and nothing rings when that happens: call this now and then, with
         0 too. A worker that slept may get a job that it still has; the one with the higher attempt is the right one.
         """
-        claimable = (jobs.c.vocabulary == vocabulary) & (_QUEUED | _RAN_OUT)
+        claimable = (jobs.c.kind == kind) & (jobs.c.vocabulary == vocabulary) & (_QUEUED | _RAN_OUT)
         async with self.database.read() as connection:  # so that workers with nothing to do are in nobody's way
             if not await connection.scalar(sa.select(sa.exists().where(claimable | self._hopeless))):
                 return []
@@ -329,6 +372,11 @@ class Jobs:
             )
             in_order = sorted(taken, key=lambda row: (-row.priority, row.turn, row.id))
         return [_job(row) for row in in_order]
+
+    async def recording(self, job: Job) -> bytes | None:
+        """What a transcription is made from. None: it is no longer wanted."""
+        async with self.database.read() as connection:
+            return await connection.scalar(sa.select(recordings.c.data).where(recordings.c.job == job.id))
 
     async def beat(self, worker: str, bars_done: Mapping[int, int]) -> set[int]:
         """Say how far a worker's jobs are, by id, and renew their leases. Returns those that it shall drop.
@@ -380,9 +428,11 @@ class Jobs:
                 sa.select(jobs.c.state, sa.func.count()).where(lately).group_by(jobs.c.state)
             )
             alive = await connection.execute(
-                sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(workers.c.slots), 0)).where(self._alive)
+                sa.select(workers.c.kind, sa.func.count(), sa.func.sum(workers.c.slots))
+                .where(self._alive)
+                .group_by(workers.c.kind)
             )
-            count, slots = alive.one()
+            by_kind = {Kind(kind): (count, slots) for kind, count, slots in alive}
         queued, oldest = by_state.get(State.QUEUED, (0, None))
         return Statistics(
             queued=queued,
@@ -391,8 +441,9 @@ class Jobs:
             oldest_wait_seconds=oldest,
             ended=dict.fromkeys((State.DONE, State.FAILED, State.CANCELLED), 0)
             | {State(state): count for state, count in ended},
-            workers=count,
-            slots=slots,
+            workers=by_kind.get(Kind.COMPOSE, (0, 0))[0],
+            slots=by_kind.get(Kind.COMPOSE, (0, 0))[1],
+            listeners=by_kind.get(Kind.TRANSCRIBE, (0, 0))[0],
         )
 
     async def sweep(self, days: float) -> int:
@@ -414,7 +465,9 @@ class Jobs:
     async def _change(self, one: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
         """Change the one row that fits, in one statement. False if none does."""
         async with self.database.write() as connection:
-            return (await connection.execute(sa.update(jobs).where(one).values(values))).rowcount > 0
+            changed = (await connection.execute(sa.update(jobs).where(one).values(values))).rowcount > 0
+            await _discard(connection)
+        return changed
 
     async def _end(self, job: Job, state: State, **values: Any) -> bool:
         return await self._change(_held(job), {"state": state, "finished_at": now(), "lease_until": None, **values})
@@ -433,12 +486,13 @@ class Jobs:
             "lease_until": None,
         }
         await connection.execute(sa.update(jobs).where(self._hopeless).values(values))
+        await _discard(connection)
 
     async def _insert(self, connection: AsyncConnection, draft: Draft, tender: str | None) -> Job:
         theirs = sa.case((jobs.c.owner == draft.owner, jobs.c.turn))
         turns = sa.select(sa.func.min(jobs.c.turn), sa.func.max(theirs)).where(_IN_LINE)
         lowest, highest = (await connection.execute(turns)).one()
-        row = {each.name: getattr(draft, each.name) for each in fields(Draft)} | {
+        row = {name: getattr(draft, name) for name in _DRAFT} | {
             "payload": dict(draft.payload),
             "turn": max(lowest or 0, 0 if highest is None else highest + 1),
             "state": State.QUEUED,
@@ -446,7 +500,10 @@ class Jobs:
             "tender": tender,
             "tended_until": self._lease if tender else None,
         }
-        return _job((await connection.execute(sa.insert(jobs).values(row).returning(*_JOB))).one())
+        job = _job((await connection.execute(sa.insert(jobs).values(row).returning(*_JOB))).one())
+        if draft.recording is not None:
+            await connection.execute(sa.insert(recordings).values(job=job.id, data=draft.recording))
+        return job
 
     async def _check(self, connection: AsyncConnection, drafts: Collection[Draft], limits: Limits) -> None:
         """Raises LineFullError if the drafts would be too many."""
@@ -488,19 +545,27 @@ class Jobs:
         line = (
             sa.select(
                 jobs.c.id,
-                sa.func.row_number().over(order_by=_ORDER).label("place"),
-                (sa.func.sum(jobs.c.bars).over(order_by=_ORDER) - jobs.c.bars).label("bars_before"),
+                sa.func.row_number().over(partition_by=jobs.c.kind, order_by=_ORDER).label("place"),
+                (sa.func.sum(jobs.c.bars).over(partition_by=jobs.c.kind, order_by=_ORDER) - jobs.c.bars).label(
+                    "bars_before"
+                ),
             )
             .where(_QUEUED)
             .subquery("line")
         )
-        running = sa.select(sa.func.sum(jobs.c.bars - jobs.c.bars_done)).where(_RUNNING)
-        able = self._alive & (workers.c.vocabulary == jobs.c.vocabulary)
+        other = jobs.alias("other")
+        running = (
+            sa.select(sa.func.sum(other.c.bars - other.c.bars_done))
+            .where(other.c.state == State.RUNNING, other.c.kind == jobs.c.kind)
+            .correlate(jobs)
+        )
+        able = self._alive & (workers.c.kind == jobs.c.kind) & (workers.c.vocabulary == jobs.c.vocabulary)
         together = sa.select(sa.func.sum(workers.c.slots * workers.c.bars_per_second)).where(able).correlate(jobs)
         each = sa.select(sa.func.avg(workers.c.bars_per_second)).where(able).correlate(jobs)
         found = await connection.execute(
             sa.select(
-                *(jobs.c.id, jobs.c.state, jobs.c.bars, jobs.c.bars_done, line.c.place, line.c.bars_before),
+                *(jobs.c.id, jobs.c.kind, jobs.c.state, jobs.c.bars, jobs.c.bars_done),
+                *(line.c.place, line.c.bars_before),
                 running.scalar_subquery().label("bars_running"),
                 together.scalar_subquery().label("together"),
                 each.scalar_subquery().label("each"),
@@ -508,15 +573,24 @@ class Jobs:
             .select_from(jobs.outerjoin(line, line.c.id == jobs.c.id))
             .where(which)
         )
-        return {
-            row.id: Progress(row.id, State(row.state), row.bars, row.bars_done, row.place or 0, _forecast(row._mapping))
-            for row in found
-        }
+        return {row.id: _progress(row._mapping) for row in found}
 
 
 def _held(job: Job) -> ColumnElement[bool]:
     """The row, as long as it is in the hands that this job is in."""
     return (jobs.c.id == job.id) & (jobs.c.worker == job.worker) & (jobs.c.attempt == job.attempt) & _RUNNING
+
+
+def _progress(row: sa.RowMapping) -> Progress:
+    return Progress(
+        id=row["id"],
+        kind=Kind(row["kind"]),
+        state=State(row["state"]),
+        bars=row["bars"],
+        bars_done=row["bars_done"],
+        place=row["place"] or 0,
+        seconds=_forecast(row),
+    )
 
 
 def _forecast(row: sa.RowMapping) -> float | None:
@@ -525,6 +599,11 @@ def _forecast(row: sa.RowMapping) -> float | None:
         return None
     before = (row["bars_running"] or 0) + row["bars_before"] if row["state"] == State.QUEUED else 0
     return float(before / row["together"] + (row["bars"] - row["bars_done"]) / row["each"])
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    """Forget the recordings of jobs that have ended or are gone."""
+    await connection.execute(sa.delete(recordings).where(_NO_LONGER_NEEDED))
 
 
 async def _count(connection: AsyncConnection, which: ColumnElement[bool]) -> int:
@@ -543,4 +622,4 @@ async def _check_day(connection: AsyncConnection, theirs: ColumnElement[bool], w
 
 def _job(row: sa.Row[Any]) -> Job:
     values = {each.name: row._mapping[each.name] for each in fields(Job)}
-    return Job(**values | {"state": State(row.state)})
+    return Job(**values | {"kind": Kind(row.kind), "state": State(row.state)})

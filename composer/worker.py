@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,14 +28,17 @@ import torch
 from sqlalchemy.exc import SQLAlchemyError
 
 from composer.database import Database
+from composer.ear import Ear
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.engine.scheduler import Piece
-from composer.errors import DatabaseError, SegueError
+from composer.errors import CannotHearError, DatabaseError, SegueError
 from composer.jobs import Job, Jobs
+from composer.listener import Listener
 from composer.request import Composed, Request
 from composer.sampling import SamplingParams
 from composer.telemetry import Exposition
+from composer.transcription.transcriber import check_can_hear
 from composer.words import BAR
 
 PROGRESS_SECONDS = 0.2  # between two writes of how far the pieces are, for all of them together
@@ -263,10 +266,39 @@ def _tell(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
         loop.call_soon_threadsafe(news.set)
 
 
-def _at_the_end_of_input(loop: asyncio.AbstractEventLoop, worker: Worker) -> None:
+def _at_the_end_of_input(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
     if not os.read(sys.stdin.fileno(), 1024):
         loop.remove_reader(sys.stdin)
-        worker.stop()
+        stop()
+
+
+def _can_hear() -> bool:
+    try:
+        check_can_hear()
+    except CannotHearError as error:
+        log.info("recordings are not taken", missing=error.missing)
+        return False
+    return True
+
+
+@contextlib.asynccontextmanager
+async def _listening(listener: Listener | None, worker: Worker) -> AsyncIterator[None]:
+    """Transcribe beside what the worker does in the block. If one of them breaks, so does the other."""
+    if listener is None:
+        yield
+        return
+    task = asyncio.create_task(listener.run())
+    task.add_done_callback(lambda ended: worker.stop() if ended.exception() else None)
+    try:
+        yield
+    except BaseException:
+        listener.stop()
+        listener.stop()
+        raise
+    finally:
+        if not listener.stopping:
+            listener.stop()
+        await task
 
 
 async def work(
@@ -277,24 +309,35 @@ async def work(
     lease_seconds: float,
     metrics_port: int | None = None,
     attached: bool = False,
+    transcribe: bool = True,
 ) -> None:
     """Run a worker until SIGTERM or SIGINT. Raises CheckpointError or DatabaseError if it cannot start.
 
     attached: stop also when standard input ends, as it does when the process at its other end is gone
+    transcribe: recordings too, one at a time, if the packages for it are installed
     """
     loaded = load_checkpoint(checkpoint)
     async with Database(database_url) as database:
         await database.migrate()
-        worker = Worker(Jobs(database, lease_seconds), loaded, slots, device)
+        jobs = Jobs(database, lease_seconds)
+        worker = Worker(jobs, loaded, slots, device)
+        listener = Listener(jobs, f"{worker.name}-ear", Ear()) if transcribe and _can_hear() else None
+
+        def stop() -> None:
+            worker.stop()
+            if listener is not None:
+                listener.stop()
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.stop)
+            loop.add_signal_handler(number, stop)
         if attached:
-            loop.add_reader(sys.stdin, _at_the_end_of_input, loop, worker)
+            loop.add_reader(sys.stdin, _at_the_end_of_input, loop, stop)
         exposition = Exposition()
         exposition.counter("segue_words", "Words drawn since the start.", lambda: worker.words)
         exposition.gauge("segue_slots_busy", "Slots that compose now.", lambda: worker.busy)
         exposition.gauge("segue_slots", "Slots there are.", lambda: worker.slots)
         exposition.gauge("segue_bars_per_second", "Speed of one slot.", lambda: worker.bars_per_second or 0)
-        async with exposition.served(metrics_port):
+        exposition.gauge("segue_listening", "Recordings transcribed now.", lambda: bool(listener and listener.busy))
+        async with exposition.served(metrics_port), _listening(listener, worker):
             await worker.run()

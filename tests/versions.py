@@ -25,15 +25,16 @@ from alembic.script import ScriptDirectory
 from engine_models import random_checkpoint
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.storage import Guild, Place, Storage
-from bot.studio import finish_piece, read_opening
+from bot.storage import Guild, Hearing, Place, Storage
+from bot.studio import finish_piece, hear_performance, read_opening
 from composer.database import MIGRATIONS, Database
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from composer.jobs import Draft, Job, Jobs, State
+from composer.jobs import PERCENT, PERFORMANCE, Draft, Job, Jobs, Kind, State
 from composer.midi import dump_midi, parse_midi
 from composer.piece import Order
 from composer.request import Composed, Request
 from composer.score import TICKS_PER_BAR, excerpt
+from composer.transcription.synchronise import Listening, performance_of
 from composer.worker import Worker
 
 FOLDER = Path(__file__).parent / "data" / "versions"
@@ -174,6 +175,41 @@ class Life:
             await self.storage.set_message(job.id, piece.place.channel, 1311010203455258655 + job.id)
         assert await self.jobs.delivered(job.id, "bot-5ab9d1c05e7f")
 
+    async def hum(self, user: int, hearing: Hearing, place: Place = PLACE) -> Job:
+        """What bot.conversation does with a recording."""
+        self.asked += 7919
+        sampling = await self.storage.sampling(user)
+        about = {"vocabulary": PERFORMANCE, "payload": {}, "bars": PERCENT, "kind": Kind.TRANSCRIBE}
+        draft = Draft(f"{self.asked}:ear", str(user), scope=str(place.guild or ""), recording=b"OggS\x00\x02", **about)
+        async with self.database.write() as connection:
+            (job,) = await self.jobs.submit(connection, [draft], tender="bot-5ab9d1c05e7f")
+            await self.storage.add_piece(
+                connection,
+                number=job.id,
+                owner=user,
+                parent=None,
+                title="voice-message",
+                opening=b"",
+                opening_bars=0,
+                bars=16,
+                seed=4,
+                program=0,
+                sampling=sampling,
+                place=place,
+                hearing=hearing,
+            )
+        return job
+
+    async def hear(self, hummed: Job, hearing: Hearing) -> None:
+        """What a listener does, and the bot with what was heard."""
+        (job,) = await self.jobs.claim("worker-b-21-ab12cd-ear", PERFORMANCE, 1, Kind.TRANSCRIBE)
+        assert job.id == hummed.id
+        performance = performance_of(parse_midi(self.opening)).to_json()
+        await self.jobs.finish(job, performance)
+        card = hear_performance(performance, hearing.listening, "voice-message", self.checkpoint.vocabulary)
+        await self.storage.set_heard(job.id, card.midi, card.bars, card.heard, hearing.listening)
+        assert await self.jobs.delivered(job.id, "bot-5ab9d1c05e7f")
+
     async def live(self) -> None:
         for user, value in ((ANN, 0.85), (BOB, 1.1)):
             await self.storage.set(user, "temperature", "pitch", value)
@@ -213,6 +249,14 @@ class Life:
         await self.jobs.cancel(waited.id)
         for job in (unusable, hopeless, begun, waited):
             await self.deliver(job)
+
+        # Heard and shown; a recording whose listener was killed; one in line.
+        await self.jobs.enlist("worker-b-21-ab12cd-ear", 1, PERFORMANCE, 5.5, Kind.TRANSCRIBE)
+        played = Hearing(takes=2, seeded=True, listening=Listening(bpm=84.0, downbeat=3))
+        await self.hear(await self.hum(ANN, played), played)
+        await self.hum(BOB, Hearing(go=True, listening=Listening(accompany=False)))
+        await self.hum(ANN, Hearing())
+        await self.jobs.claim("worker-b-21-ab12cd-ear", PERFORMANCE, 1, Kind.TRANSCRIBE)
 
         # The machine went down while these were composed, one of them already unwanted, and the others in line.
         here = replace(PLACE, guild=None, channel=1311010203455259001, message=1311010203455259002)

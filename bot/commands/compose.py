@@ -17,14 +17,20 @@ from discord.app_commands import Choice, Range
 from bot.commands import Command
 from bot.commands.settings import preset_names
 from bot.conversation import MAX_BARS, Ask, Conversations, new_seed
-from bot.errors import FileTooLargeError, NoMidiHereError, UnreadableError
-from bot.pieces import PATTERN, carry_on
+from bot.errors import FileTooLargeError, NoOpeningHereError, UnreadableError
+from bot.pieces import PATTERN, carry_on, go_on
 from bot.replies import Interaction, begin
-from bot.storage import Piece
+from bot.storage import Hearing, Piece
 from bot.studio import Read
+from composer.errors import RecordingTooLongError
 from composer.midi import MAX_BYTES
 from composer.piece import Order
 from composer.rendering.instruments import INSTRUMENTS, program_of
+from composer.score import BEATS_PER_BAR
+from composer.transcription.beats import FASTEST, SLOWEST
+from composer.transcription.recording import MAX_BYTES as MAX_RECORDING_BYTES
+from composer.transcription.recording import MAX_SECONDS, is_recording
+from composer.transcription.synchronise import Listening
 
 MAX_TAKES = 4
 PROMPT_SECONDS = 1.0  # so long a refusal may take and still be seen by nobody else; Discord waits for 3
@@ -50,13 +56,17 @@ async def _instruments(_: Interaction, current: str) -> list[Choice[str]]:
 
 
 @app_commands.describe(
-    opening="A MIDI file of 1 to 64 bars in 4/4",
+    opening="A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s",
     bars="How many bars to add (32)",
     takes="How many different continuations (1)",
     preset="One of your presets, for this piece only",
     seed="The same seed and settings give the same piece",
     instrument="What plays it (piano)",
     private="Whether only you see it",
+    bpm="Its tempo, where it is heard wrong: quarter notes a minute",
+    downbeat="On which beat of the bar it begins, where that is heard wrong",
+    accompany="Whether a melody by itself gets plain chords (yes)",
+    go="Whether to compose at once, without asking if it was heard right",
 )
 @app_commands.autocomplete(preset=preset_names, instrument=_instruments)
 async def compose(
@@ -68,54 +78,77 @@ async def compose(
     seed: Range[int, 0, MAX_SEED] | None = None,
     instrument: str = "piano",
     private: bool = False,
+    bpm: Range[float, SLOWEST, FASTEST] | None = None,
+    downbeat: Range[int, 1, BEATS_PER_BAR] | None = None,
+    accompany: bool = True,
+    go: bool = False,
 ) -> None:
     storage, user = interaction.client.services.storage, interaction.user.id
     _check_size(opening)
     program = program_of(instrument)
     sampling = await (storage.preset(user, preset) if preset else storage.sampling(user))
     order = Order(bars, takes, new_seed() if seed is None else seed, sampling)
-    await _take(interaction, _given(opening), order, program, private)
+    hearing = Hearing(takes, seed is not None, go, Listening(bpm, downbeat, accompany=accompany))
+    await _take(interaction, _given(opening), order, hearing, program, private)
 
 
 async def continue_this(interaction: Interaction, message: discord.Message) -> None:
     if piece := await _own_piece(interaction, message):
-        await carry_on(interaction, piece)
+        await (carry_on if piece.receipt else go_on)(interaction, piece)
         return
     sampling = await interaction.client.services.storage.sampling(interaction.user.id)
-    await _take(interaction, _find_midi(message), Order(seed=new_seed(), sampling=sampling))
+    await _take(interaction, _find_opening(message), Order(seed=new_seed(), sampling=sampling), Hearing())
 
 
 async def _take(
-    interaction: Interaction, file: Coroutine[Any, Any, File], order: Order, program: int = 0, private: bool = False
+    interaction: Interaction,
+    file: Coroutine[Any, Any, File],
+    order: Order,
+    hearing: Hearing,
+    program: int = 0,
+    private: bool = False,
 ) -> None:
-    """Continue a file. What is refused at once is refused in private; only what takes longer is answered before."""
+    """Continue a file, or hear a recording first.
+
+    What is refused at once is refused in private; only what takes longer is answered before.
+    """
     conversations = interaction.client.services.conversations
-    reading = asyncio.create_task(_read(file, order, conversations))
+    reading = asyncio.create_task(_read(file, order, hearing.listening, conversations))
     try:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(reading), PROMPT_SECONDS)
         place = await begin(interaction, private)
-        title, read = await reading
+        title, found = await reading
     finally:
         reading.cancel()
     ask = Ask(str(interaction.id), interaction.user.id, place, title, order, program)
-    await conversations.take(ask, read)
+    if isinstance(found, Read):
+        await conversations.take(ask, found)
+    else:
+        await conversations.listen(ask, found, hearing)
 
 
-async def _read(file: Coroutine[Any, Any, File], order: Order, conversations: Conversations) -> tuple[str, Read]:
+async def _read(
+    file: Coroutine[Any, Any, File], order: Order, listening: Listening, conversations: Conversations
+) -> tuple[str, Read | bytes]:
+    """The title and what was read in a MIDI file, or a recording that somebody has to listen to."""
     attachment, data = await file
     # The name that Discord gives a file is ASCII; what it was called before is its title.
-    return attachment.title or PurePath(attachment.filename).stem, await conversations.read(data, order)
+    title = attachment.title or PurePath(attachment.filename).stem
+    if not is_recording(data, attachment.filename):
+        return title, await conversations.read(data, order, listening)
+    await conversations.check(data)
+    return title, data
 
 
 async def _own_piece(interaction: Interaction, message: discord.Message) -> Piece | None:
-    """The finished piece of ours that the message holds."""
+    """The finished piece of ours that the message holds, or the recording that was heard there."""
     if message.author.id != interaction.application_id:
         return None
     for part in (part for row in message.components for part in getattr(row, "children", ())):
         if match := re.fullmatch(PATTERN, getattr(part, "custom_id", None) or ""):
             piece = await interaction.client.services.storage.piece(int(match["piece"]))
-            return piece if piece and piece.receipt else None
+            return piece if piece and (piece.receipt or (piece.hearing and piece.heard)) else None
     return None
 
 
@@ -123,16 +156,22 @@ async def _given(opening: discord.Attachment) -> File:
     return opening, await _bytes(opening)
 
 
-async def _find_midi(message: discord.Message) -> File:
-    """The first attachment that is a MIDI file, by what it holds. Raises NoMidiHereError or FileTooLargeError."""
+async def _find_opening(message: discord.Message) -> File:
+    """The first attachment that is a MIDI file or a recording, by what it holds.
+
+    Raises NoOpeningHereError, FileTooLargeError or RecordingTooLongError.
+    """
     named = [attachment for attachment in message.attachments if _is_named_midi(attachment)]
     others = [attachment for attachment in message.attachments if not _is_named_midi(attachment)]
-    for attachment in named:
-        _check_size(attachment)
+    for attachment in message.attachments:
+        if attachment in named or attachment.is_voice_message():
+            _check_size(attachment)
     for attachment in [*named, *others][:LOOKED_INTO]:
-        if attachment.size <= MAX_BYTES and (data := await _bytes(attachment)).startswith(HEADERS):
-            return attachment, data
-    raise NoMidiHereError
+        if attachment.size <= MAX_RECORDING_BYTES:
+            data = await _bytes(attachment)
+            if data.startswith(HEADERS) or is_recording(data, attachment.filename):
+                return attachment, data
+    raise NoOpeningHereError
 
 
 def _is_named_midi(attachment: discord.Attachment) -> bool:
@@ -140,8 +179,12 @@ def _is_named_midi(attachment: discord.Attachment) -> bool:
 
 
 def _check_size(attachment: discord.Attachment) -> None:
-    if attachment.size > MAX_BYTES:
-        raise FileTooLargeError(attachment.size, MAX_BYTES)
+    """Of bytes, and of the seconds that Discord tells of a voice message."""
+    limit = MAX_BYTES if _is_named_midi(attachment) else MAX_RECORDING_BYTES
+    if attachment.size > limit:
+        raise FileTooLargeError(attachment.size, limit)
+    if attachment.duration is not None and attachment.duration > MAX_SECONDS:
+        raise RecordingTooLongError(MAX_SECONDS)
 
 
 async def _bytes(attachment: discord.Attachment) -> bytes:

@@ -7,10 +7,11 @@ from discord.app_commands import Choice
 
 from bot.commands import Command
 from bot.errors import EndedError, NotYoursError
+from bot.hearing import say_heard
 from bot.messages import Language, fitted, plain, say, say_key, say_settings, say_time
 from bot.replies import Interaction, language, whisper
 from bot.storage import Piece
-from composer.jobs import Progress, State
+from composer.jobs import Kind, Progress, State
 
 LOOKED_AT = 100  # newest pieces, among which those in line are
 SHOWN = 10
@@ -37,7 +38,10 @@ async def _in_line(interaction: Interaction) -> list[tuple[Piece, Progress]]:
 
 
 def _where(spoken: Language, progress: Progress) -> str:
-    if progress.state is State.RUNNING:
+    if progress.kind is Kind.TRANSCRIBE:
+        running = progress.state is State.RUNNING
+        what = say(spoken, "queue_listening" if running else "queue_recording", place=progress.place)
+    elif progress.state is State.RUNNING:
         what = say(spoken, "queue_running", done=progress.bars_done, bars=progress.bars)
     else:
         what = say(spoken, "queue_waiting", place=progress.place)
@@ -79,10 +83,20 @@ async def _cancel(interaction: Interaction, piece: int | None = None) -> None:
 async def _history(interaction: Interaction) -> None:
     spoken = language(interaction)
     pieces = await interaction.client.services.storage.pieces_of(interaction.user.id, LOOKED_AT)
-    lines = []
-    for piece in [piece for piece in pieces if piece.receipt][:SHOWN]:
-        key = say_key(spoken, (piece.receipt or {})["key"]["continuation"])
-        settings = say_settings(spoken, piece.sampling)
-        lines.append(f"**{_linked(piece)}** · <t:{piece.asked_at:.0f}:R> · {key} · `{piece.seed}` · {settings}")
+    lines = [
+        f"**{_linked(piece)}** · <t:{piece.asked_at:.0f}:R> · {_in_short(spoken, piece)}"
+        for piece in [piece for piece in pieces if piece.receipt or _was_heard(piece)][:SHOWN]
+    ]
     text = fitted([say(spoken, "history_title"), *lines]) if lines else say(spoken, "history_empty")
     await whisper(interaction, text)
+
+
+def _was_heard(piece: Piece) -> bool:
+    return piece.hearing is not None and piece.heard is not None
+
+
+def _in_short(spoken: Language, piece: Piece) -> str:
+    if piece.receipt is None:
+        return say(spoken, "history_heard", heard=say_heard(spoken, piece.heard or {}))
+    key = say_key(spoken, piece.receipt["key"]["continuation"])
+    return f"{key} · `{piece.seed}` · {say_settings(spoken, piece.sampling)}"

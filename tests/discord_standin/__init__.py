@@ -9,10 +9,12 @@
         reply = await ann.command("/compose bars:8", channel, opening=Attachment("opening.mid", data))
         message = await reply.until(lambda message: "piece.mid" in message.files)
         await ann.click(message, "Vary")
+        hummed = ann.speak(channel, opus)
+        await ann.message_menu("Continue this", hummed)
         assert [edit.at for edit in message.edits] ...
 
-What is not there: voice, reactions, polls, stickers, components of version 2, webhooks other than interactions',
-message events of the gateway, member lists, rate limits by themselves (see `Standin.faults`).
+What is not there: voice channels, reactions, polls, stickers, components of version 2, webhooks other than
+interactions', message events of the gateway, member lists, rate limits by themselves (see `Standin.faults`).
 """
 
 from .errors import DidNotRespondError, RefusedError, StandinError

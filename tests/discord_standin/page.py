@@ -16,11 +16,13 @@ from typing import NamedTuple
 
 from .posts import Button, Json, Message, StoredFile
 from .state import Channel, Interaction, Person, World
+from .voice import Recorded
 
 STYLE = Path(__file__).with_suffix(".css")
 AVATARS = ("#5865f2", "#3ba55c", "#e8833a", "#eb459f", "#2d9cae", "#757e8a")
 STYLES = {1: "primary", 2: "secondary", 3: "success", 4: "danger", 5: "secondary"}  # of buttons, by their numbers
 GROUP_SECONDS = 420.0  # messages of one person closer than that stand under one name
+BARS = 48  # of a voice message's waveform
 SUBCOMMANDS = (1, 2)  # types of options: a subcommand, a group
 
 KILOBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # of an MP3's frames, by number
@@ -263,6 +265,9 @@ class Page:
             about = escape(file.description or file.name)
             yield f'<img class="picture" alt="{about}" src="data:{file.content_type};base64,{data}">'
             return
+        if file.voice is not None:
+            yield from self.voice_message(file.voice)
+            return
         audio = is_kind(file, "audio") and file.content_type == "audio/mpeg"
         name = escape(file.title + file.name[file.name.rfind(".") :] if file.title else file.name)
         about = f'<a href="#">{name}</a><span class="muted">{say_size(file.size)}</span>'
@@ -272,6 +277,11 @@ class Page:
             track = '<span class="track"></span>'
             yield f'<div class="player">{icon("play", 18)}0:00 / {length}{track}{icon("speaker", 18)}</div>'
         yield "</div>"
+
+    def voice_message(self, heard: Recorded) -> Iterator[str]:
+        shown = heard.levels[:: max(1, len(heard.levels) // BARS)]
+        bars = "".join(f'<i style="height:{4 + 20 * level // 255}px"></i>' for level in shown)
+        yield f'<div class="voice">{icon("play", 18)}<span class="bars">{bars}</span>{say_length(heard.seconds)}</div>'
 
     def embed(self, embed: Json) -> Iterator[str]:
         colour = f' style="border-color:#{embed["color"]:06x}"' if embed.get("color") is not None else ""

@@ -22,6 +22,7 @@ class Permission(IntFlag):
     MANAGE_THREADS = 1 << 34
     SEND_MESSAGES_IN_THREADS = 1 << 38
     MODERATE_MEMBERS = 1 << 40
+    SEND_VOICE_MESSAGES = 1 << 46
     USE_EXTERNAL_APPS = 1 << 50
 
 
@@ -38,4 +39,4 @@ INVITE = permissions("view_channel", "send_messages", "send_messages_in_threads"
 # What a bot has where a test says nothing: mentioning everyone is in, so that a missing allowed_mentions shows.
 BOT = INVITE | permissions("read_message_history", "mention_everyone", "add_reactions")
 EVERYONE = permissions("use_application_commands", "use_external_apps")
-MEMBER = EVERYONE | INVITE | permissions("read_message_history", "add_reactions")
+MEMBER = EVERYONE | INVITE | permissions("read_message_history", "add_reactions", "send_voice_messages")

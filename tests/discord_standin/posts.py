@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .clock import iso
 from .errors import RefusedError
 from .loop import LoopThread, in_thread
+from .voice import Recorded
 
 if TYPE_CHECKING:
     from .state import Channel, Interaction, Person, World
@@ -23,7 +24,7 @@ Json = dict[str, Any]
 class Attachment:
     """A file as a person chooses it.
 
-    size: what Discord tells the bot, where it shall not be the data's length; seconds: how long a voice message is.
+    size: what Discord tells the bot, where it shall not be the data's length
     """
 
     name: str
@@ -31,7 +32,6 @@ class Attachment:
     content_type: str | None = None
     description: str | None = None
     size: int | None = None
-    seconds: float | None = None
 
 
 @dataclass(eq=False, repr=False)
@@ -46,8 +46,8 @@ class StoredFile:
     size: int
     content_type: str | None
     description: str | None
-    seconds: float | None
     folder: str  # "attachments" what people bring, "cdn" what the bot uploads
+    voice: Recorded | None = None  # of a voice message
 
     def url(self) -> str:
         """Where the file can be read for a day."""
@@ -59,7 +59,8 @@ class StoredFile:
         payload |= {"url": self.url(), "proxy_url": self.url()}
         optional = {"title": self.title, "content_type": self.content_type, "description": self.description}
         payload |= {key: value for key, value in optional.items() if value is not None}
-        payload |= {"duration_secs": self.seconds, "waveform": "AAAA"} if self.seconds is not None else {}
+        if self.voice is not None:
+            payload |= {"duration_secs": self.voice.seconds, "waveform": self.voice.waveform}
         return payload | ({"ephemeral": True} if ephemeral else {})
 
 

@@ -383,7 +383,7 @@ class World:
         title = file.name.rpartition(".")[0] or file.name if name != file.name else None
         kind = file.content_type or mimetypes.guess_type(name)[0]
         size = len(file.data) if file.size is None else file.size
-        about = (size, kind, file.description, file.seconds, folder)
+        about = (size, kind, file.description, folder)
         stored = StoredFile(self, self.ids.next(), name, title, file.data, *about)
         self.stored[stored.id] = stored
         return stored

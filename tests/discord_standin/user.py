@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import voice
 from .commands import MESSAGE_MENU, USER_MENU, Typed, called, convert, fill_options, find_command
 from .errors import DidNotRespondError, RefusedError
 from .messages import SELECTS, TEXT_INPUT, write_message
@@ -13,6 +14,7 @@ from .permissions import Permission
 from .posts import VOICE, Attachment, Json, Message
 from .state import Channel, Interaction, Person, Role
 from .timing import Timing
+from .voice import recorded
 
 COMMAND, COMPONENT, SUGGEST, SUBMIT = 2, 3, 4, 5
 IN_GUILD, IN_BOT_DM, IN_PRIVATE = 0, 1, 2
@@ -276,14 +278,27 @@ class User(Person):
         return await self.thread.call(work).answered()
 
     def post(self, channel: Channel, content: str = "", *attachments: Attachment) -> Message:
-        """Write an ordinary message, or a voice message: one attachment that has `seconds`."""
+        """Write an ordinary message."""
 
         def work() -> Message:
             if Permission.SEND_MESSAGES not in channel.permissions_of(self):
                 raise RefusedError("the person cannot write here")
             files = [self.world.store(attachment, "attachments") for attachment in attachments]
-            body = {"content": content, "flags": VOICE if any(file.seconds is not None for file in files) else 0}
-            return write_message(self.world, channel, self, body, {}, "person", attachments=files)
+            return write_message(self.world, channel, self, {"content": content}, {}, "person", attachments=files)
+
+        return self.thread.call(work)
+
+    def speak(self, channel: Channel, data: bytes) -> Message:
+        """Send a voice message. data: Ogg Opus, as the client records it"""
+
+        def work() -> Message:
+            needed = Permission.SEND_MESSAGES | Permission.SEND_VOICE_MESSAGES | Permission.ATTACH_FILES
+            if needed not in channel.permissions_of(self):
+                raise RefusedError("the person cannot send voice messages here")
+            heard = recorded(data)
+            file = self.world.store(Attachment(voice.NAME, data, voice.TYPE), "attachments")
+            file.voice = heard
+            return write_message(self.world, channel, self, {"flags": VOICE}, {}, "person", attachments=[file])
 
         return self.thread.call(work)
 

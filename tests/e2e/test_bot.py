@@ -188,7 +188,7 @@ async def test_a_message_with_a_midi_file_can_be_continued(place: Place) -> None
     reply = await place.ann.message_menu("Continue this", bob.post(place.channel, "nothing here"))
     assert reply.ephemeral
     assert reply.message is not None
-    assert reply.message.content == say("en", "no_midi_here")
+    assert reply.message.content == say("en", "no_opening_here")
 
 
 async def test_a_piece_of_ours_is_continued_from_its_end_by_the_menu(place: Place) -> None:

@@ -759,20 +759,45 @@ async def test_what_others_write_is_hidden_without_the_intent(standin: Standin, 
 
 
 async def test_voice_messages(standin: Standin, ann: User, channel: Channel) -> None:
-    message = ann.post(channel, "", Attachment("voice-message.ogg", b"OggS", "audio/ogg", seconds=3.5))
+    message = ann.speak(channel, opus(3.5))
     async with running(standin) as bot:
 
         @bot.tree.context_menu(name="Listen")
         async def listen(interaction: Interaction, message: discord.Message) -> None:
             voice = message.attachments[0]
             await interaction.response.send_message(
-                f"{message.flags.voice} {voice.is_voice_message()} {voice.duration}"
+                f"{message.flags.voice} {voice.is_voice_message()} {voice.duration:.1f} {len(voice.waveform or b'')}"
             )
 
         await bot.tree.sync()
         reply = await ann.message_menu("Listen", message)
         assert reply.message is not None
-        assert reply.message.content == "True True 3.5"
+        assert reply.message.content == "True True 3.5 176"
+
+
+def opus(seconds: float) -> bytes:
+    """A tone, as the client would record it."""
+    tone = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"sine=440:duration={seconds}"]
+    return subprocess.run([*tone, "-c:a", "libopus", "-f", "ogg", "-"], capture_output=True, check=True).stdout
+
+
+def test_a_voice_message_is_what_the_client_records_and_nothing_else(
+    standin: Standin, ann: User, channel: Channel
+) -> None:
+    message = ann.speak(channel, opus(1))
+    (file,) = message.attachments
+    assert (message.content, file.name, file.content_type) == ("", "voice-message.ogg", "audio/ogg")
+    assert file.voice is not None
+    assert file.voice.seconds == pytest.approx(1, abs=0.02)
+    for wrong in (b"", MIDI, b"OggS" + bytes(60), opus(1)[:20]):
+        with pytest.raises(RefusedError, match="Ogg Opus"):
+            ann.speak(channel, wrong)
+    assert channel.guild is not None
+    bob = standin.user("bob")
+    channel.guild.forbid(bob, "send_voice_messages")
+    with pytest.raises(RefusedError, match="voice messages"):
+        bob.speak(channel, opus(1))
+    assert channel.messages == [message]
 
 
 # ---- buttons, menus, modals

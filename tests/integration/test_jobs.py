@@ -21,8 +21,21 @@ import sqlalchemy as sa
 
 from composer.database import Database, now
 from composer.errors import LineFullError
-from composer.jobs import DAY_SECONDS, TOO_MANY_ATTEMPTS, Draft, Job, Jobs, Limits, State, Statistics
+from composer.jobs import (
+    DAY_SECONDS,
+    PERCENT,
+    PERFORMANCE,
+    TOO_MANY_ATTEMPTS,
+    Draft,
+    Job,
+    Jobs,
+    Kind,
+    Limits,
+    State,
+    Statistics,
+)
 from composer.jobs import jobs as table
+from composer.jobs import recordings as recordings_table
 from composer.jobs import workers as workers_table
 
 PROCESS = Path(__file__).with_name("jobs_process.py")
@@ -90,11 +103,12 @@ async def age(jobs: Jobs, job: Job, seconds: float, *columns: str) -> None:
 
 async def test_a_job_comes_back_as_it_was_asked_for(database_url: str) -> None:
     payload = {"words": [[1, 2], [3]], "title": "Ständchen \u0000 \U0001f3b9", "top_p": 0.1, "none": None}
-    asked = Draft("k", "ann", WORDS, payload, bars=16, kind="vary", scope="guild", priority=2)
+    asked = Draft("k", "ann", WORDS, payload, bars=16, kind=Kind.TRANSCRIBE, scope="guild", priority=2)
     async with opened(database_url) as jobs:
         (job,) = await submit(jobs, [asked])
         assert job == await jobs.get(job.id)
-        assert Draft(**{name: getattr(job, name) for name in vars(asked) if name != "priority"}, priority=2) == asked
+        kept = vars(asked).keys() - {"priority", "recording"}
+        assert Draft(**{name: getattr(job, name) for name in kept}, priority=2) == asked
         assert (job.state, job.attempt, job.bars_done, job.result, job.worker) == (State.QUEUED, 0, 0, None, None)
         async with jobs.database.read() as connection:
             clock = await connection.scalar(sa.select(now()))
@@ -585,7 +599,7 @@ async def test_two_tenders_at_once_share_what_there_is(database_url: str) -> Non
 async def test_statistics(database_url: str) -> None:
     async with opened(database_url) as jobs:
         none = {State.DONE: 0, State.FAILED: 0, State.CANCELLED: 0}
-        assert await jobs.statistics() == Statistics(0, 0, 0, None, none, 0, 0)
+        assert await jobs.statistics() == Statistics(0, 0, 0, None, none, 0, 0, 0)
         done, failed, old, waits, _ = await submit(jobs, drafts(5), tender="bot")
         await jobs.finish(await claim_one(jobs), {})
         await jobs.fail(await claim_one(jobs), "why")
@@ -599,7 +613,7 @@ async def test_statistics(database_url: str) -> None:
         found = await jobs.statistics()
         assert 100 <= (found.oldest_wait_seconds or 0) < 160
         ended = {State.DONE: 1, State.FAILED: 1, State.CANCELLED: 0}
-        assert replace(found, oldest_wait_seconds=None) == Statistics(2, 0, 2, None, ended, 2, 12)
+        assert replace(found, oldest_wait_seconds=None) == Statistics(2, 0, 2, None, ended, 2, 12, 0)
         await claim_one(jobs)
         assert (await jobs.statistics()).running == 1
         assert (await jobs.get(done.id)) is not None
@@ -682,3 +696,117 @@ async def test_each_answer_is_delivered_by_one_of_two_racing_processes(database_
             await jobs.finish(job, {})
     said = together([start("tend", database_url, f"tender {number}", 60) for number in range(2)])
     assert sorted(job_id for each in said for job_id in each) == sorted(expected)
+
+
+# ---------------------------------------------------------------------- recordings
+
+
+def recording(key: object, owner: str = "ann", data: bytes = b"OggS \x00\xff", **changes: Any) -> Draft:
+    about = {"vocabulary": PERFORMANCE, "payload": {}, "bars": PERCENT, "kind": Kind.TRANSCRIBE}
+    return draft(key, owner, **about, recording=data, **changes)
+
+
+async def claim_recording(jobs: Jobs, worker: str = "ear") -> Job:
+    (job,) = await jobs.claim(worker, PERFORMANCE, 1, Kind.TRANSCRIBE)
+    return job
+
+
+async def kept(jobs: Jobs) -> int:
+    async with jobs.database.read() as connection:
+        return await connection.scalar(sa.select(sa.func.count()).select_from(recordings_table)) or 0
+
+
+async def test_each_kind_of_worker_is_given_its_kind_of_jobs(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        composed, heard, later = await submit(jobs, [draft("piece"), recording("hum", data=b"hum"), recording("sing")])
+        assert [job.id for job in await jobs.claim("w", WORDS, 9)] == [composed.id]
+        assert await jobs.claim("w", PERFORMANCE, 9) == []
+        claimed = await claim_recording(jobs)
+        assert (claimed.id, claimed.kind, claimed.attempt) == (heard.id, Kind.TRANSCRIBE, 1)
+        assert await jobs.recording(claimed) == b"hum"
+        assert await jobs.recording(later) == b"OggS \x00\xff"
+        assert await jobs.recording(composed) is None
+
+
+async def test_pieces_and_recordings_do_not_stand_in_each_others_line(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        await jobs.enlist("w", 2, WORDS, 4.0)
+        wanted = [draft("a", "ann"), recording("b", "bob"), draft("c", "cleo"), recording("d", "dora")]
+        submitted = await submit(jobs, wanted)
+        assert await places(jobs, submitted) == [1, 1, 2, 2]
+        progress = await jobs.progress([job.id for job in submitted])
+        # Pieces by 2 slots of 4 bars a second; of recordings nobody can say, for nobody listens.
+        assert [progress[job.id].seconds for job in submitted] == [2, None, 3, None]
+        await jobs.enlist("w-ear", 1, PERFORMANCE, 10.0, Kind.TRANSCRIBE)
+        progress = await jobs.progress([job.id for job in submitted])
+        assert [progress[job.id].seconds for job in submitted] == [2, 10, 3, 20]
+        job = await claim_recording(jobs, "w-ear")
+        await jobs.beat("w-ear", {job.id: 60})
+        progress = await jobs.progress([job.id for job in submitted])
+        assert [progress[job.id].seconds for job in submitted] == [2, 4, 3, 14]
+        assert (await jobs.hands(Kind.COMPOSE), await jobs.hands(Kind.TRANSCRIBE)) == (1, 1)
+        found = await jobs.statistics()
+        assert (found.queued, found.running, found.workers, found.slots, found.listeners) == (3, 1, 1, 2, 1)
+
+
+@pytest.mark.parametrize("how", ["finish", "fail", "drop", "cancel", "abandon", "forget", "hopeless", "retire"])
+async def test_a_recording_is_gone_as_soon_as_its_job_has_ended(database_url: str, how: str) -> None:
+    async with opened(database_url, max_attempts=1) as jobs:
+        job, other = await submit(jobs, [recording("hum"), recording("other", "bob")])
+        assert await kept(jobs) == 2
+        if how in ("finish", "fail", "drop"):
+            claimed = await claim_recording(jobs)
+            assert await kept(jobs) == 2
+            end = {"finish": lambda: jobs.finish(claimed, {"notes": []}), "fail": lambda: jobs.fail(claimed, "time")}
+            assert await end.get(how, lambda: jobs.drop(claimed))()
+        elif how == "cancel":
+            assert await jobs.cancel(job.id)
+        elif how == "abandon":
+            assert await jobs.abandon(job.id, "nobody")
+            assert not await jobs.abandon(job.id, "nobody"), "it has ended"
+        elif how == "forget":
+            async with jobs.database.write() as connection:
+                await jobs.forget(connection, "ann")
+        elif how == "hopeless":
+            await claim_recording(asleep(jobs))
+            await jobs.claim("w", WORDS, 0)
+        else:
+            await claim_recording(jobs, "ear")
+            await jobs.cancel(job.id)
+            await jobs.retire("ear")
+        assert await kept(jobs) == 1
+        assert await jobs.recording(other) is not None
+
+
+async def test_a_recording_stays_for_whoever_takes_it_over(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        await submit(jobs, [recording("hum", data=b"hum")])
+        await claim_recording(asleep(jobs), "killed")
+        claimed = await claim_recording(jobs, "heir")
+        assert (claimed.attempt, await jobs.recording(claimed)) == (2, b"hum")
+        assert await jobs.release(claimed)
+        again = await claim_recording(jobs, "heir")
+        assert (again.attempt, await jobs.recording(again)) == (2, b"hum")
+
+
+async def test_what_somebody_works_on_is_not_abandoned(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        (job,) = await submit(jobs, [recording("hum")])
+        claimed = await claim_recording(jobs)
+        assert not await jobs.abandon(job.id, "nobody")
+        await age(jobs, claimed, 3600, "lease_until")
+        assert await jobs.abandon(job.id, "nobody")
+        found = await jobs.get(job.id)
+        assert found is not None
+        assert (found.state, found.reason) == (State.FAILED, "nobody")
+        assert not await jobs.finish(claimed, {"notes": []})
+
+
+async def test_the_same_key_keeps_one_recording(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        (job,) = await submit(jobs, [recording("hum", data=b"hum")])
+        assert await submit(jobs, [recording("hum", data=b"again")]) == [job]
+        assert (await kept(jobs), await jobs.recording(job)) == (1, b"hum")
+        await jobs.finish(await claim_recording(jobs), {"notes": []})
+        await submit(jobs, [recording("hum", data=b"again")])
+        assert await kept(jobs) == 0

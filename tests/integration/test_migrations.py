@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.storage import Guild, Storage
 from composer.database import Database, metadata
-from composer.jobs import Draft, Job, Jobs, State
+from composer.jobs import PERFORMANCE, Draft, Job, Jobs, Kind, State
 from composer.midi import parse_midi
 from composer.request import Composed, Request, Watched
 from composer.sampling import SamplingParams
+from composer.transcription.performance import Performance
 from composer.words import Family, default_vocabulary
 
 VOCABULARY = default_vocabulary()
@@ -122,7 +123,8 @@ async def test_the_tables_are_those_that_the_code_takes_them_for(empty_database_
             assert await schema(connection) == {}
             await connection.run_sync(metadata.create_all)
             expected = await schema(connection)
-    assert {"jobs", "workers", "people", "presets", "guilds", "pieces", "marks"} <= set(expected)
+    bots = {"people", "presets", "guilds", "pieces", "hearings", "marks"}
+    assert {"jobs", "workers", "recordings"} | bots == set(expected)
     assert there == expected
 
 
@@ -138,6 +140,12 @@ async def test_jobs_of_every_version_can_be_read(empty_database_url: str, revisi
             job = await jobs.get(row["id"])
             assert isinstance(job, Job)
             assert {name: getattr(job, name) for name in vars(job)} == {name: row[name] for name in vars(job)}
+            if job.kind is Kind.TRANSCRIBE:
+                if job.state is State.DONE:
+                    assert Performance.from_json(job.result or {}).to_json() == row["result"]
+                else:
+                    assert await jobs.recording(job) == b"OggS\x00\x02"
+                continue
             if not job.payload:  # forgotten, with the piece
                 continue
             later = {
@@ -165,11 +173,12 @@ async def test_what_was_under_way_at_a_version_goes_on_where_it_was(empty_databa
             if row["state"] == State.QUEUED or (row["state"] == State.RUNNING and not row["cancel_requested"])
         ]
         in_line = sorted(wanted, key=lambda row: (-row["priority"], row["turn"], row["id"]))
-        claimed = await jobs.claim("worker", VOCABULARY.digest, 100)
-        assert [job.id for job in claimed] == [row["id"] for row in in_line]
-        assert [job.attempt for job in claimed] == [row["attempt"] + 1 for row in in_line]
-        for job in claimed:
-            assert await jobs.finish(job, {"words": []})
+        for kind, language in ((Kind.COMPOSE, VOCABULARY.digest), (Kind.TRANSCRIBE, PERFORMANCE)):
+            claimed = await jobs.claim("worker", language, 100, kind)
+            mine = [row for row in in_line if row["kind"] == kind]
+            assert [(job.id, job.attempt) for job in claimed] == [(row["id"], row["attempt"] + 1) for row in mine]
+            for job in claimed:
+                assert await jobs.finish(job, {"words": []})
         assert all([await jobs.delivered(number, "bot") for number in undelivered])
 
         async with database.write() as connection:
@@ -201,6 +210,13 @@ async def test_what_the_bot_remembers_from_every_version_can_be_read(empty_datab
             assert (piece.title, piece.parent, piece.receipt) == (row["title"], row["parent"], row["receipt"])
             assert (piece.place.message, piece.place.token) == (row["message"], row["token"])
             assert json.loads(json.dumps(piece.sampling.to_json())) == row["sampling"]
+            asked = [row for row in rows.get("hearings", []) if row["id"] == piece.id]
+            assert (piece.hearing is not None) == bool(asked)
+            assert piece.heard == row.get("heard")
+            if piece.hearing is not None:
+                hearing = piece.hearing
+                told = {"takes": hearing.takes, "seeded": hearing.seeded, "go": hearing.go}
+                assert [{"id": piece.id, **told, "listening": hearing.listening.to_json()}] == asked
             opening, midi = await storage.opening_of(piece.id), await storage.midi_of(piece.id)
             assert (opening is None) == piece.deleted
             assert (midi is None) == (piece.receipt is None)

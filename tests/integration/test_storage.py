@@ -16,11 +16,12 @@ from sqlalchemy.exc import IntegrityError
 
 from bot import storage as tables
 from bot.errors import TooManyPresetsError
-from bot.storage import MAX_PRESETS, Guild, Place, Storage
+from bot.storage import MAX_PRESETS, Guild, Hearing, Place, Storage
 from composer.database import Database, metadata
 from composer.errors import OutOfRangeError, SettingsError, UnknownNameError
 from composer.jobs import DAY_SECONDS, Draft, Job, Jobs
 from composer.sampling import KNOBS, Nucleus, SamplingParams
+from composer.transcription.synchronise import Listening
 from composer.words import ATTRIBUTES
 
 ANN, BOB = 2**63 - 1, 80351110224678912  # the largest that a snowflake can be, and a real one
@@ -407,6 +408,78 @@ async def test_pieces_are_listed_the_newest_first(database_url: str) -> None:
         assert [piece.id for piece in await at.storage.pieces_of(ANN, None)] == expected
         assert [piece.id for piece in await at.storage.pieces_of(ANN, 2)] == expected[:2]
         assert await at.storage.pieces_of(5, None) == []
+
+
+# ---------------------------------------------------------------------- recordings
+
+HEARD = {"kind": "melody", "tempo": 84.5, "key": "A minor", "bars": 6, "notes": 31, "accompanied": True}
+HEARING = Hearing(takes=3, seeded=True, go=True, listening=Listening(bpm=84.0, downbeat=2, accompany=False))
+UNHEARD: dict[str, Any] = {"opening": b"", "opening_bars": 0, "hearing": HEARING}
+
+
+async def test_a_recording_comes_back_with_what_it_is_to_become_and_what_was_heard(database_url: str) -> None:
+    async with desk(database_url) as at:
+        job, piece = await at.submit(**UNHEARD), await at.submit()
+        found = await at.storage.piece(job.id)
+        assert found is not None
+        assert (found.hearing, found.heard, found.opening_bars) == (HEARING, None, 0)
+        plain = await at.storage.piece(piece.id)
+        assert plain is not None
+        assert (plain.hearing, plain.heard) == (None, None)
+        slower = Listening(bpm=42.25)
+        assert await at.storage.set_heard(job.id, b"MThd heard", 6, HEARD, slower)
+        found = await at.storage.piece(job.id)
+        assert found is not None
+        assert (found.heard, found.opening_bars) == (HEARD, 6)
+        assert found.hearing == replace(HEARING, listening=slower)
+        assert await at.storage.opening_of(job.id) == b"MThd heard"
+        assert [each.hearing for each in await at.storage.pieces_of(ANN, None)] == [None, found.hearing]
+
+
+async def test_pieces_take_over_the_message_of_a_recording_with_its_age(database_url: str) -> None:
+    async with desk(database_url) as at:
+        job = await at.submit(**UNHEARD)
+        await at.storage.set_heard(job.id, b"MThd heard", 6, HEARD, Listening())
+        before = await at.storage.piece(job.id)
+        assert before is not None
+        heir = await at.submit(asked_at=before.asked_at - 500, heard=HEARD)
+        async with at.database.write() as connection:
+            await at.storage.replace(connection, job.id)
+        piece, gone = await at.storage.piece(heir.id), await at.storage.piece(job.id)
+        assert piece is not None
+        assert gone is not None
+        assert (piece.place, piece.heard, piece.asked_at) == (before.place, HEARD, before.asked_at - 500)
+        assert (gone.deleted, gone.heard, gone.place.message, gone.place.token) == (True, None, None, None)
+        assert (await at.row(job.id))["opening"] == b""
+        assert not await at.storage.set_heard(job.id, b"MThd late", 6, HEARD, Listening())
+        assert [each.id for each in await at.storage.pieces_of(ANN, None)] == [heir.id]
+
+
+async def test_of_a_deleted_recording_nothing_is_kept_that_was_heard(database_url: str) -> None:
+    async with desk(database_url) as at:
+        job = await at.submit(**UNHEARD)
+        await at.storage.set_heard(job.id, b"MThd heard", 6, HEARD, Listening())
+        await at.storage.delete_piece(job.id)
+        row = await at.row(job.id)
+        assert (row["opening"], row["heard"], row["token"]) == (b"", None, None)
+
+
+@pytest.mark.parametrize("how", ["forget", "sweep"])
+async def test_what_a_recording_was_to_become_goes_with_it(database_url: str, how: str) -> None:
+    async with desk(database_url) as at:
+        mine, theirs = await at.submit(**UNHEARD), await at.submit(BOB, **UNHEARD)
+        async with at.database.write() as connection:
+            if how == "forget":
+                await at.storage.forget(connection, ANN)
+            else:
+                aged = sa.update(tables.pieces).where(tables.pieces.c.id == mine.id)
+                await connection.execute(aged.values(asked_at=0.0))
+        if how == "sweep":
+            assert await at.storage.sweep(90) == 1
+        assert (await at.rows("hearings"), await at.rows("pieces")) == (1, 1)
+        kept = await at.storage.piece(theirs.id)
+        assert kept is not None
+        assert kept.hearing == HEARING
 
 
 # ---------------------------------------------------------------------- privacy

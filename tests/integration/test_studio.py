@@ -10,12 +10,16 @@ import os
 import shlex
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import miditoolkit
 import pytest
 from engine_models import random_checkpoint
 from PIL import Image
+from recordings import silence as recorded_silence
+from recordings import song
 
 from bot import studio as module
 from bot.errors import PieceFullError
@@ -26,10 +30,12 @@ from composer.errors import (
     CompositionError,
     MeterError,
     NoNotesError,
+    NotAudioError,
     NotMidiError,
     OpeningTooDenseError,
     OpeningTooLongError,
     PitchRangeError,
+    RecordingTooLongError,
     RenderingError,
     SegueError,
 )
@@ -39,6 +45,7 @@ from composer.piece import HEARD_BARS, Order
 from composer.request import MAX_BARS, Composed, Request, Watched
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, MeterChange, Note, Score, TempoChange
+from composer.transcription.synchronise import Listening, performance_of
 from composer.words import BAR, END, Family, Word
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "opening.mid"
@@ -193,6 +200,65 @@ async def test_errors_arrive_whole(studio: Studio) -> None:
     assert (await studio.read_again(dump_midi(melody(2)), MAX_BARS - 32, Order(bars=32))).bars == MAX_BARS - 32
     with pytest.raises(RenderingError, match="has no instrument 128"):
         await studio.sound(dump_midi(melody(1)), 128, "", 10**7)
+
+
+# ---------------------------------------------------------------------- by ear
+
+
+def played(score: Score, kind: Literal["piano", "melody"] = "piano") -> dict[str, Any]:
+    return replace(performance_of(score), kind=kind).to_json()
+
+
+async def test_what_was_heard_can_be_looked_at_and_continued(studio: Studio) -> None:
+    heard = song(8, bpm=96)
+    card = await studio.hear(played(heard), Listening(bpm=96, downbeat=1), "Für mich")
+    assert (card.heard["kind"], card.heard["tempo"]) == ("piano", pytest.approx(96, rel=0.05))
+    assert (card.heard["notes"], card.heard["key"], card.heard["accompanied"]) == (len(heard.notes), "C major", False)
+    assert card.heard["bars"] == card.bars
+    assert sorted(n.pitch for n in parse_midi(card.midi).notes) == sorted(n.pitch for n in heard.notes)
+    assert Image.open(io.BytesIO(card.picture)).width >= 800
+    read = await studio.read_again(card.midi, card.bars, Order(bars=4, takes=2, seed=3))
+    assert (read.bars, read.notes, [request.seed for request in read.requests]) == (card.bars, len(heard.notes), [3, 4])
+    assert read.bpm == pytest.approx(96, rel=0.05)
+
+
+async def test_the_same_notes_are_put_into_other_bars(studio: Studio) -> None:
+    performance = played(song(8, bpm=96))
+    slow, right, fast = [await studio.hear(performance, Listening(bpm=bpm), "") for bpm in (48, 96, 192)]
+    assert [card.heard["tempo"] for card in (slow, right, fast)] == pytest.approx([48, 96, 192], rel=0.05)
+    assert abs(fast.bars - 2 * right.bars) <= 2
+    assert abs(right.bars - 2 * slow.bars) <= 2
+    assert len({card.heard["notes"] for card in (slow, right, fast)}) == 1
+    assert len({card.picture for card in (slow, right, fast)}) == 3
+
+
+async def test_a_recording_is_checked_before_anybody_waits_for_it(studio: Studio) -> None:
+    await studio.check(recorded_silence(1, "-f", "wav", "-"))
+    with pytest.raises(RecordingTooLongError) as refused:
+        await studio.check(recorded_silence(42, "-f", "flac", "-"))
+    assert refused.value.limit == 40
+    with pytest.raises(NotAudioError):
+        await studio.check(b"ffconcat version 1.0\nfile '/etc/passwd'\n")
+
+
+async def test_a_file_on_its_grid_is_left_alone_and_one_beside_it_is_heard(studio: Studio) -> None:
+    score = song(8)
+    exact = dump_midi(score)
+    read = await studio.read(exact, Order(), Listening(accompany=False))
+    assert (read.midi, read.heard, read.bars) == (exact, None, 8)
+    read = await studio.read(exact, Order(), Listening(bpm=50))  # unless its player says that it is wrong
+    assert (read.heard or {})["tempo"] == pytest.approx(50, rel=0.05)
+    factor = 120 / 92
+    loose = [
+        replace(note, start=round(note.start * factor) + 137, end=round(note.end * factor) + 137)
+        for note in score.notes
+    ]
+    beside = dump_midi(Score(tuple(loose), end=round(8 * TICKS_PER_BAR * factor) + 1920))
+    read = await studio.read(beside, Order(), Listening(bpm=92))
+    assert read.midi != beside
+    assert read.heard is not None
+    assert (read.heard["kind"], read.heard["notes"], read.heard["bars"]) == ("midi", len(score.notes), read.bars)
+    assert read.bpm == pytest.approx(92, rel=0.05)
 
 
 # ---------------------------------------------------------------------- sound

@@ -66,6 +66,7 @@ def test_the_environment_gives_each_setting() -> None:
         "threads": "3",
         "renderers": "64",
         "device": "cuda",
+        "transcribe": "false",
         "checkpoint": "runs/best",
         "soundfont": "piano.sf2",
         "lease_seconds": "0.2",
@@ -86,7 +87,8 @@ def test_the_environment_gives_each_setting() -> None:
     settings = load(DISCORD_TOKEN=TOKEN, **{name.upper(): value for name, value in told.items()})
     assert settings.database_url.get_secret_value() == told["database_url"]
     assert settings.shard_ids == [0, 3]
-    for name in told.keys() - {"database_url", "shard_ids"}:
+    assert settings.transcribe is False
+    for name in told.keys() - {"database_url", "shard_ids", "transcribe"}:
         value = getattr(settings, name)
         assert type(value)(told[name]) == value, name
 

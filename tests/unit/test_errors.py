@@ -11,6 +11,7 @@ from composer.errors import DatabaseError, LineFullError, OpeningError, SegueErr
 EXAMPLES = {"reason": "it hurts", "numerator": 3, "denominator": 4, "bar": 2, "bars": 90, "limit": 64, "notes": 9000}
 EXAMPLES |= {"pitch": 5, "lowest": 21, "highest": 108, "drum_notes": 7}
 EXAMPLES |= {"name": "pich", "value": 9.5, "what": "preset", "known": ("pitch",), "likely": ("Violin",), "path": "here"}
+EXAMPLES |= {"heard": "speech", "least": 4, "missing": "transkun", "size": 20_000_000}
 EXAMPLES |= {"kind": "in_line", "place": 2, "again_in_seconds": 90.0, "database": "postgresql+asyncpg://host/segue"}
 
 

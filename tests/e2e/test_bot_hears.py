@@ -1,0 +1,253 @@
+"""The real bot and its real worker with the real ear: recordings and voice messages as openings."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from bot_process import BotProcess
+from discord_standin import Attachment, Guild, Message, Reply, Standin, User
+from engine_models import random_checkpoint
+from PIL import Image
+from recordings import OPUS, piano, silence, song
+
+from bot.messages import describe, say
+from composer.engine.checkpoint import save_checkpoint
+from composer.errors import NotAudioError, NothingPlayedError, RecordingTooLongError
+from composer.midi import dump_midi, parse_midi
+from composer.score import Score
+
+PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
+HEARD = ["That's it, go on", "Half tempo", "Double tempo", "Delete"]
+PIECE = ["Continue", "Vary", "Again with …", "Info", "Delete"]
+
+
+@dataclass
+class Place:
+    """A server with the bot in it, and somebody who hums."""
+
+    standin: Standin
+    bot: BotProcess
+    guild: Guild
+    ann: User
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints") / "small"
+    checkpoint = random_checkpoint()
+    save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[Place]:
+    with Standin() as standin:
+        guild = standin.guild("Conservatory")
+        bot = BotProcess(standin, tmp_path_factory.mktemp("bot"), {"CHECKPOINT": str(small), "SLOTS": "2"})
+        asyncio.run(bot.start())
+        yield Place(standin, bot, guild, standin.user("ann"))
+        assert bot.end() == 0, "SIGTERM ends it in good order"
+        log = bot.log.read_text()
+        assert "Traceback" not in log, log
+
+
+@pytest.fixture(scope="module")
+def hummed() -> bytes:
+    return piano(song(), *OPUS)
+
+
+def file_of(message: Message, suffix: str) -> bytes:
+    return next(data for name, data in message.files.items() if name.endswith(suffix))
+
+
+def tempo_and_bars(message: Message) -> tuple[int, int]:
+    found = re.search(r"(\d+) BPM · .* · (\d+) bars", message.content)
+    assert found is not None, message.content
+    return int(found[1]), int(found[2])
+
+
+async def posted(reply: Reply) -> Message:
+    return await reply.until(lambda message: message.files, PATIENCE)
+
+
+def is_kept(place: Place) -> bool:
+    return place.bot.rows("select count(*) from recordings") != [(0,)]
+
+
+def whispered(reply: Reply) -> str:
+    assert reply.ephemeral
+    assert reply.message is not None
+    return reply.message.content
+
+
+# --- from the voice message to the piece ---
+
+
+async def test_a_voice_message_is_heard_agreed_to_and_becomes_a_piece(place: Place, hummed: bytes) -> None:
+    standin, ann, channel = place.standin, place.ann, place.guild.channel("voice")
+    bob = standin.user("bob")
+    message = ann.speak(channel, hummed)
+    reply = await ann.message_menu("Continue this", message)
+    # The batch goes on meanwhile: a piece that is asked for later is there before anything is heard.
+    piece = await posted(await bob.command("compose", channel, opening=Attachment("a.mid", dump_midi(song())), bars=2))
+    assert reply.message is not None
+    assert not reply.message.files
+    assert "2 bars added" in piece.content
+
+    heard = await posted(reply)
+    assert list(heard.files) == ["voice_message.mid", "voice_message.png"]
+    assert [button.label for button in heard.buttons] == HEARD
+    assert re.search(r"Listening: \d+ %", str(heard.edits))
+    assert Image.open(io.BytesIO(file_of(heard, ".png"))).width >= 800
+    assert not is_kept(place)
+    tempo, bars = tempo_and_bars(heard)
+    assert f"{right(file_of(heard, '.mid'))} notes" in heard.content
+
+    # At twice the tempo, and back, in the same message.
+    edits = len(heard.versions)
+    await ann.click(heard, "Double tempo")
+    await heard.until(lambda message: len(message.versions) > edits, PATIENCE)
+    faster, more = tempo_and_bars(heard)
+    assert faster == pytest.approx(2 * tempo, rel=0.1)
+    assert more >= 2 * bars - 1
+    assert right(file_of(heard, ".mid"))
+    assert "Only the person who sent this recording" in whispered(await bob.click(heard, "Half tempo"))
+    assert tempo_and_bars(heard) == (faster, more)
+    await ann.click(heard, "Half tempo")
+    await heard.until(lambda message: tempo_and_bars(message)[0] != faster, PATIENCE)
+    assert tempo_and_bars(heard)[0] == pytest.approx(tempo, rel=0.1)
+    before = parse_midi(file_of(heard, ".mid"))
+
+    # The buttons outlive a restart. Whoever goes on gets a piece that begins with what was heard.
+    assert place.bot.end() == 0
+    await standin.gone()
+    await place.bot.start()
+    assert "Only the person who sent this recording" in whispered(await bob.click(heard, "That's it, go on"))
+    piece = await posted(await ann.click(heard, "That's it, go on"))
+    assert piece is not heard
+    assert [name.rpartition(".")[2] for name in piece.files] == ["mp3", "mid", "png"]
+    assert [button.label for button in piece.buttons] == PIECE
+    assert f"32 bars added to {before.bars}" in piece.content
+    assert f"/{heard.id})" in piece.content, "it names the recording, with a link"
+    whole = parse_midi(file_of(piece, ".mid"))
+    given = [(note.start, note.pitch) for note in before.notes]
+    assert [(note.start, note.pitch) for note in whole.notes[: len(given)]] == given
+    assert whole.bars > before.bars
+
+    history = whispered(await ann.command("/history", channel))
+    assert f"/{piece.id})" in history
+    assert f"/{heard.id})" in history
+    await ann.click(heard, "Delete")
+    await heard.until(lambda message: message.deleted, PATIENCE)
+    await place.bot.until_rows("select count(*) from jobs where kind = 'transcribe' and result > ''", [(0,)], PATIENCE)
+
+
+def right(midi: bytes) -> int:
+    """How many notes there are, which are those of the song."""
+    found = [note.pitch for note in parse_midi(midi).notes]
+    wanted = [note.pitch for note in song().notes]
+    common = sum(min(found.count(pitch), wanted.count(pitch)) for pitch in set(wanted))
+    assert common >= 0.9 * max(len(found), len(wanted))
+    return len(found)
+
+
+async def test_with_go_a_recording_becomes_pieces_even_if_the_worker_is_killed_over_it(place: Place) -> None:
+    channel = place.guild.channel("go")
+    opening = Attachment("my waltz.mid", piano(song(3)))  # an MP3, whatever it is called
+    options = {"bars": 2, "takes": 2, "seed": 5, "go": True, "instrument": "Flute"}
+    reply = await place.ann.command("compose", channel, opening=opening, **options)
+    await reply.until(lambda message: "Listening" in message.content, PATIENCE)
+    assert is_kept(place)
+    assert "listened to" in whispered(await place.ann.command("/queue", channel))
+    await place.bot.kill_worker()
+    message = await posted(reply)
+    await place.standin.until(lambda: sum(bool(m.files) for m in channel.messages) == 2, PATIENCE)
+    assert [name.rpartition(".")[2] for name in message.files] == ["mp3", "mid", "png"]
+    assert "heard as" in message.content
+    assert "Flute" in message.content
+    pieces = [m for m in channel.messages if m.files]
+    assert sorted(re.findall(r"seed `(\d+)`", " ".join(m.content for m in pieces))) == ["5", "6"]
+    assert len({file_of(m, ".mid") for m in pieces}) == 2
+    assert place.bot.rows("select attempt from jobs where kind = 'transcribe' order by id desc limit 1") == [(2,)]
+    assert not is_kept(place)
+
+
+async def test_a_recording_that_is_cancelled_is_heard_no_further(place: Place, hummed: bytes) -> None:
+    channel = place.guild.channel("cancel")
+    reply = await place.ann.message_menu("Continue this", place.ann.speak(channel, hummed))
+    message = await reply.until(lambda message: message.buttons, PATIENCE)
+    await place.ann.click(message, "Cancel")
+    await reply.until(lambda message: say("en", "cancelled") in message.content, PATIENCE)
+    assert [button.label for button in message.buttons] == ["Delete"]
+    assert not is_kept(place)
+
+
+# --- what is refused ---
+
+
+async def test_what_cannot_be_heard_is_refused_at_once_and_in_private(place: Place, tmp_path: Path) -> None:
+    ann, channel = place.ann, place.guild.channel("refused")
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(piano(song(1), "-f", "wav", "-"))
+    playlist = f"ffconcat version 1.0\nfile '{secret}'\n".encode()
+    m3u = f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{secret}\n#EXT-X-ENDLIST\n".encode()
+    for name, data in (("voice-message.ogg", playlist), ("song.mp3", m3u), ("a.wav", b"RIFF\x00\x00\x00\x00WAVE")):
+        reply = await ann.command("compose", channel, opening=Attachment(name, data))
+        assert whispered(reply) == describe(NotAudioError(""), "en")
+    reply = await ann.command("compose", channel, opening=Attachment("long.flac", silence(41, "-f", "flac", "-")))
+    assert whispered(reply) == describe(RecordingTooLongError(40), "en")
+    reply = await ann.message_menu("Continue this", ann.speak(channel, silence(45, *OPUS)))
+    assert whispered(reply) == describe(RecordingTooLongError(40), "en")
+    assert not is_kept(place)
+
+
+async def test_silence_gets_its_sentence_in_ones_own_language(place: Place) -> None:
+    li, channel = place.standin.user("li", locale="zh-CN"), place.guild.channel("silence")
+    reply = await li.message_menu("续写这个", li.speak(channel, silence(2, *OPUS)))
+    sentence = describe(NothingPlayedError("silence"), "zh")
+    await reply.until(lambda message: sentence in message.content, PATIENCE)
+    assert not is_kept(place)
+
+
+async def test_where_nobody_listens_it_is_said_and_nobody_waits(tmp_path: Path, small: Path, hummed: bytes) -> None:
+    with Standin() as standin:
+        ann, channel = standin.user("ann"), standin.guild("Deaf").channel("c")
+        async with BotProcess(standin, tmp_path, {"CHECKPOINT": str(small), "TRANSCRIBE": "false"}) as bot:
+            await bot.until_rows("select kind from workers", [("compose",)], PATIENCE)
+            reply = await ann.command("compose", channel, opening=Attachment("hum.ogg", hummed))
+            assert whispered(reply) == say("en", "nobody_listens")
+
+
+# --- a MIDI file that was played without a click ---
+
+
+async def test_a_file_played_without_a_click_is_put_on_its_beats_and_it_is_said(place: Place) -> None:
+    channel = place.guild.channel("unclicked")
+    played = dump_midi(unclicked(song(8, bpm=92)))
+    opening = Attachment("played.mid", played)
+    message = await posted(await place.ann.command("compose", channel, opening=opening, bars=2, bpm=92))
+    assert "without a click" in message.content
+    tempo, bars = tempo_and_bars(message)
+    assert tempo == pytest.approx(92, rel=0.1)
+    assert f"2 bars added to {bars}" in message.content
+    exact = Attachment("exact.mid", dump_midi(song(8)))
+    message = await posted(await place.ann.command("compose", channel, opening=exact, bars=2))
+    assert "without a click" not in message.content
+    assert "2 bars added to 8" in message.content
+
+
+def unclicked(score: Score) -> Score:
+    """As it is recorded by a program that counts at 120 while somebody plays at the score's tempo."""
+    draw, factor = random.Random(3), 120 / score.tempos[0].bpm
+    notes = [
+        replace(note, start=round(note.start * factor + 137 + draw.gauss(0, 8)), end=round(note.end * factor + 137))
+        for note in score.notes
+    ]
+    return Score(notes=tuple(sorted(notes)), end=round(score.end * factor) + 1920)

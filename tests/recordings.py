@@ -1,0 +1,41 @@
+"""Recordings as people make them: a piano beside a phone, silence, a tone."""
+
+from __future__ import annotations
+
+import subprocess
+
+from composer.rendering.audio import render_mp3
+from composer.score import TICKS_PER_BAR, Note, Score, TempoChange
+
+FFMPEG = ("ffmpeg", "-v", "error", "-nostdin")
+OPUS = ("-ac", "1", "-c:a", "libopus", "-b:a", "32k", "-f", "ogg", "-")  # as Discord's clients record
+
+# Two bars of a song in C major, each a melody over two notes: (position in eighths, pitches).
+PHRASE = ((0, (72, 48, 55)), (2, (67,)), (3, (69,)), (4, (71, 55, 62)), (6, (74,)), (7, (71,)))
+ANSWER = ((0, (76, 57, 64)), (2, (72,)), (3, (74,)), (4, (72, 53, 60)), (6, (69,)), (7, (67,)))
+
+
+def song(bars: int = 4, bpm: float = 100.0) -> Score:
+    """Played on a click, so that what is right is known."""
+    eighth = TICKS_PER_BAR // 8
+    notes = [
+        Note(bar * TICKS_PER_BAR + at * eighth, pitch, bar * TICKS_PER_BAR + (at + 2) * eighth - 40, 84 - 12 * below)
+        for bar in range(bars)
+        for at, pitches in (PHRASE, ANSWER)[bar % 2]
+        for below, pitch in enumerate(pitches)
+    ]
+    return Score(notes=tuple(sorted(notes)), tempos=(TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)
+
+
+def piano(score: Score, *encoding: str) -> bytes:
+    """Somebody plays it on a piano. encoding: of ffmpeg, such as OPUS; MP3 without it"""
+    mp3 = render_mp3(score)
+    return _ffmpeg(["-i", "-"], encoding, mp3) if encoding else mp3
+
+
+def silence(seconds: float, *encoding: str) -> bytes:
+    return _ffmpeg(["-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono", "-t", f"{seconds:g}"], encoding)
+
+
+def _ffmpeg(source: list[str], encoding: tuple[str, ...], data: bytes = b"") -> bytes:
+    return subprocess.run([*FFMPEG, *source, *encoding], input=data, capture_output=True, check=True).stdout
