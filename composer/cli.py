@@ -536,7 +536,18 @@ def probe(checkpoint: Path = DEFAULT_CHECKPOINT, device: Device = Device.auto) -
 
     loaded, where = load_checkpoint(checkpoint), _torch_device(device)
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
-    print(f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}")
+    print(f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}; {_hearing()}")
+
+
+def _hearing() -> str:
+    from composer.errors import CannotHearError
+    from composer.transcription.transcriber import check_can_hear
+
+    try:
+        check_can_hear()
+    except CannotHearError as error:
+        return f"it hears no recordings, for {error.missing} is not installed (./run audio)"
+    return "it hears recordings"
 
 
 @app.command()
