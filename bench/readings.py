@@ -65,8 +65,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    learned = [*examples(options.corpus, "train", "piano", options.songs, 5)]
-    learned += examples(options.corpus, "train", "melody", options.songs, 2)
+    learned = [*examples(options.corpus, "train", "piano", options.songs, 6)]
+    learned += examples(options.corpus, "train", "melody", options.songs, 3)
     measured = {
         kind: list(examples(options.corpus, "validation", kind, options.songs, 6)) for kind in ("piano", "melody")
     }

@@ -541,7 +541,19 @@ def probe(checkpoint: Path = DEFAULT_CHECKPOINT, device: Device = Device.auto) -
     loaded, where = load_checkpoint(checkpoint), _torch_device(device)
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
     steps = Generator(loaded, 1, where).steps
-    print(f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}, {steps.description}")
+    model = f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}, {steps.description}"
+    print(f"{model}; {_hearing()}")
+
+
+def _hearing() -> str:
+    from composer.errors import CannotHearError
+    from composer.transcription.transcriber import check_can_hear
+
+    try:
+        check_can_hear()
+    except CannotHearError as error:
+        return f"it hears no recordings, for {error.missing} is not installed (./run audio)"
+    return "it hears recordings"
 
 
 @app.command()

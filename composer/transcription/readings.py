@@ -26,6 +26,7 @@ WINDOW = 1.0  # seconds before and behind a note within which it may be the lowe
 LONGEST_REST = 16.0  # steps; what follows later says nothing more about a strike
 LONGEST_NOTE = 2.0  # seconds, likewise
 HARMONY_STEPS = 2 * STEPS  # what sounds so long before a step is compared with what sounds behind it
+RETURNS = (0.25, 0.5, 1, 2)  # bars after which music may come back
 USUAL_BEAT = 0.7  # seconds
 FARTHEST = 4.0  # standard deviations that a feature counts at most
 
@@ -38,6 +39,9 @@ class Reading(NamedTuple):
 
 
 READINGS = tuple(Reading(beats * STEPS, offset) for beats in (2, 4, 8) for offset in range(0, beats * STEPS, 2))
+
+
+LAGS = tuple(sorted({int(reading.length * bars) for reading in READINGS for bars in RETURNS}))
 
 
 class Event(NamedTuple):
@@ -78,6 +82,7 @@ def describe(notes: Sequence[PlayedNote], steps: Array, beat_seconds: float) -> 
     Returns a row for each of READINGS: (readings, features).
     """
     events = _events(notes, np.rint(steps))
+    alike = _returns(np.rint(steps), np.array([note.pitch for note in notes]))
     strikes, everything, bass, moves, top = (len(events[at].steps) for at in (0, 2, 3, 4, 5))
     rows = []
     for length, offset in READINGS:
@@ -87,8 +92,24 @@ def describe(notes: Sequence[PlayedNote], steps: Array, beat_seconds: float) -> 
         counts = np.array([strikes, everything, everything * beats / strikes, moves + 1, bass + 1, top + 1])
         start = np.eye(POSITIONS)[_positions(steps[:1], length, offset)[0]]
         profiles = [_profile(event, length, offset) for event in events]
-        rows.append(np.concatenate([*profiles, [tempo, tempo**2], np.log2(counts / beats), start]))
+        comes_back = [alike[int(length * bars)] for bars in RETURNS]
+        rows.append(np.concatenate([*profiles, *comes_back, [tempo, tempo**2], np.log2(counts / beats), start]))
     return np.stack(rows)
+
+
+def _returns(grid: Array, pitch: Array) -> dict[int, Array]:
+    """How much the music is like itself so many steps later: in its rhythm, and in its pitches. 1 is a true repeat."""
+    low, count = grid.min(), int(grid.max() - grid.min()) + 1
+    keys = np.zeros((count, 128))
+    np.add.at(keys, ((grid - low).astype(int), pitch.astype(int)), 1.0)
+    rhythm = np.minimum(keys.sum(axis=1, keepdims=True), 1)
+    return {lag: np.array([_alike(rhythm, lag), _alike(keys, lag)]) for lag in LAGS}
+
+
+def _alike(rows: Array, lag: int) -> float:
+    before, behind = rows[:-lag], rows[lag:]
+    size = np.sqrt((before**2).sum() * (behind**2).sum())
+    return float((before * behind).sum() / size) if size > 0 else 0.0
 
 
 def _positions(steps: Array, length: int, offset: int) -> npt.NDArray[np.int64]:
