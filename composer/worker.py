@@ -137,6 +137,7 @@ class Worker:
         self.stopping = False
         self._jobs, self._grace = jobs, grace
         self._vocabulary = checkpoint.vocabulary
+        self._warm_up_words = 0
         self._generator = Generator(checkpoint, slots, device)
         self._tasks: dict[int, Task] = {}
         self._news = asyncio.Event()
@@ -147,7 +148,7 @@ class Worker:
     @property
     def words(self) -> int:
         """Drawn since the start, of all pieces."""
-        return self._generator.drawn
+        return self._generator.drawn - self._warm_up_words
 
     @property
     def busy(self) -> int:
@@ -259,6 +260,7 @@ class Worker:
         for _ in self._generator.compose(requests):
             pass
         self.bars_per_second = round(WARM_UP_BARS / (time.monotonic() - began), 3)
+        self._warm_up_words = self._generator.drawn
 
 
 def _tell(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:

@@ -19,6 +19,8 @@ from composer.words import ATTRIBUTES, USED, Family, Vocabulary, Word, default_v
 WHOLE_KINDS = ("torch", "native float32")  # of steps that hold the weights as they are
 KINDS = (*WHOLE_KINDS, "native int8")
 
+# Rotary positions are left to torch, so that there is time to watch a piece and to interrupt it.
+SLOW: dict[str, Any] = {"dim": 256, "layers": 6, "window": 256, "positions": "rotary", "alibi": False}
 TINY: dict[str, Any] = {"dim": 16, "layers": 1, "heads": 2, "kv_heads": 1, "window": 24}
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from bot_process import BotProcess
 from discord_standin import Attachment, Channel, Guild, Message, RefusedError, Reply, Standin, User
-from engine_models import random_checkpoint
+from engine_models import SLOW, random_checkpoint
 from PIL import Image
 
 from bot.conversation import EDIT_SECONDS
@@ -55,7 +55,7 @@ def opening(bars: int = 1) -> bytes:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Quick with two bars, and slow enough with 128 to be watched and cancelled."""
     folder = tmp_path_factory.mktemp("checkpoints") / "small"
-    checkpoint = random_checkpoint(dim=256, layers=6, window=256)
+    checkpoint = random_checkpoint(**SLOW)
     save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary)
     return folder
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from bot_process import BotProcess
 from discord_standin import Attachment, Channel, Message, Reply, Standin, User
-from engine_models import random_checkpoint
+from engine_models import SLOW, random_checkpoint
 
 from bot.messages import say
 from composer.engine.checkpoint import save_checkpoint
@@ -26,7 +26,6 @@ from composer.midi import dump_midi, parse_midi
 from composer.score import TICKS_PER_BAR, Note, Score
 
 PATIENCE = 120.0  # seconds until something must have happened, on a busy machine
-SLOW = {"dim": 256, "layers": 6, "window": 256}  # so that it can be killed in the middle
 
 
 def opening() -> bytes:
