@@ -38,6 +38,8 @@ from composer.transcription.readings import READINGS, STEPS, describe, likelihoo
 Array = npt.NDArray[np.float64]
 
 SEED = 1
+LEARNED = (("piano", 3, 1), ("piano", 3, 2), ("melody", 2, 1), ("melody", 1, 2))  # kind, excerpts of a song, seed
+MEASURED = 6  # excerpts of a song
 MELODY = frozenset({"BRIDGE", "PIANO"})  # the tracks beside it
 SECONDS = (10, 15, 20, 30, 39)  # how long an excerpt is
 LEAST_NOTES = 12
@@ -63,12 +65,15 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=700)
     parser.add_argument("--out", type=Path, help="where to write the network")
     options = parser.parse_args()
-    torch.manual_seed(0)
     torch.set_num_threads(1)
-    learned = [*examples(options.corpus, "train", "piano", options.songs, 6)]
-    learned += examples(options.corpus, "train", "melody", options.songs, 3)
+    learned = [
+        example
+        for kind, each, seed in LEARNED
+        for example in examples(options.corpus, "train", kind, options.songs, each, seed)
+    ]
     measured = {
-        kind: list(examples(options.corpus, "validation", kind, options.songs, 6)) for kind in ("piano", "melody")
+        kind: list(examples(options.corpus, "validation", kind, options.songs, MEASURED, SEED))
+        for kind in ("piano", "melody")
     }
     network = train([example for example in learned if example.right.max() > CLEAR])
     for kind, held_out in measured.items():
@@ -81,8 +86,9 @@ def main() -> None:
 # ------------------------------------------------------------------ excerpts
 
 
-def examples(corpus: Path, split: str, kind: str, songs: int, each: int) -> Iterator[Example]:
-    draw = random.Random(SEED)
+def examples(corpus: Path, split: str, kind: str, songs: int, each: int, seed: int) -> Iterator[Example]:
+    """each: excerpts of a song"""
+    draw = random.Random(seed)
     left_out = ANNOTATIONS | (MELODY if kind == "melody" else frozenset())
     files = chosen(corpus, split, songs, draw)
     with tarfile.open(next(corpus.glob("*.tar.gz"))) as archive:
@@ -147,6 +153,7 @@ def judged(notes: Sequence[PlayedNote], sixteenths: Array, bpm: float) -> Exampl
 
 def train(learned: Sequence[Example]) -> dict[str, list[object]]:
     """The network as it is stored."""
+    torch.manual_seed(0)
     features = torch.tensor(np.stack([example.features for example in learned]), dtype=torch.float32)
     answers = torch.tensor([int(example.right.argmax()) for example in learned])
     mean, scale = features.mean(dim=(0, 1)), features.std(dim=(0, 1)) + 0.02

@@ -1,6 +1,6 @@
 """How well the ear hears: recordings rendered from songs whose notes, beats and bars are known.
 
-    python bench/transcription.py POP909 [--clips 20] [--seconds 20]
+    python bench/transcription.py POP909 [--clips 20] [--seconds 20] [--transcribers]
 
 POP909 is the folder of pop909_aligned. Of each of the first validation songs, in an order that a seed shuffles, one
 stretch is played by FluidSynth and heard again: as it is; degraded, as a phone sends it (a room, noise 30 dB below the
@@ -12,6 +12,8 @@ music, 32 kbit Opus, mono); and its melody alone, hummed by a synthetic voice th
     grid, in beat    notes of the song that were heard, and stand on the right sixteenth of the bar, or of the beat
     sure             what the ear says of itself where the tempo is right, and where it is not
     CPU              seconds a second of sound, transcription and beats
+
+With --transcribers it prints instead what each of the two makes of pianos, voices and instruments, and who is chosen.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import tarfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,14 +37,16 @@ import numpy.typing as npt
 
 from composer.midi import parse_midi
 from composer.rendering.audio import LEAD_SECONDS, synthesise
+from composer.rendering.instruments import program_of
 from composer.rendering.loudness import level
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, excerpt
 from composer.training.dataset import ANNOTATIONS, stretches_in_four
-from composer.transcription.performance import Performance
+from composer.transcription.melody import hear_line
+from composer.transcription.performance import Kind, Performance
 from composer.transcription.piano import transcribe_piano
 from composer.transcription.recording import SAMPLE_RATE, Samples
 from composer.transcription.synchronise import Heard, Listening, synchronise
-from composer.transcription.transcriber import transcribe
+from composer.transcription.transcriber import transcribe, transcribe_samples
 
 Array = npt.NDArray[np.float64]
 
@@ -51,6 +56,7 @@ SIXTEENTH = TICKS_PER_BEAT // IN_BEAT
 LEAST_NOTES = 12  # of a melody; shorter ones are left out
 NOISE_DB = -30
 ROOM_SECONDS = 0.4  # until the echo is 60 dB down
+INSTRUMENTS = ("Voice Oohs", "Flute", "Violin")  # of the soundfont
 MELODY = frozenset({"BRIDGE", "PIANO"})  # the tracks beside it
 
 
@@ -78,6 +84,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, metavar="POP909")
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--transcribers", action="store_true")
     options = parser.parse_args()
 
     import torch
@@ -85,6 +92,9 @@ def main() -> None:
     torch.set_num_threads(1)
     transcribe_piano(np.zeros(SAMPLE_RATE, dtype=np.float32), lambda _: None)  # what is loaded once is paid
     chosen = clips(options.corpus, options.clips, options.seconds)
+    if options.transcribers:
+        compare_transcribers([clip for clip in chosen if len(clip.melody.notes) >= LEAST_NOTES])
+        return
     print("| what | clips | onset F1, 50 ms | 100 ms | beat F | tempo | grid | in beat | sure, right / wrong | CPU |")
     print("|" + " --- |" * 10)
     kinds: tuple[tuple[str, Callable[[Clip], tuple[Score, bytes]]], ...] = (
@@ -127,11 +137,41 @@ def clip_of(song: str, data: bytes, seconds: float, draw: random.Random) -> Clip
     return Clip(song, excerpt(whole, begin, stop), excerpt(melody, begin, stop))
 
 
+def compare_transcribers(chosen: Sequence[Clip]) -> None:
+    print("| what | recordings | transkun, 50 ms | 100 ms | SwiftF0, 50 ms | 100 ms | SwiftF0 is chosen |")
+    print("|" + " --- |" * 7)
+    sounds: dict[str, Callable[[Clip], tuple[Score, Samples]]] = {
+        "piano": lambda clip: (clip.whole, played(clip.whole)),
+        "piano, the melody alone": lambda clip: (alone(clip), played(alone(clip))),
+        "hummed": lambda clip: (alone(clip), hummed(clip.melody)),
+    }
+    for name in INSTRUMENTS:
+        program = program_of(name)
+        sounds[name] = lambda clip, program=program: (alone(clip), played(alone(clip), program))  # type: ignore[misc]
+    for name, make in sounds.items():
+        rows, sung = [], 0
+        for clip in chosen:
+            score, samples = make(clip)
+            shift = recorded_from(score)
+            onsets = np.array([score.seconds_at(note.start) - shift for note in score.notes])
+            piano, line = transcribe_piano(samples, lambda _: None), hear_line(samples)
+            kind: Kind = "melody" if name == "hummed" else "piano"  # a voice is hummed an octave or two away
+            heard = [replace(each, kind=kind) for each in (piano, line.performance)]
+            rows.append([onset_f1(score.notes, onsets, each, within) for each in heard for within in (0.05, 0.1)])
+            sung += transcribe_samples(samples, lambda _: None).kind == "melody"
+        means = " | ".join(f"{value:.3f}" for value in np.mean(rows, axis=0))
+        print(f"| {name} | {len(rows)} | {means} | {sung} |", flush=True)
+
+
+def alone(clip: Clip) -> Score:
+    return replace(clip.melody, notes=tuple(single(clip.melody)), pedal=(), held=())
+
+
 # ------------------------------------------------------------------ sound
 
 
-def played(score: Score) -> Samples:
-    return np.asarray(level(synthesise(score)).mean(axis=1), dtype=np.float32)
+def played(score: Score, program: int = 0) -> Samples:
+    return np.asarray(level(synthesise(score, program)).mean(axis=1), dtype=np.float32)
 
 
 def degraded(samples: Samples) -> Samples:
@@ -235,6 +275,8 @@ def judged(score: Score, data: bytes) -> Result:
 def onset_f1(notes: Sequence[Note], onsets: Array, performance: Performance, within: float) -> float:
     from mir_eval.transcription import precision_recall_f1_overlap
 
+    if not performance.notes:
+        return 0.0
     classes = performance.kind == "melody"  # a voice is hummed an octave or two away
     ours = np.array([note.onset for note in performance.notes])
     score: float = precision_recall_f1_overlap(

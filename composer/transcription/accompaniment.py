@@ -38,14 +38,14 @@ class Triad(NamedTuple):
 def accompany(melody: Score) -> Score:
     """The melody, moved up by octaves where it lies low, with a bass note and a triad on every half bar.
 
-    Bars before the first whole note of the melody stay empty: a pickup is played alone.
+    A pickup, in the second half of a bar, is played alone.
     """
     key = find_key(melody.notes)
     if key is None:
         return melody
     lifted = _lifted(melody)
-    first = melody.notes[0].start
-    begin = -(-first // TICKS_PER_BAR) * TICKS_PER_BAR
+    bar, within = divmod(melody.notes[0].start, TICKS_PER_BAR)
+    begin = (bar + (within >= STRONG_TICKS)) * TICKS_PER_BAR
     triads = _best_path(_gains(melody, _triads(key)), _triads(key), key)
     hand = [
         note

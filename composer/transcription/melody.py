@@ -55,7 +55,7 @@ class Line:
 
 
 def hear_line(samples: Samples) -> Line:
-    """samples: at SAMPLE_RATE, not empty.   A fiftieth of a CPU second a second. Raises CannotHearError."""
+    """samples: at SAMPLE_RATE, not empty.   A seventieth of a CPU second a second. Raises CannotHearError."""
     from swift_f0 import segment_notes
 
     contour = _detector().detect(samples, SAMPLE_RATE)

@@ -64,7 +64,7 @@ def transcribe_piano(samples: Samples, on_progress: Callable[[float], None]) -> 
 
 @cache
 def _model() -> Any:
-    """The model, loaded once a process: two seconds, 400 MB."""
+    """The model, loaded once a process: a second and 200 MB, torch itself not counted."""
     if importlib.util.find_spec("transkun") is None:
         raise CannotHearError("transkun")
     import torch

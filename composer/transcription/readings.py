@@ -38,7 +38,7 @@ class Reading(NamedTuple):
     offset: int
 
 
-READINGS = tuple(Reading(beats * STEPS, offset) for beats in (2, 4, 8) for offset in range(0, beats * STEPS, 2))
+READINGS = tuple(Reading(beats * STEPS, offset) for beats in (2, 4, 8) for offset in range(beats * STEPS))
 
 
 LAGS = tuple(sorted({int(reading.length * bars) for reading in READINGS for bars in RETURNS}))

@@ -34,7 +34,7 @@ SUFFIXES = (".ogg", ".oga", ".opus", ".mp3", ".wav", ".flac", ".m4a", ".mp4", ".
 UNKNOWN = "it is in none of the formats that are known, or broken"
 
 # What the child may cost: a net below the limits on what it is given.
-CHILD_KILOBYTES = 2**20  # of address space; ffmpeg takes 350 MB before it has read anything
+CHILD_KILOBYTES = 2**20  # of address space; ffmpeg takes 250 to 300 MB for a few seconds of sound
 CHILD_CPU = 20  # seconds
 CHILD_WALL = 60  # seconds, for a machine that is busy with something else
 CACHE_BLOCKS = MAX_BYTES // 512 + 64  # of 512 bytes: what the cache may write to the disk
