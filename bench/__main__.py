@@ -10,7 +10,18 @@ import subprocess
 import sys
 
 SPEED = ("decode", "train", "serve", "render", "start", "journey")
-OTHERS = ("encoding", "chords", "openings", "paired", "jobs", "channel", "screens")
+OTHERS = (
+    "encoding",
+    "chords",
+    "openings",
+    "paired",
+    "jobs",
+    "channel",
+    "voice",
+    "screens",
+    "transcription",
+    "readings",
+)
 
 
 def main() -> None:

@@ -109,8 +109,8 @@ class Composed:
     device: str
     seconds: float
     nats: float | None = None
-    arithmetic: str = "float32"
     watched: Watched = field(default_factory=Watched)
+    arithmetic: str = "float32"
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "words": _flat(self.words), "watched": asdict(self.watched)}
