@@ -124,9 +124,8 @@ class Ours:
         guards = UNGUARDED if checkpoint.name.startswith("random") else Guards()
         requests = (Request(opening, MAX_BARS, seed, guards=guards) for seed in count())
         generator = Generator(checkpoint, slots, device)
-        for _ in range(slots):
-            generator.submit(next(requests))
-        while not all(piece.drawn for piece in generator.scheduler.slots if piece):  # the openings are read
+        pieces = [generator.submit(next(requests)) for _ in range(slots)]
+        while not all(piece.drawn for piece in pieces):  # the openings are read
             generator.step()
         contender = Contender(checkpoint.name, partial(_step, generator, requests))
         return cls(checkpoint, generator, requests, contender, step_cost(generator))
