@@ -27,9 +27,7 @@ SINGLE = 0.85
 SUNG_DRIFT = 3.0  # cents
 LEAST_SPOKEN, MOST_SPOKEN = 0.5, 0.9  # of the loud frames; the rest is consonants, which a hum has not
 SPOKEN_STEADY, SPOKEN_NOTE_SECONDS = 0.6, 0.2
-HEARD_BY_BOTH = (
-    0.6  # of the time that a line sounds: of pianos .76 and more, of voices and other instruments .44 at most
-)
+HEARD_BY_BOTH = 0.6  # of the time that a line sounds
 LEAST_NOTES = 2
 
 
@@ -81,12 +79,19 @@ def check_can_hear() -> None:
 
 
 def _agreement(sung: Performance, played: Performance) -> float:
-    """The share of the time that a line sounds in which the piano sounds the same pitch; 1 where there is no line."""
+    """The share of the time that a line sounds in which the piano has the same note; 1 where there is no line.
+
+    A string rings on until the next one is struck, and SwiftF0 takes its octaves for it: pitch classes are compared.
+    """
+    following = [*(note.onset for note in played.notes[1:]), 0.0]
+    ringing = [
+        note._replace(offset=max(note.offset, onset)) for note, onset in zip(played.notes, following, strict=False)
+    ]
     both = sum(
         max(0.0, min(one.offset, other.offset) - max(one.onset, other.onset))
         for one in sung.notes
-        for other in played.notes
-        if one.pitch == other.pitch
+        for other in ringing
+        if one.pitch % 12 == other.pitch % 12
     )
     return both / sum(note.offset - note.onset for note in sung.notes) if sung.notes else 1.0
 
