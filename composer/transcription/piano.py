@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import math
 import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -70,7 +71,9 @@ def _model() -> Any:
     import torch
 
     with _quiet(), _without_torchaudio():
-        from transkun.ModelTransformer import ModelConfig, TransKun
+        # It imports pyfluidsynth, which prints what library it found where the variable CI is set.
+        with redirect_stdout(io.StringIO()):
+            from transkun.ModelTransformer import ModelConfig, TransKun
 
         config = ModelConfig()
         weights = resources.files("transkun") / "pretrained"
