@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from bench.baselines.gpt2 import remi_ids
 from bench.baselines.remi import RemiTransformer
-from bench.machine import machine, numbers_multiplied, synchronise
+from bench.machine import machine, synchronise
 from bench.music import DEFAULT_CHECKPOINT, Density, density, pieces_of
 from bench.report import Table, Value, report
 from bench.rounds import Contender, take_turns
@@ -37,7 +37,7 @@ from composer.encoding import to_remi
 from composer.engine.checkpoint import load_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.training.dataset import Sampler, Song
-from composer.training.train import TrainingConfig
+from composer.training.train import TrainingConfig, multiplies_bfloat16
 from composer.words import IGNORE, Vocabulary, Word
 
 SECONDS = 2.0  # for one contender in one round with so many threads, and one step at least
@@ -65,7 +65,7 @@ def main() -> None:
     music = density(pieces, vocabulary)
     told = replace(checkpoint.model.config, dim=options.dim, layers=options.layers)
     bare = replace(told, lags=(), farthest=0, anchors=False)
-    half = "bfloat16" in numbers_multiplied(described, device)
+    half = multiplies_bfloat16(device)
     long = round(options.length * music.tokens_a_word)
     tasks: dict[str, tuple[Task, int]] = {
         "CP": (Words(pieces, vocabulary, bare, options.batch, options.length), options.length),

@@ -25,16 +25,21 @@ class Generator:
     A piece joins and leaves between any two steps. What it goes on from is read in chunks, one between two steps, so
     that a long opening holds nobody up. A piece is the same, bit for bit on the CPU, whoever its neighbours are.
 
-    drawn: words, of all pieces
+    whole: weights in float32 on a CPU, where else int8 is taken, if it is faster   drawn: words, of all pieces
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, slots: int, device: torch.device | None = None, steps: Steps | None = None
+        self,
+        checkpoint: Checkpoint,
+        slots: int,
+        device: torch.device | None = None,
+        steps: Steps | None = None,
+        whole: bool = False,
     ) -> None:
         self.device = device or torch.device("cpu")
         self.checkpoint = checkpoint
         self.scheduler = Scheduler(slots)
-        self.steps = steps or _fastest(checkpoint, slots, self.device)
+        self.steps = steps or _fastest(checkpoint, slots, self.device, whole)
         self.drawn = 0
         self._unread: deque[Piece] = deque()  # in the order in which they came into their slots
 
@@ -133,8 +138,8 @@ class Generator:
         return told + [(*piece.anchors[:BARS_LEFT], one) for one in left.tolist()]
 
 
-def _fastest(checkpoint: Checkpoint, slots: int, device: torch.device) -> Steps:
+def _fastest(checkpoint: Checkpoint, slots: int, device: torch.device, whole: bool) -> Steps:
     """step.cpp on a CPU, if it is compiled and knows the model, else torch."""
     if device.type == "cpu" and NativeSteps.are_there(checkpoint.model):
-        return NativeSteps(checkpoint.model, slots)
+        return NativeSteps(checkpoint.model, slots, whole=whole)
     return TorchSteps(checkpoint, slots, device)

@@ -36,6 +36,7 @@ DEFAULT_REFERENCE = "pop909_aligned"
 class Plan:
     """What is asked for. order: bars, seeds (its takes) and the first seed   corpora: openings and copies
     training: copies alone   reference: None for the one called as the corpus
+    whole: weights in float32 on a CPU too
     """
 
     checkpoints: Sequence[Path]
@@ -49,6 +50,7 @@ class Plan:
     slots: int
     cache: Path
     command: str
+    whole: bool = False
 
     @property
     def run(self) -> Path:
@@ -169,7 +171,7 @@ def _try_all(
         def on_bars(done: int) -> None:
             progress.update(len(results) * each + done - progress.n)
 
-        for result in try_all(plan.candidates, groups, plan.order, index, runs, plan.slots, device, on_bars):
+        for result in try_all(plan.candidates, groups, plan.order, index, runs, plan.slots, device, plan.whole, on_bars):
             results.append(result)
             progress.set_postfix_str(f"{len(results)} of {len(plan.candidates)} done")
     return results

@@ -76,7 +76,7 @@ def card(name: str, asked: Mapping[str, Any], weights: int, rows: Sequence[Row])
         f"{int(first['step']):,} steps of {training['batch']} x {training['length']} words "
         f"({int(first['words']) / 1e6:.1f} M words drawn, in all transpositions from -6 to +5), "
         f"{int(first['seconds']) / 60:.0f} minutes; AdamW, learning rate {training['learning_rate']:g} with warmup and "
-        f"cosine, bf16, seed {training['seed']}. See `curves.png`.",
+        f"cosine, seed {training['seed']}. See `curves.png`.",
         "",
         "| corpus | stretches trained on | stretches validated | licence |",
         "| --- | --- | --- | --- |",

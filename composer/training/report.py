@@ -92,6 +92,7 @@ class Report:
             },
             "settings": result.candidate.sampling.to_json(),
             "words_a_second": result.words_a_second,
+            "arithmetic": result.arithmetic,
             "groups": {
                 group.name: {
                     "all": asdict(self.summaries[place][group.name]),

@@ -105,6 +105,12 @@ class Tally:
         return row | {f"accuracy_{name}": value for name, value in zip(ATTRIBUTES, accuracy, strict=True)}
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16. A CPU that has none imitates them, slower than float32."""
+    there = torch.cpu.get_capabilities()
+    return device.type == "cuda" or any(there.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+
+
 class Run:
     """One training run in its folder. `train` is the loop; the rest is what it says."""
 
@@ -121,6 +127,7 @@ class Run:
         """start: a checkpoint to begin from; what it has not, or has in other shapes, begins anew."""
         self.folder, self.corpora, self.vocabulary = folder, corpora, vocabulary
         self.config, self.device = config, device
+        self.half = multiplies_bfloat16(device)
         torch.manual_seed(config.seed)
         self.model = CompoundWordTransformer(model_config).to(device)
         if start is not None:
@@ -187,7 +194,7 @@ class Run:
         self.optimiser.zero_grad(set_to_none=True)
 
     def _losses(self, words: Tensor, anchors: Tensor, truth: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             context = self.model(words, self.past, anchors)
             return loss_by_attribute(self.model.logits(context, truth), truth)
 

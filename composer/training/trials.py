@@ -141,11 +141,12 @@ Pieces = Sequence[Sequence[Judged]]  # of one group: by song, by seed
 
 @dataclass(frozen=True)
 class Result:
-    """What one candidate made of all groups."""
+    """What one candidate made of all groups. arithmetic: what its weights were held in"""
 
     candidate: Candidate
     digest: str
     words_a_second: float
+    arithmetic: str
     pieces: Mapping[str, Pieces]  # by group
 
 
@@ -157,18 +158,20 @@ def try_all(
     runs: RunIndex | None = None,
     slots: int = 16,
     device: torch.device | None = None,
+    whole: bool = False,
     on_bars: Callable[[int], None] | None = None,
 ) -> Iterator[Result]:
     """Every candidate in turn. order: bars, seeds (its takes) and first seed; the sampling is each candidate's own.
 
     runs: what the guard against copies goes by, where a checkpoint does not bring its own
+    whole: weights in float32 on a CPU too, as of Generator
     on_bars: called after every word with the bars done so far by the candidate
     """
     for folder, same in itertools.groupby(candidates, key=lambda candidate: candidate.folder):
         checkpoint = load_checkpoint(folder)
         checkpoint = replace(checkpoint, runs=checkpoint.runs or runs)
         for candidate in same:
-            yield _try(candidate, checkpoint, groups, order, index, slots, device, on_bars)
+            yield _try(candidate, checkpoint, groups, order, index, slots, device, whole, on_bars)
 
 
 def _try(
@@ -179,17 +182,18 @@ def _try(
     index: CopyIndex | None,
     slots: int,
     device: torch.device | None,
+    whole: bool,
     on_bars: Callable[[int], None] | None,
 ) -> Result:
     songs = [song for group in groups for song in group.songs]
     order = replace(order, sampling=candidate.sampling)
     started = time.monotonic()
-    takes = compose_all(checkpoint, songs, order, slots, device, on_bars)
+    takes = compose_all(checkpoint, songs, order, slots, device, whole, on_bars)
     words = sum(len(take.composed.words) for song in takes for take in song)
     speed = words / max(time.monotonic() - started, 1e-9)
     judged = iter([[_judged(take, checkpoint, index) for take in song] for song in takes])
     pieces = {group.name: list(itertools.islice(judged, len(group.songs))) for group in groups}
-    return Result(candidate, checkpoint.digest, speed, pieces)
+    return Result(candidate, checkpoint.digest, speed, takes[0][0].composed.arithmetic, pieces)
 
 
 def compose_all(
@@ -198,12 +202,13 @@ def compose_all(
     order: Order,
     slots: int,
     device: torch.device | None = None,
+    whole: bool = False,
     on_bars: Callable[[int], None] | None = None,
 ) -> list[list[Take]]:
     """The takes of each song, all songs in one line for so many slots. A take does not depend on its neighbours."""
     scores = [song.opening.score for song in songs]
     requests = [order.requests(score, checkpoint.vocabulary) for score in scores]
-    generator = Generator(checkpoint, min(slots, len(songs) * order.takes), device)
+    generator = Generator(checkpoint, min(slots, len(songs) * order.takes), device, whole=whole)
     started = time.monotonic()
     pieces = []
     for pieces in generator.compose(itertools.chain.from_iterable(requests)):

@@ -36,7 +36,7 @@ def judged(row: Figures, copying: Copying = CLEAN, broken: int = 0, pitch: int =
 
 
 def result(name: str, pieces: list[list[Judged]]) -> Result:
-    return Result(Candidate(name, Path(name), SamplingParams()), "", 1.0, {"songs": pieces})
+    return Result(Candidate(name, Path(name), SamplingParams()), "", 1.0, "int8", {"songs": pieces})
 
 
 NEAR = result("near", [[judged(figures(at))] for at in range(OPENINGS)])
