@@ -171,7 +171,9 @@ def _try_all(
         def on_bars(done: int) -> None:
             progress.update(len(results) * each + done - progress.n)
 
-        for result in try_all(plan.candidates, groups, plan.order, index, runs, plan.slots, device, plan.whole, on_bars):
+        for result in try_all(
+            plan.candidates, groups, plan.order, index, runs, plan.slots, device, plan.whole, on_bars
+        ):
             results.append(result)
             progress.set_postfix_str(f"{len(results)} of {len(plan.candidates)} done")
     return results

@@ -1,7 +1,7 @@
 """The compiled form of step.cpp, and its structures. Compiled when the package is installed, where there is a compiler.
 
-There is one build for each level of x86-64, and a plain one for every other processor; the best that runs here is
-loaded. Their results are the same to the last bit from level 3 on.
+There is one build for each level of x86-64, one more for processors that add up products of integers at once (VNNI), and
+a plain one for all others; the best that runs here is loaded. Their results are the same to the last bit from level 3 on.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import torch
 
 from composer.engine.anchors import FIELDS
 from composer.words import ATTRIBUTES
-
-BUILDS = {"AVX512": ("step_v4", "step_v3", "step_v1"), "AVX2": ("step_v3", "step_v1")}  # by what torch says of the CPU
 
 Floats, Ints = POINTER(c_float), POINTER(c_int32)
 
@@ -84,10 +82,23 @@ class Settings(Structure):
     ]
 
 
+def builds() -> tuple[str, ...]:
+    """What runs on this processor, by what torch says of it, the best first."""
+    width = torch.backends.cpu.get_cpu_capability()
+    wide = width == "AVX512"
+    run = {
+        "step_vnni": wide and torch.cpu.get_capabilities().get("avx512_vnni", False),
+        "step_v4": wide,
+        "step_v3": wide or width == "AVX2",
+        "step_v1": True,
+    }
+    return tuple(build for build, runs in run.items() if runs)
+
+
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The best build that runs on this processor, or None where none was compiled."""
-    for build in BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("step_v1",)):
+    for build in builds():
         spec = importlib.util.find_spec(f"composer.engine.native.{build}")
         if spec is not None and spec.origin is not None:
             return _declared(ctypes.CDLL(spec.origin))

@@ -1,12 +1,13 @@
 // The step of composer.engine.model on a CPU, whole: embed, attend, feed, draw. Behind a plain C interface (at the end).
 //
 // What bounds a step is the bytes of weights and cache that it reads, so both are kept in int8 with a scale for each
-// column (Store = int8_t), and sums are in float32; Store = float keeps them whole, for whoever wants the model's own
+// column (Store = int8_t). What they are multiplied with becomes int16, with a scale for each row, and their products are
+// added up in int32 without any rounding; Store = float keeps everything whole, for whoever wants the model's own
 // arithmetic, and for the tests. Every row (a word of a slot) is computed in an order of its own: how many other rows
 // there are, or how many threads, changes not one bit of it. On x86-64 with FMA the vector width does not either.
 //
 // All matrices are packed the same way, weights, keys and values alike: groups of LANES columns, in each the rows one
-// after the other. So one inner loop, `accumulate`, does all of the multiplying.
+// after the other (of int8, four at a time). So one inner loop, `Sums::add`, does all of the multiplying.
 
 #include <algorithm>
 #include <atomic>
@@ -36,31 +37,43 @@ constexpr int FAMILY_OF[ATTRIBUTES] = {NONE, METRICAL, NOTE, NOTE, NOTE, METRICA
 enum PullOf { NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL, REGISTER_PULL };
 
 #if defined(__AVX512F__)
-constexpr int WIDE = 16, MOST_ROWS = 6;  // 24 of the 32 registers hold sums
+constexpr int WIDE = 16, REGISTERS = 32;
 #else
-constexpr int WIDE = 8, MOST_ROWS = 1;
+constexpr int WIDE = 8, REGISTERS = 16;
 #endif
 constexpr int VECS = LANES / WIDE;
-constexpr int AHEAD = 32 * LANES;  // what is read next is asked for before it is needed: one row cannot wait for memory
+constexpr int AHEAD = 64 * LANES;  // what is read next is asked for before it is needed: one row cannot wait for memory
 constexpr int TURN = 16;  // a total over many numbers is made of so many, each of every so-manieth, whatever WIDE is
 
 typedef float Vec __attribute__((vector_size(4 * WIDE)));
 typedef float LooseVec __attribute__((vector_size(4 * WIDE), aligned(4)));
 typedef int32_t IntVec __attribute__((vector_size(4 * WIDE)));
-typedef int8_t ByteVec __attribute__((vector_size(WIDE), aligned(1)));
+typedef int16_t ShortVec __attribute__((vector_size(4 * WIDE)));
 
 inline Vec load(const float* from) { return *reinterpret_cast<const LooseVec*>(from); }
 inline void store(float* to, Vec value) { *reinterpret_cast<LooseVec*>(to) = value; }
-inline Vec load(const int8_t* from) {  // compilers do not find the instructions by themselves
-#if defined(__AVX512F__)
-    return Vec(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))));
+inline Vec all(float value) { return value - Vec{}; }
+
+// sum + a[2i] * b[2i] + a[2i + 1] * b[2i + 1] of int16, in int32. Compilers do not find the instructions by themselves.
+inline IntVec dot(IntVec sum, ShortVec a, IntVec b) {
+#if defined(__AVX512VNNI__)
+    return IntVec(_mm512_dpwssd_epi32(__m512i(sum), __m512i(a), __m512i(b)));
+#elif defined(__AVX512BW__)
+    return sum + IntVec(_mm512_madd_epi16(__m512i(a), __m512i(b)));
 #elif defined(__AVX2__)
-    return Vec(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)))));
+    return sum + IntVec(_mm256_madd_epi16(__m256i(a), __m256i(b)));
 #else
-    return __builtin_convertvector(__builtin_convertvector(*reinterpret_cast<const ByteVec*>(from), IntVec), Vec);
+    IntVec both = reinterpret_cast<IntVec>(a);
+    return sum + ((both << 16) >> 16) * ((b << 16) >> 16) + (both >> 16) * (b >> 16);
 #endif
 }
-inline Vec all(float value) { return value - Vec{}; }
+
+// The window of a cache or a whole row of numbers: one stretch or two, `count` in all.
+struct Stretches {
+    int begin[2], length[2], count;
+    int end(int s) const { return begin[s] + length[s]; }
+    static Stretches whole(int count) { return {{0, 0}, {count, 0}, count}; }
+};
 
 // e^x for x <= 88, to 2 units in the last place; 0 far below. Cephes' polynomial.
 inline Vec exp(Vec x) {
@@ -92,34 +105,159 @@ int padded(int n, int to) { return (n + to - 1) / to * to; }
 
 // ---------------------------------------------------------------- the inner loop
 
-// sums[row][lane] += x[row][k] * w[k][lane] over k, each row's in the order of k.
-template <int ROWS, class Store>
-inline void accumulate(const float* x, int stride, int count, const Store* w, Vec (&sums)[ROWS][VECS]) {
-    Vec held[ROWS][VECS];
-    for (int r = 0; r < ROWS; ++r)
-        for (int v = 0; v < VECS; ++v) held[r][v] = sums[r][v];
-    for (int k = 0; k < count; ++k, w += LANES) {
-        __builtin_prefetch(w + AHEAD);
-#pragma GCC unroll 8
-        for (int v = 0; v < VECS; ++v) {
-            Vec column = load(w + v * WIDE);
-#pragma GCC unroll 6
-            for (int r = 0; r < ROWS; ++r) held[r][v] += x[r * stride + k] * column;
-        }
+// How rows of LANES columns are packed: FOLD of them side by side; at(k, lane) is the place of a number in its group.
+// Operand is what they are multiplied with: set(x, rows, stride, where) takes the numbers of each row that stand `where`.
+template <class Store>
+struct Packed;
+
+template <>
+struct Packed<float> {
+    static constexpr int FOLD = 1, MOST_ROWS = REGISTERS == 32 ? 6 : 1;  // at once: their sums stand in registers
+    static size_t at(int k, int lane) { return size_t(k) * LANES + lane; }
+
+    struct Operand {
+        const float* x = nullptr;
+        int stride = 0;
+        void set(const float* from, int, int stride_, const Stretches&) { x = from, stride = stride_; }
+    };
+};
+
+template <>
+struct Packed<int8_t> {
+    static constexpr int FOLD = 4, MOST_ROWS = REGISTERS == 32 ? 4 : 1;
+    static size_t at(int k, int lane) {  // the even bytes of four make two int16, and the odd ones the next two
+        constexpr int PLACE[FOLD] = {0, 2, 1, 3};
+        return size_t(k / FOLD * LANES + lane) * FOLD + PLACE[k % FOLD];
     }
-    for (int r = 0; r < ROWS; ++r)
-        for (int v = 0; v < VECS; ++v) sums[r][v] = held[r][v];
-}
+
+    class Operand {
+      public:
+        void set(const float* x, int rows, int stride, const Stretches& where) {
+            stride_ = padded(std::max(where.end(0), where.end(1)), FOLD);
+            if (numbers_.size() < size_t(rows) * stride_) numbers_.resize(size_t(rows) * stride_);
+            if (steps_.size() < size_t(rows)) steps_.resize(rows);
+            // As fine as int16 allows, and as the sum of all products does in int32.
+            float finest = std::min(32512.0f, std::floor(2147483000.0f / (127.0f * float(where.count))));
+            for (int r = 0; r < rows; ++r) {
+                const float* from = x + size_t(r) * stride;
+                float most = 0;
+                for (int s = 0; s < 2; ++s) most = std::max(most, largest(from + where.begin[s], where.length[s]));
+                float inverse = most > 0 ? finest / most : 0.0f;
+                steps_[r] = most / finest;
+                int16_t* to = &numbers_[size_t(r) * stride_];
+                for (int s = 0; s < 2; ++s) {
+                    for (int k = where.begin[s] / FOLD * FOLD; k < where.begin[s]; ++k) to[k] = 0;
+                    for (int k = where.begin[s]; k < where.end(s); ++k) {
+                        float scaled = from[k] * inverse;
+                        to[k] = int16_t(int32_t(scaled + (scaled < 0 ? -0.5f : 0.5f)));
+                    }
+                    for (int k = where.end(s); k < padded(where.end(s), FOLD); ++k) to[k] = 0;
+                }
+            }
+        }
+
+        IntVec pair(int row, int k) const {  // numbers k and k + 1 of the row, again and again
+            int32_t both;
+            std::memcpy(&both, &numbers_[size_t(row) * stride_ + k], sizeof both);
+            return both - IntVec{};
+        }
+        float step(int row) const { return steps_[row]; }
+
+      private:
+        static float largest(const float* x, int count) {
+            Vec most{};
+            int k = 0;
+            for (; k + WIDE <= count; k += WIDE) {
+                Vec some = load(x + k);
+                some = some < Vec{} ? -some : some;
+                most = some > most ? some : most;
+            }
+            float one = 0;
+            for (int lane = 0; lane < WIDE; ++lane) one = std::max(one, most[lane]);
+            for (; k < count; ++k) one = std::max(one, std::fabs(x[k]));
+            return one;
+        }
+
+        std::vector<int16_t> numbers_;  // (rows, stride)
+        std::vector<float> steps_;      // (rows,)
+        int stride_ = 0;
+    };
+};
+
+// Of ROWS rows and a group: add() adds w[k][lane] * x[row][k] for k from begin to end, each row's in the order of k.
+template <class Store, int ROWS>
+struct Sums;
+
+template <int ROWS>
+struct Sums<float, ROWS> {
+    Vec sums[ROWS][VECS] = {};
+
+    void add(const Packed<float>::Operand& x, int first, int begin, int end, const float* w) {
+        Vec held[ROWS][VECS];
+        std::memcpy(held, sums, sizeof held);
+        w += size_t(begin) * LANES;
+        for (int k = begin; k < end; ++k, w += LANES) {
+            __builtin_prefetch(w + AHEAD);
+#pragma GCC unroll 8
+            for (int v = 0; v < VECS; ++v) {
+                Vec column = load(w + v * WIDE);
+#pragma GCC unroll 6
+                for (int r = 0; r < ROWS; ++r) held[r][v] += x.x[size_t(first + r) * x.stride + k] * column;
+            }
+        }
+        std::memcpy(sums, held, sizeof held);
+    }
+
+    void take(const Packed<float>::Operand&, int, int r, Vec (&to)[VECS]) const { std::memcpy(to, sums[r], sizeof to); }
+};
+
+template <int ROWS>
+struct Sums<int8_t, ROWS> {
+    static constexpr int FOLD = Packed<int8_t>::FOLD;
+    IntVec sums[ROWS][VECS] = {};
+
+    void add(const Packed<int8_t>::Operand& x, int first, int begin, int end, const int8_t* w) {
+        IntVec held[ROWS][VECS];
+        std::memcpy(held, sums, sizeof held);
+        begin = begin / FOLD * FOLD;
+        w += size_t(begin) * LANES;
+        for (int k = begin; k < end; k += FOLD, w += FOLD * LANES) {
+#pragma GCC unroll 8
+            for (int v = 0; v < VECS; ++v) {
+                __builtin_prefetch(w + v * FOLD * WIDE + AHEAD);
+                ShortVec both;
+                std::memcpy(&both, w + v * FOLD * WIDE, sizeof both);
+                ShortVec even = (both << 8) >> 8, odd = both >> 8;
+#pragma GCC unroll 6
+                for (int r = 0; r < ROWS; ++r) {
+                    held[r][v] = dot(held[r][v], even, x.pair(first + r, k));
+                    held[r][v] = dot(held[r][v], odd, x.pair(first + r, k + 2));
+                }
+            }
+        }
+        std::memcpy(sums, held, sizeof held);
+    }
+
+    void take(const Packed<int8_t>::Operand& x, int first, int r, Vec (&to)[VECS]) const {
+        for (int v = 0; v < VECS; ++v) to[v] = __builtin_convertvector(sums[r][v], Vec) * x.step(first + r);
+    }
+};
 
 // All rows against one group: take(row, sums of the row).
 template <class Store, class Take>
-inline void multiply(const float* x, int rows, int stride, int count, const Store* w, Take take) {
+inline void multiply(const typename Packed<Store>::Operand& x, int rows, const Stretches& where, const Store* w,
+                     Take take) {
     auto some = [&](auto constant, int first) {
         constexpr int ROWS = decltype(constant)::value;
-        Vec sums[ROWS][VECS] = {};
-        accumulate<ROWS>(x + first * stride, stride, count, w, sums);
-        for (int r = 0; r < ROWS; ++r) take(first + r, sums[r]);
+        Sums<Store, ROWS> sums;
+        for (int s = 0; s < 2; ++s) sums.add(x, first, where.begin[s], where.end(s), w);
+        for (int r = 0; r < ROWS; ++r) {
+            Vec row[VECS];
+            sums.take(x, first, r, row);
+            take(first + r, row);
+        }
     };
+    constexpr int MOST_ROWS = Packed<Store>::MOST_ROWS;
     int row = 0;
     if constexpr (MOST_ROWS >= 6)
         for (; rows - row >= 6; row += 6) some(std::integral_constant<int, 6>{}, row);
@@ -357,7 +495,8 @@ class Engine {
         distances_ = padded(m_.window, LANES);
         columns_ = m_.dim + 2 * m_.kv_heads * head_dim_;
         size_t caches = size_t(m_.layers) * slots * m_.kv_heads;
-        keys_.assign(caches * ring_ * head_dim_, 0);
+        key_rows_ = padded(head_dim_, Packed<Store>::FOLD);
+        keys_.assign(caches * ring_ * key_rows_, 0);
         values_.assign(caches * ring_ * lanes_, 0);
         key_scales_.assign(caches * ring_, 0);
         value_scales_.assign(caches * ring_, 0);
@@ -369,7 +508,7 @@ class Engine {
         if (m_.layer[0].distance_keys.weights) by_distance_.resize(size_t(rows_) * m_.heads * distances_);
         context_.resize(size_t(slots) * m_.dim);
         staged_.resize(size_t(slots) * m_.mix.outputs);
-        for (int t = 0; t < threads; ++t) scratch_.emplace_back(new Scratch(*this, feed));
+        for (int t = 0; t < threads; ++t) scratch_.emplace_back(new Scratch(*this));
         slot_.resize(slots);
         for (auto& slot : slot_) slot.past.clear(m_.farthest);
         row_.resize(rows_);
@@ -422,10 +561,10 @@ class Engine {
 
   private:
     struct Scratch {
-        std::vector<float> column, normed, scores, by_key, queries, logits, hidden, gates;
+        std::vector<float> normed, scores, by_key, queries, logits, hidden, gates;
         std::vector<Candidate> candidates;
-        Scratch(const Engine& e, int feed) {
-            column.resize(size_t(std::max(feed, e.m_.dim)) * LANES);
+        typename Packed<Store>::Operand operand;
+        explicit Scratch(const Engine& e) {
             normed.resize(size_t(e.rows_) * e.m_.dim);
             scores.resize(size_t(e.group_) * (e.m_.window + TURN));
             by_key.resize(size_t(e.group_) * e.ring_);
@@ -467,21 +606,18 @@ class Engine {
     template <class Take>
     void share(const float* x, int rows, int stride, const Matrix& matrix, int first, int behind, Scratch& scratch,
                Take take) {
-        auto weights = static_cast<const Store*>(matrix.weights);
+        if (first == behind) return;
+        auto inputs = Stretches::whole(matrix.inputs);
+        size_t size = size_t(padded(matrix.inputs, Packed<Store>::FOLD)) * LANES;
+        scratch.operand.set(x, rows, stride, inputs);
         for (int g = first; g < behind; ++g) {
-            const Store* group = weights + size_t(g) * matrix.inputs * LANES;
-            auto scaled = [&](int row, const Vec(&sums)[VECS]) {
-                for (int v = 0; v < VECS; ++v) {
-                    int column = g * LANES + v * WIDE;
-                    take(row, column, sums[v] * load(matrix.scales + column) + load(matrix.bias + column));
-                }
-            };
-            if (rows <= 4 * MOST_ROWS || std::is_same_v<Store, float>) {
-                multiply(x, rows, stride, matrix.inputs, group, scaled);
-            } else {  // many rows: each weight is converted once, not once for every few rows
-                for (int i = 0; i < matrix.inputs * LANES; i += WIDE) store(&scratch.column[i], load(group + i));
-                multiply(x, rows, stride, matrix.inputs, scratch.column.data(), scaled);
-            }
+            multiply(scratch.operand, rows, inputs, static_cast<const Store*>(matrix.weights) + g * size,
+                     [&](int row, const Vec(&sums)[VECS]) {
+                         for (int v = 0; v < VECS; ++v) {
+                             int column = g * LANES + v * WIDE;
+                             take(row, column, sums[v] * load(matrix.scales + column) + load(matrix.bias + column));
+                         }
+                     });
         }
     }
 
@@ -618,7 +754,7 @@ class Engine {
         for (int head = 0; head < m_.heads; ++head) {
             for (int i = 0; i < rows; ++i) query(i, head, layer.distance_bias, queries + size_t(i) * head_dim_);
             Matrix distances = layer.distance_keys;  // of this head
-            distances.weights = static_cast<const Store*>(distances.weights) + size_t(head) * distances_ * head_dim_;
+            distances.weights = static_cast<const Store*>(distances.weights) + size_t(head) * distances_ * key_rows_;
             distances.scales += size_t(head) * distances_;
             share(queries, rows, head_dim_, distances, first + groups * t / team_.size,
                   first + groups * (t + 1) / team_.size, *scratch_[t], [&](int row, int column, Vec value) {
@@ -649,18 +785,19 @@ class Engine {
 
     void attend(int l, int first, int behind, int kv_head, Scratch& scratch) {
         size_t cache = (size_t(l) * slots_ + row_[first].slot) * m_.kv_heads + kv_head;
-        Store* keys = &keys_[cache * ring_ * head_dim_];
+        Store* keys = &keys_[cache * ring_ * key_rows_];
         Store* values = &values_[cache * ring_ * lanes_];
         float *key_scales = &key_scales_[cache * ring_], *value_scales = &value_scales_[cache * ring_];
+        size_t key_group = size_t(key_rows_) * LANES, value_group = size_t(ring_) * LANES;
         int wide = padded(columns_, LANES);
         for (int i = first; i < behind; ++i) {
             int at = row_[i].place % ring_;
             const float* key = &qkv_[size_t(i) * wide + m_.dim + size_t(kv_head) * head_dim_];
             const float* value = key + size_t(m_.kv_heads) * head_dim_;
             key_scales[at] =
-                pack(key, [&](int d) { return keys + (size_t(at / LANES) * head_dim_ + d) * LANES + at % LANES; });
+                pack(key, [&](int d) { return keys + at / LANES * key_group + Packed<Store>::at(d, at % LANES); });
             value_scales[at] =
-                pack(value, [&](int d) { return values + (size_t(d / LANES) * ring_ + at) * LANES + d % LANES; });
+                pack(value, [&](int d) { return values + d / LANES * value_group + Packed<Store>::at(at, d % LANES); });
         }
         for (int i = first; i < behind; ++i) attend_one(l, i, kv_head, keys, values, key_scales, value_scales, scratch);
     }
@@ -669,15 +806,15 @@ class Engine {
                     const float* value_scales, Scratch& scratch) {
         const Layer& layer = m_.layer[l];
         int place = row_[i].place, count = window(place), oldest = place - count + 1, space = m_.window + TURN;
-        // The window in the ring is one stretch or two.
-        int begin[2] = {oldest % ring_, 0}, length[2];
-        length[0] = std::min(count, ring_ - begin[0]), length[1] = count - length[0];
+        Stretches where{{oldest % ring_, 0}, {0, 0}, count}, each = Stretches::whole(head_dim_);
+        where.length[0] = std::min(count, ring_ - where.begin[0]), where.length[1] = count - where.length[0];
 
         for (int h = 0; h < group_; ++h)
             query(i, kv_head * group_ + h, layer.content_bias, &scratch.queries[size_t(h) * head_dim_]);
-        for (int s = 0; s < 2 && length[s]; ++s)
-            for (int g = begin[s] / LANES; g <= (begin[s] + length[s] - 1) / LANES; ++g)
-                multiply(scratch.queries.data(), group_, head_dim_, head_dim_, keys + size_t(g) * head_dim_ * LANES,
+        scratch.operand.set(scratch.queries.data(), group_, head_dim_, each);
+        for (int s = 0; s < 2 && where.length[s]; ++s)
+            for (int g = where.begin[s] / LANES; g <= (where.end(s) - 1) / LANES; ++g)
+                multiply(scratch.operand, group_, each, keys + size_t(g) * key_rows_ * LANES,
                          [&](int h, const Vec(&sums)[VECS]) {
                              float* to = &scratch.by_key[size_t(h) * ring_ + g * LANES];
                              for (int v = 0; v < VECS; ++v) store(to + v * WIDE, sums[v]);
@@ -688,47 +825,33 @@ class Engine {
         for (int h = 0; h < group_; ++h) {
             float* scores = &scratch.scores[size_t(h) * space];
             float slope = m_.slopes[kv_head * group_ + h];
-            for (int s = 0, o = 0; s < 2; o += length[s], ++s) {
-                const float* content = &scratch.by_key[size_t(h) * ring_ + begin[s]];
-                const float* scale = key_scales + begin[s];
+            for (int s = 0, o = 0; s < 2; o += where.length[s], ++s) {
+                const float* content = &scratch.by_key[size_t(h) * ring_ + where.begin[s]];
+                const float* scale = key_scales + where.begin[s];
                 const float* distance =
                     &by_distance_[(size_t(i) * m_.heads + kv_head * group_ + h) * distances_ + farthest + o];
                 if (by_distance)
-                    for (int j = 0; j < length[s]; ++j)
+                    for (int j = 0; j < where.length[s]; ++j)
                         scores[o + j] = content[j] * scale[j] + distance[j] - slope * float(count - 1 - o - j);
                 else
-                    for (int j = 0; j < length[s]; ++j)
+                    for (int j = 0; j < where.length[s]; ++j)
                         scores[o + j] = content[j] * scale[j] - slope * float(count - 1 - o - j);
             }
             totals[h] = softmax(scores, count);
-            for (int s = 0, o = 0; s < 2; o += length[s], ++s)
-                for (int j = 0; j < length[s]; ++j) scores[o + j] *= value_scales[begin[s] + j];
-        }
-        for (int g = 0; g < lanes_ / LANES; ++g) weigh(i, kv_head, g, values, begin, length, totals, scratch);
-    }
-
-    // The values' weighted sums, for all heads of the group at once.
-    void weigh(int i, int kv_head, int g, const Store* values, const int* begin, const int* length,
-               const float* totals, Scratch& scratch) {
-        int space = m_.window + TURN;
-        auto some = [&](auto constant, int h) {
-            constexpr int ROWS = decltype(constant)::value;
-            Vec sums[ROWS][VECS] = {};
-            const float* weights = &scratch.scores[size_t(h) * space];
-            for (int s = 0, o = 0; s < 2; o += length[s], ++s)
-                accumulate<ROWS>(weights + o, space, length[s], values + (size_t(g) * ring_ + begin[s]) * LANES, sums);
-            for (int r = 0; r < ROWS; ++r) {
-                float* to = &mixed_[size_t(i) * m_.dim + size_t(kv_head * group_ + h + r) * head_dim_ + g * LANES];
-                for (int d = 0; d < std::min(LANES, head_dim_ - g * LANES); ++d)
-                    to[d] = sums[r][d / WIDE][d % WIDE] / totals[h + r];
+            for (int s = 0, o = 0; s < 2; o += where.length[s], ++s) {  // back to where their values are
+                float* weights = &scratch.by_key[size_t(h) * ring_ + where.begin[s]];
+                const float* scale = value_scales + where.begin[s];
+                for (int j = 0; j < where.length[s]; ++j) weights[j] = scores[o + j] * scale[j];
             }
-        };
-        int h = 0;
-        if constexpr (MOST_ROWS >= 4)
-            for (; group_ - h >= 4; h += 4) some(std::integral_constant<int, 4>{}, h);
-        if constexpr (MOST_ROWS >= 2)
-            for (; group_ - h >= 2; h += 2) some(std::integral_constant<int, 2>{}, h);
-        for (; h < group_; ++h) some(std::integral_constant<int, 1>{}, h);
+        }
+        scratch.operand.set(scratch.by_key.data(), group_, ring_, where);
+        for (int g = 0; g < lanes_ / LANES; ++g)
+            multiply(scratch.operand, group_, where, values + size_t(g) * ring_ * LANES,
+                     [&](int h, const Vec(&sums)[VECS]) {
+                         float* to = &mixed_[size_t(i) * m_.dim + size_t(kv_head * group_ + h) * head_dim_ + g * LANES];
+                         for (int d = 0; d < std::min(LANES, head_dim_ - g * LANES); ++d)
+                             to[d] = sums[d / WIDE][d % WIDE] / totals[h];
+                     });
     }
 
     // In place, not yet divided by the sum, which is returned. There is room for TURN more behind the scores.
@@ -902,8 +1025,8 @@ class Engine {
     const Model& m_;
     const Settings& set_;
     Team team_;
-    int slots_, rows_, head_dim_, group_, lanes_, ring_, distances_, columns_;
-    std::vector<Store> keys_, values_;  // of each layer, slot and head: packed as (head_dim, ring) and (ring, head_dim)
+    int slots_, rows_, head_dim_, group_, key_rows_, lanes_, ring_, distances_, columns_;
+    std::vector<Store> keys_, values_;  // of each layer, slot and head: packed (head_dim, ring) and (ring, head_dim)
     std::vector<float> key_scales_, value_scales_;
     std::vector<float> x_, qkv_, by_distance_, mixed_, feed_, context_, staged_;
     std::vector<std::unique_ptr<Scratch>> scratch_;  // one a thread

@@ -18,6 +18,7 @@ from composer.words import ATTRIBUTES
 LANES = 64  # columns of a packed group, as in step.cpp
 MOST_BARS_BACK, MOST_HINTS, MOST_HEADS = 64, 16, 64  # as in step.cpp
 INT8_MAX = 127
+ORDER = (0, 2, 1, 3)  # of four weights of an output, as in step.cpp
 
 Floats = npt.NDArray[np.float32]
 
@@ -174,15 +175,17 @@ def _tables(embeddings: nn.ModuleList) -> list[Tensor]:
 
 
 def pack(weight: Floats, whole: bool) -> tuple[npt.NDArray[Any], Floats]:
-    """(outputs, inputs) -> groups of LANES outputs, (groups, inputs, LANES), and what to multiply each output by.
+    """(outputs, inputs) -> groups of LANES outputs, and what to multiply each output by.
 
-    whole: float32 as it is, else int8, whose step is a 127th of the output's largest weight
+    whole: float32 as it is, (groups, inputs, LANES); else int8, whose step is a 127th of the output's largest weight,
+    (groups, inputs / 4, LANES, 4), the four in the order that step.cpp takes them apart in
     """
     outputs, inputs = weight.shape
-    weight = np.pad(weight, ((0, -outputs % LANES), (0, 0)))
+    weight = np.pad(weight, ((0, -outputs % LANES), (0, 0 if whole else -inputs % len(ORDER))))
     scales = np.ones(len(weight), np.float32)
-    if not whole:
-        scales = np.abs(weight).max(axis=1) / np.float32(INT8_MAX)
-        weight = np.rint(weight / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
-    groups = weight.reshape(-1, LANES, inputs).transpose(0, 2, 1)
-    return np.ascontiguousarray(groups), scales
+    if whole:
+        return np.ascontiguousarray(weight.reshape(-1, LANES, inputs).transpose(0, 2, 1)), scales
+    scales = np.abs(weight).max(axis=1) / np.float32(INT8_MAX)
+    weight = np.rint(weight / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
+    fours = weight.reshape(len(weight) // LANES, LANES, -1, len(ORDER)).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(fours[..., ORDER]), scales
