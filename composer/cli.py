@@ -436,9 +436,7 @@ def audition(
     ] = None,
     slots: Annotated[int, typer.Option(min=1, help="Pieces composed at once.")] = 16,
     device: Annotated[Device, typer.Option(help="auto takes a GPU if there is one.")] = Device.auto,
-    whole: Annotated[
-        bool, typer.Option("--whole", help="Weights in float32 on a CPU too, not int8.")
-    ] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Weights in float32 on a CPU too, not int8.")] = False,
     cache: Annotated[Path, typer.Option(help="Where encoded corpora are kept.")] = Path(".cache/corpora"),
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Whether to make MP3s to listen to.")] = True,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the report.")] = Path("out/audition"),

@@ -1,7 +1,8 @@
 """The compiled form of step.cpp, and its structures. Compiled when the package is installed, where there is a compiler.
 
-There is one build for each level of x86-64, one more for processors that add up products of integers at once (VNNI), and
-a plain one for all others; the best that runs here is loaded. Their results are the same to the last bit from level 3 on.
+There is one build for each level of x86-64, one more for processors that add up products of integers at once (VNNI),
+and a plain one for all others; the best that runs here is loaded. Their results are the same to the last bit from level
+3 on.
 """
 
 from __future__ import annotations
