@@ -11,13 +11,17 @@ of the corpora, or without any what the default checkpoint makes of the example.
     REMI            one token an attribute; sequences of as many tokens as the others have words
     REMI, as long   sequences that hold as much music as the others do, and more tokens
 
-and of each the words or tokens a second, the hours of music a second, and those beside REMI's. How many hours of music
-a model has to see until it is any good is another question.
+and of each the words or tokens a second, the hours of music a second, and those beside REMI's; how near a step comes to
+the rate at which this machine multiplies matrices, measured in the same run (six operations a word and weight, nothing
+for attention and the rest); what share of its time goes to drawing the sequences, and what share of them is music, the
+rest being filling. How many hours of music a model has to see until it is any good is another question.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +33,10 @@ from torch import Tensor, nn
 
 from bench.baselines.gpt2 import remi_ids
 from bench.baselines.remi import RemiTransformer
-from bench.machine import machine, synchronise
+from bench.machine import Number, machine, matrix_rate, synchronise, threads
 from bench.music import DEFAULT_CHECKPOINT, Density, density, pieces_of
 from bench.report import Table, Value, report
-from bench.rounds import Contender, take_turns
+from bench.rounds import Contender, take_turns, thread_counts
 from composer.encoding import to_remi
 from composer.engine.checkpoint import load_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
@@ -67,17 +71,20 @@ def main() -> None:
     bare = replace(told, lags=(), farthest=0, anchors=False)
     half = multiplies_bfloat16(device)
     long = round(options.length * music.tokens_a_word)
-    tasks: dict[str, tuple[Task, int]] = {
-        "CP": (Words(pieces, vocabulary, bare, options.batch, options.length), options.length),
-        "CP, told more": (Words(pieces, vocabulary, told, options.batch, options.length), options.length),
-        "REMI": (Tokens(pieces, vocabulary, bare, options.batch, options.length), options.length),
-        "REMI, as long": (Tokens(pieces, vocabulary, bare, options.batch, long), long),
+    tasks: dict[str, Task] = {
+        "CP": Words(pieces, vocabulary, bare, options.batch, options.length),
+        "CP, told more": Words(pieces, vocabulary, told, options.batch, options.length),
+        "REMI": Tokens(pieces, vocabulary, bare, options.batch, options.length),
+        "REMI, as long": Tokens(pieces, vocabulary, bare, options.batch, long),
     }
-    contenders = [Contender(name, Training(task, device, half).step) for name, (task, _) in tasks.items()]
+    trainings = [Training(task, device, half) for task in tasks.values()]
+    contenders = [Contender(name, training.step) for name, training in zip(tasks, trainings, strict=True)]
     for contender in contenders:
         contender.step()  # what a first step costs is paid
-    take_turns(contenders, options.rounds, seconds, after=lambda: None)
-    rows = list(rows_of(contenders, [length for _, length in tasks.values()], music))
+    number: Number = "bfloat16" if half else "float32"
+    limits: list[float] = []
+    take_turns(contenders, options.rounds, seconds, after=lambda: limits.append(fastest_matrices(number, device)))
+    rows = list(rows_of(contenders, trainings, statistics.median(limits), music))
     title = (
         f"Training {options.layers} layers, {options.dim} wide, {options.batch} sequences a step, in "
         f"{'bfloat16' if half else 'float32'}; {music.seconds / 3600:.2f} h of music, "
@@ -86,33 +93,58 @@ def main() -> None:
     report("train", described, [Table(title, rows)])
 
 
-def rows_of(contenders: Sequence[Contender], lengths: Sequence[int], music: Density) -> Iterator[dict[str, Value]]:
+def rows_of(
+    contenders: Sequence[Contender], trainings: Sequence[Training], limit: float, music: Density
+) -> Iterator[dict[str, Value]]:
+    """limit: operations a second that the machine is able to do"""
     hours = []
     for contender in contenders:
         units = music.tokens if contender.name.startswith("REMI") else music.words
         hours.append(contender.rate * music.seconds / units / 3600)
-    for contender, length, rate in zip(contenders, lengths, hours, strict=True):
+    for contender, training, rate in zip(contenders, trainings, hours, strict=True):
+        weights = sum(part.weight.numel() for part in training.task.model.modules() if isinstance(part, nn.Linear))
         yield {
             "music as": contender.name,
             "threads": contender.threads,
-            "words or tokens a sequence": length,
+            "words or tokens a sequence": training.task.length,
             "words or tokens/s": contender.rate,
             "hours of music/s": rate,
             "x REMI": rate / hours[2],
             "x REMI, as long": rate / hours[3],
+            "of the matrix limit": 6 * weights * contender.rate / limit,
+            "drawing sequences": training.drawing / training.seconds,
+            "music in sequences": training.counted / training.given,
         }
+
+
+def fastest_matrices(number: Number, device: torch.device) -> float:
+    """Operations a second with one thread or all of them, whichever is faster."""
+    rates = []
+    for used in thread_counts():
+        with threads(used):
+            rates.append(matrix_rate(number, device))
+    return max(rates)
 
 
 # ---------------------------------------------------------------------- what is trained
 
 
 class Task(Protocol):
-    """A model, and what it learns."""
+    """A model, and what it learns. length: words or tokens of a sequence, of which a step has `batch`"""
 
     @property
     def model(self) -> nn.Module: ...
 
-    def loss(self, step: int) -> tuple[Tensor, int]:
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def batch(self) -> int: ...
+
+    def draw(self, step: int) -> tuple[Tensor, ...]:
+        """The sequences of a step, on the CPU."""
+
+    def loss(self, drawn: tuple[Tensor, ...]) -> tuple[Tensor, int]:
         """What is to be smaller, and how many words or tokens it is the mean of."""
 
 
@@ -125,12 +157,13 @@ class Words:
         songs = [Song(str(number), np.array(words, dtype=np.uint8)) for number, words in enumerate(pieces)]
         self.sampler = Sampler(songs, vocabulary, length, seed=0, past=config.past)
         self.model = CompoundWordTransformer(config)
-        self.batch = batch
+        self.batch, self.length = batch, length
 
-    def loss(self, step: int) -> tuple[Tensor, int]:
-        device = self.model.project.weight.device
-        drawn = self.sampler.batch(step, self.batch)
-        words, anchors, truth = (torch.from_numpy(array).to(device) for array in drawn)
+    def draw(self, step: int) -> tuple[Tensor, ...]:
+        return tuple(torch.from_numpy(array) for array in self.sampler.batch(step, self.batch))
+
+    def loss(self, drawn: tuple[Tensor, ...]) -> tuple[Tensor, int]:
+        words, anchors, truth = drawn
         context = self.model(words, self.model.config.past, anchors)
         losses = loss_by_attribute(self.model.logits(context, truth), truth)
         count = int((truth[..., 0] != IGNORE).sum())
@@ -147,32 +180,45 @@ class Tokens:
         self.model = RemiTransformer(config, vocabulary)
         self.batch, self.length = batch, length
 
-    def loss(self, step: int) -> tuple[Tensor, int]:
+    def draw(self, step: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(step)
         starts = torch.randint(0, len(self.music) - self.length, (self.batch,), generator=generator).tolist()
-        tokens = torch.stack([self.music[start : start + self.length + 1] for start in starts])
-        return self.model.loss(tokens.to(self.model.head.weight.device)), self.batch * self.length
+        return (torch.stack([self.music[start : start + self.length + 1] for start in starts]),)
+
+    def loss(self, drawn: tuple[Tensor, ...]) -> tuple[Tensor, int]:
+        return self.model.loss(drawn[0]), self.batch * self.length
 
 
 class Training:
-    """Steps as `segue train` does them: bf16 where this machine multiplies it, AdamW, the gradient's norm clipped."""
+    """Steps as `segue train` does them: bf16 where this machine multiplies it, AdamW, the gradient's norm clipped.
+
+    seconds: of all steps   drawing: of them, what went to the sequences   given, counted: words or tokens of all
+    sequences, and those of them that are music
+    """
 
     def __init__(self, task: Task, device: torch.device, half: bool) -> None:
         task.model.train().to(device)
         self.task, self.device, self.half = task, device, half
         self.config = TrainingConfig()
         self.optimiser = torch.optim.AdamW(task.model.parameters(), lr=self.config.learning_rate, betas=(0.9, 0.95))
-        self.steps = 0
+        self.steps = self.given = self.counted = 0
+        self.seconds = self.drawing = 0.0
 
     def step(self) -> int:
+        began = time.perf_counter()
+        drawn = self.task.draw(self.steps)
+        self.drawing += time.perf_counter() - began
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
-            loss, count = self.task.loss(self.steps)
+            loss, count = self.task.loss(tuple(part.to(self.device) for part in drawn))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.task.model.parameters(), self.config.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         synchronise(self.device)
         self.steps += 1
+        self.given += self.task.batch * self.task.length
+        self.counted += count
+        self.seconds += time.perf_counter() - began
         return count
 
 

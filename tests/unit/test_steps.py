@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from engine_models import TINY, looping_checkpoint, nats_of, random_checkpoint, steps_of
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from composer.encoding import encode
 from composer.engine.checkpoint import Checkpoint
@@ -161,6 +163,40 @@ def test_the_plain_build_composes_as_likely_music() -> None:
         [sys.executable, "-c", PRINTED, "step_v1"], env=environment, capture_output=True, text=True, check=True
     )
     assert len(set(done.stdout.splitlines())) == 2
+
+
+class Operations(TorchDispatchMode):
+    """What torch does, as a list: each operation with the shapes of what it takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[tuple[str, tuple[tuple[int, ...], ...]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        tensors = [value for value in tree_leaves((args, kwargs or {})) if isinstance(value, torch.Tensor)]
+        self.done.append((str(func), tuple(tuple(tensor.shape) for tensor in tensors)))
+        return func(*args, **kwargs or {})
+
+
+def test_every_step_is_the_same_operations_whoever_is_there() -> None:
+    """So a step that was recorded once on a GPU is never recorded again, nor anything compiled anew."""
+    checkpoint = looping_checkpoint(farthest=4, window=32)
+    steps = TorchSteps(checkpoint, 3, torch.device("cpu"))
+    step, seen = steps._step, []
+
+    def watched() -> None:
+        with Operations() as operations:
+            step()
+        seen.append(operations.done)
+
+    steps._step = watched  # type: ignore[method-assign]
+    generator = Generator(checkpoint, 3, steps=steps)
+    asked = [Request(opening(1 + k), (16, 3)[k % 2], k, (FREE, NARROW)[k % 2]) for k in range(5)]
+    *_, pieces = generator.compose(asked)  # they come and go, and guards act
+    assert sum(piece.watch.watched.loops + piece.watch.watched.pulled for piece in pieces if piece.watch) > 0
+    assert len(seen) > 100
+    assert len(seen[0]) > 100
+    assert all(operations == seen[0] for operations in seen)
 
 
 def test_what_step_cpp_does_not_know_is_left_to_torch() -> None:
