@@ -10,16 +10,16 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from job_line import opened
 
-from composer.database import Database, now
+from composer.database import now
 from composer.errors import LineFullError
 from composer.jobs import (
     DAY_SECONDS,
@@ -50,12 +50,6 @@ def draft(key: object, owner: str = "ann", **changes: Any) -> Draft:
 
 def drafts(count: int, owner: str = "ann", **changes: Any) -> list[Draft]:
     return [draft(f"{owner} {number}", owner, **changes) for number in range(count)]
-
-
-@asynccontextmanager
-async def opened(url: str, **settings: Any) -> AsyncIterator[Jobs]:
-    async with Database(url) as database:
-        yield Jobs(database, **settings)
 
 
 def asleep(jobs: Jobs) -> Jobs:

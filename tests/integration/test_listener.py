@@ -6,15 +6,15 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from job_line import ENDED, PATIENCE, begun, opened, until
 
-from composer.database import Database
 from composer.ear import Ear, EarError
 from composer.errors import NothingPlayedError, RecordingTooLongError, from_reason, to_reason
 from composer.jobs import PERCENT, PERFORMANCE, Draft, Job, Jobs, Kind, State
@@ -22,15 +22,7 @@ from composer.jobs import jobs as jobs_table
 from composer.listener import Listener
 
 CHILD = (sys.executable, str(Path(__file__).with_name("ear_standin.py")))
-PATIENCE = 60.0  # seconds that no test needs
-ENDED = {State.DONE, State.FAILED, State.CANCELLED}
 SLOW = {"share": [0.25], "sleep": PATIENCE}
-
-
-@asynccontextmanager
-async def opened(url: str, **settings: Any) -> AsyncIterator[Jobs]:
-    async with Database(url) as database:
-        yield Jobs(database, **settings)
 
 
 @asynccontextmanager
@@ -57,21 +49,8 @@ async def submit(jobs: Jobs, *wanted: dict[str, Any]) -> list[Job]:
         return await jobs.submit(connection, [recording(each, number) for number, each in enumerate(wanted)])
 
 
-async def until(jobs: Jobs, wanted: Sequence[Job], condition: Callable[[Job], bool]) -> list[Job]:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = [found for job in wanted if (found := await jobs.get(job.id))]
-            if all(map(condition, found)):
-                return found
-            await asyncio.sleep(0.02)
-
-
 def ended(job: Job) -> bool:
     return job.state in ENDED
-
-
-def begun(job: Job) -> bool:
-    return job.state is State.RUNNING and job.bars_done > 0
 
 
 def alive(pid: int) -> bool:

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +19,9 @@ import pytest
 import sqlalchemy as sa
 import torch
 from engine_models import random_checkpoint
+from job_line import ENDED, PATIENCE, begun, opened, until
 from postgres import Postgres
 
-from composer.database import Database
 from composer.engine.checkpoint import Checkpoint, save_checkpoint
 from composer.engine.generator import Generator
 from composer.errors import DatabaseError
@@ -35,16 +35,7 @@ from composer.worker import Worker
 CHECKPOINT = random_checkpoint(positions="rotary", alibi=False)  # left to torch: slow enough to be interrupted
 VOCABULARY = CHECKPOINT.vocabulary
 BREAKING = Path(__file__).with_name("breaking_worker.py")
-PATIENCE = 120.0  # seconds that no test needs
 SLOTS = 2
-
-ENDED = {State.DONE, State.FAILED, State.CANCELLED}
-
-
-@asynccontextmanager
-async def opened(url: str, **settings: Any) -> AsyncIterator[Jobs]:
-    async with Database(url) as database:
-        yield Jobs(database, **settings)
 
 
 @asynccontextmanager
@@ -78,22 +69,8 @@ async def submit(jobs: Jobs, *drafts: Draft) -> list[Job]:
         return await jobs.submit(connection, drafts)
 
 
-async def until(jobs: Jobs, wanted: Sequence[Job], condition: Callable[[Job], bool]) -> list[Job]:
-    """The jobs, once each of them is as it shall be."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = [found for job in wanted if (found := await jobs.get(job.id))]
-            if all(map(condition, found)):
-                return found
-            await asyncio.sleep(0.02)
-
-
 def done(job: Job) -> bool:
     return job.state is State.DONE
-
-
-def begun(job: Job) -> bool:
-    return job.state is State.RUNNING and job.bars_done > 0
 
 
 def words_of(job: Job) -> list[Word]:
