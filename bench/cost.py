@@ -1,8 +1,8 @@
 """What a step of the engine cannot do without: the bytes that it has to read, and the operations it has to do.
 
 The floor of a step is the longer of two times: its bytes at the rate at which this machine reads as many, and its
-operations at the rate at which it multiplies matrices of the same numbers. Nothing that is written counts, nor norms,
-softmax, drawing, or what is looked up by the row.
+operations at the rate at which it multiplies matrices, of whatever numbers would do and are the fastest. Nothing that
+is written counts, nor norms, softmax, drawing, or what is looked up by the row.
 """
 
 from __future__ import annotations
@@ -16,6 +16,13 @@ from torch import nn
 from bench.machine import Number
 from composer.engine.generator import Generator
 
+# How matrices of the engine's arithmetic may be multiplied, and how many products each then takes: int8 weights with
+# int16 numbers as floats, or as integers, each of the int16 in two halves.
+WAYS: Mapping[str, Mapping[Number, int]] = {
+    "int8": {"float32": 1, "int8": 2},
+    "bfloat16": {"bfloat16": 1},
+    "float32": {"float32": 1},
+}
 BYTES = {"int8": 1, "bfloat16": 2, "float32": 4}  # a number, by the engine's arithmetic
 PROJECTIONS_OF_DISTANCE = "distance_projection"  # its products are kept; a step reads them, not the weights
 
@@ -30,12 +37,12 @@ class Floor:
 
 @dataclass(frozen=True)
 class StepCost:
-    """weights, cache: bytes read   operations: two for a multiplication and its addition   number: of the matrices"""
+    """weights, cache: bytes read   operations: two for a multiplication and its addition   arithmetic: the engine's"""
 
     weights: int
     cache: int
     operations: int
-    number: Number
+    arithmetic: str
 
     @property
     def size(self) -> int:
@@ -43,7 +50,13 @@ class StepCost:
         return self.weights + self.cache
 
     def floor(self, bytes_a_second: float, operations_a_second: Mapping[Number, float]) -> Floor:
-        reading, multiplying = self.size / bytes_a_second, self.operations / operations_a_second[self.number]
+        reading = self.size / bytes_a_second
+        ways = WAYS[self.arithmetic]
+        multiplying = min(
+            self.operations * products / operations_a_second[number]
+            for number, products in ways.items()
+            if number in operations_a_second
+        )
         return Floor(max(reading, multiplying), "reading" if reading >= multiplying else "multiplying")
 
 
@@ -71,5 +84,5 @@ def step_cost(generator: Generator) -> StepCost:
         weights=multiplied * size,
         cache=config.layers * kept * size,
         operations=2 * len(running) * multiplied + 2 * looked_at * config.dim * sum(seen) * config.layers,
-        number="bfloat16" if generator.steps.arithmetic == "bfloat16" else "float32",  # int8 is multiplied as float32
+        arithmetic=generator.steps.arithmetic,
     )

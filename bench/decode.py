@@ -25,7 +25,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -110,11 +110,12 @@ def paper_sized(kv_heads: int) -> Checkpoint:
 
 @dataclass
 class Ours:
-    """A generator whose slots are all in use, in the middle of long pieces."""
+    """Generators whose slots are all in use, in the middle of long pieces: one for each number of threads, which an
+    engine is begun with.
+    """
 
     checkpoint: Checkpoint
-    generator: Generator
-    requests: Iterator[Request]
+    slots: int
     contender: Contender
     cost: StepCost
 
@@ -123,20 +124,20 @@ class Ours:
         opening = example_words(checkpoint.vocabulary, OPENING_WORDS)
         guards = UNGUARDED if checkpoint.name.startswith("random") else Guards()
         requests = (Request(opening, MAX_BARS, seed, guards=guards) for seed in count())
-        generator = Generator(checkpoint, slots, device)
-        pieces = [generator.submit(next(requests)) for _ in range(slots)]
-        while not all(piece.drawn for piece in pieces):  # the openings are read
-            generator.step()
-        contender = Contender(checkpoint.name, partial(_step, generator, requests))
-        return cls(checkpoint, generator, requests, contender, step_cost(generator))
+        generators = {}
+        for used in thread_counts():
+            with threads(used):
+                generators[used] = generator = Generator(checkpoint, slots, device)
+                pieces = [generator.submit(next(requests)) for _ in range(slots)]
+                while not all(piece.drawn for piece in pieces):  # the openings are read
+                    generator.step()
+        contender = Contender(checkpoint.name, partial(_step, generators, requests))
+        return cls(checkpoint, slots, contender, step_cost(generators[1]))
 
-    @property
-    def slots(self) -> int:
-        return len(self.generator.scheduler.slots)
 
-
-def _step(generator: Generator, requests: Iterator[Request]) -> int:
+def _step(generators: Mapping[int, Generator], requests: Iterator[Request]) -> int:
     """A word for every slot; who has come to an end is followed by the next."""
+    generator = generators[torch.get_num_threads()]
     running = len(generator.scheduler.running)
     for _ in generator.step():
         generator.submit(next(requests))

@@ -29,7 +29,7 @@ from collections.abc import Callable
 
 import torch
 
-from bench.machine import machine, threads
+from bench.machine import machine
 from bench.music import DEFAULT_CHECKPOINT, EXAMPLE
 from bench.report import Table, report
 from bench.service import finished, submit, table, working
@@ -61,8 +61,7 @@ def main() -> None:
     rounds = []
     for wait in waits:
         stages = Stages()
-        with threads(1):  # as the worker has it unless it is told otherwise
-            take = walk(checkpoint, Order(options.bars), options.slots, wait, stages)
+        take = walk(checkpoint, Order(options.bars), options.slots, wait, stages)
         rounds.append(stages)
     seconds = medians(rounds)
     music = take.score.seconds_at(take.score.end)

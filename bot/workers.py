@@ -56,12 +56,13 @@ def _environment(settings: Settings, number: int) -> Mapping[str, str]:
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "CHECKPOINT": str(settings.checkpoint),
         "SLOTS": str(settings.slots),
-        "THREADS": str(settings.threads),
         "DEVICE": settings.device,
         "TRANSCRIBE": str(settings.transcribe),
         "LEASE_SECONDS": str(settings.lease_seconds),
         "LOG_FORMAT": settings.log_format,
     }
+    if settings.threads is not None:
+        told["THREADS"] = str(settings.threads)
     if settings.worker_metrics_port is not None:
         told["WORKER_METRICS_PORT"] = str(settings.worker_metrics_port + number)
     inherited = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}

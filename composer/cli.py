@@ -144,7 +144,6 @@ def compose(
     A recording (MP3, WAV, OGG, M4A, FLAC) of a piano, a voice or another single line is transcribed first, and so is
     MIDI that was played without a click put on beats; it says what was heard, and heard.mid holds it.
     """
-    import torch
     from tqdm import tqdm
 
     from composer.composing import compose as compose_takes
@@ -165,9 +164,6 @@ def compose(
     order = Order(bars, takes, seed, sampling, guards, ending, takes // 2 if spare is None else spare)
     program = program_of(instrument)
     where = _torch_device(device)
-    if order.drawn == 1:
-        # One row is no work to share: two threads are not faster, and far slower where a core is busy with something.
-        torch.set_num_threads(1)
     if audio:
         check_installed()
     with tqdm(total=100, unit="%", desc="listening", delay=1) as progress:
@@ -500,8 +496,9 @@ def worker(
     slots: Annotated[int, typer.Option(envvar="SLOTS", min=1, max=256, help="Pieces composed at once.")] = 4,
     device: Annotated[Device, typer.Option(envvar="DEVICE", help="auto takes a GPU if there is one.")] = Device.auto,
     threads: Annotated[
-        int, typer.Option(envvar="THREADS", min=1, help="Of torch on a CPU; more than one wants idle cores.")
-    ] = 1,
+        int | None,
+        typer.Option(envvar="THREADS", min=1, help="At most, on a CPU; one a core if it is not said."),
+    ] = None,
     lease: Annotated[
         float,
         typer.Option(envvar="LEASE_SECONDS", min=0.2, help="Seconds until a dead worker's work is taken over."),
@@ -530,7 +527,8 @@ def worker(
     from composer.worker import work
 
     configure_logging(log_format.value, secrets=[database])
-    torch.set_num_threads(threads)
+    if threads:
+        torch.set_num_threads(threads)
     asyncio.run(work(database, checkpoint, slots, _torch_device(device), lease, metrics_port, attached, transcribe))
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from composer.training.comparison import Reference, columns_of, compare, mean
+from composer.training.comparison import Reference, columns_of, compare, mean, tell_apart
 from composer.training.metrics import bar_sets
 from composer.training.openings import Group
 from composer.training.trials import Judged, Pieces, Result
@@ -33,7 +33,7 @@ class Summary:
     gap: float
     overlap: float
     frechet: float
-    auc: float
+    auc: float  # mean over the takes of each opening: see summarise
     echo: float
     irregularity: float
     key_kept: float
@@ -67,16 +67,20 @@ def failed_gates(summaries: Iterable[Summary]) -> list[str]:
 
 
 def summarise(pieces: Pieces, reference: Reference) -> Summary:
+    """All takes as one, but for the AUC: with takes of one opening on both sides of a fold, the discriminant would know
+    the pieces that it judges by their sisters.
+    """
     judged = [piece for song in pieces for piece in song]
     rows = [piece.figures for piece in judged]
     closeness = compare(rows, reference.figures)
     columns = columns_of(rows)
     copying = [piece.copying for piece in judged if piece.copying is not None]
+    takes = [columns_of([piece.figures for piece in take]) for take in zip(*pieces, strict=True)]
     worst = max(copying, key=lambda found: found.common, default=None)
     return Summary(
         pieces=len(judged),
         silent=sum(not row for row in rows),
-        **asdict(closeness),
+        **asdict(closeness) | {"auc": mean([tell_apart(take, reference.figures) for take in takes])},
         echo=mean(columns.get("echo", [])),
         irregularity=mean(columns.get("CPI", [])),
         key_kept=mean(columns.get("c_key_match", [])),

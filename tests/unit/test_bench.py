@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -91,12 +91,15 @@ def test_threads_are_put_back() -> None:
 
 
 def test_whatever_takes_longer_is_the_floor() -> None:
-    cost = StepCost(weights=600, cache=400, operations=10_000, number="float32")
+    cost = StepCost(weights=600, cache=400, operations=10_000, arithmetic="float32")
     assert cost.size == 1000
     reading = cost.floor(100.0, {"float32": 10_000.0})
     assert (reading.seconds, reading.bound_by) == (10.0, "reading")
     multiplying = cost.floor(1000.0, {"float32": 100.0, "int8": 1e9})
     assert (multiplying.seconds, multiplying.bound_by) == (100.0, "multiplying")
+    integers = replace(cost, arithmetic="int8")
+    assert integers.floor(1000.0, {"float32": 100.0, "int8": 400.0}).seconds == 50.0, "two products of int8 for each"
+    assert integers.floor(1000.0, {"float32": 100.0}).seconds == 100.0
 
 
 def test_what_a_step_reads_grows_with_slots_and_words_up_to_the_window() -> None:

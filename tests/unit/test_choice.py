@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from composer.opening import Opening
@@ -18,6 +19,7 @@ from composer.training.openings import Group, Song
 from composer.training.trials import Candidate, Judged, Result
 
 REFERENCE = load_reference("pop1k7")
+REAL = {name: REFERENCE.figures[name] for name in COMPARED}
 SCORE = Score((Note(0, 60, 480, 80),), end=TICKS_PER_BAR)
 OPENINGS = 24
 GROUP = Group("songs", [Song(str(at), Opening(SCORE)) for at in range(OPENINGS)], REFERENCE)
@@ -26,8 +28,7 @@ CLEAN, COPY = Copying(0.0, 0, 0, ""), Copying(0.5, 90, 90, "a song")
 
 def figures(at: int, off: float = 0.0, loop: float = 0.0) -> Figures:
     """Those of a real song, moved by so many deviations."""
-    real = {name: REFERENCE.figures[name] for name in COMPARED}
-    return {name: float(values[at] + off * values.std()) for name, values in real.items()} | {"loop": loop}
+    return {name: float(values[at] + off * values.std()) for name, values in REAL.items()} | {"loop": loop}
 
 
 def judged(row: Figures, copying: Copying = CLEAN, broken: int = 0, pitch: int = 60) -> Judged:
@@ -87,6 +88,17 @@ def test_one_opening_has_no_halves() -> None:
     choice = choose([result("one", [[judged(figures(0))]])], [alone])
     assert not choice.halved
     assert choice.seen[0]["songs"].pieces == choice.unseen[0]["songs"].pieces == 1
+
+
+def test_takes_of_one_opening_do_not_tell_each_other_apart() -> None:
+    draw = np.random.default_rng(1)
+    once = [
+        [judged({name: float(draw.normal(values.mean(), values.std())) for name, values in REAL.items()})]
+        for _ in range(OPENINGS)
+    ]
+    auc = summarise(once, REFERENCE).auc
+    assert summarise([song * 4 for song in once], REFERENCE).auc == auc
+    assert summarise(once * 4, REFERENCE).auc > auc + 0.1  # as if each take had an opening of its own
 
 
 def test_the_spread_is_how_much_seeds_differ() -> None:

@@ -15,15 +15,20 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#endif
+#if defined(__linux__)
+#include <sys/mman.h>
 #endif
 
 namespace {
@@ -102,6 +107,31 @@ struct Total {
 };
 
 int padded(int n, int to) { return (n + to - 1) / to * to; }
+
+// Memory in large pages where the system has them: with small ones a step over many slots waits for their tables.
+template <class T>
+struct InLargePages {
+    using value_type = T;
+    static constexpr size_t PAGE = 2 << 20;  // bytes
+
+    InLargePages() = default;
+    template <class U>
+    InLargePages(const InLargePages<U>&) {}
+
+    T* allocate(size_t count) {
+        size_t size = (count * sizeof(T) + PAGE - 1) / PAGE * PAGE;
+        void* memory = std::aligned_alloc(PAGE, size);
+        if (!memory) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+        madvise(memory, size, MADV_HUGEPAGE);
+#endif
+        return static_cast<T*>(memory);
+    }
+    void deallocate(T* memory, size_t) { std::free(memory); }
+
+    friend bool operator==(InLargePages, InLargePages) { return true; }
+    friend bool operator!=(InLargePages, InLargePages) { return false; }
+};
 
 // ---------------------------------------------------------------- the inner loop
 
@@ -386,23 +416,35 @@ class Team {
     using Clock = std::chrono::steady_clock;
 
     // Alone or together, whichever is faster now: on a core that something else wants, a thread that has to wait for
-    // another waits long. Each is tried anew from time to time; the result is the same.
+    // another waits long. The other way is tried anew from time to time, and the more rarely the oftener it did not
+    // pay; the result is the same.
     class Pace {
       public:
-        bool together(bool timed) const { return (!timed || run_ >= TRIED) == together_; }  // the first try the other
+        bool together(bool timed) const { return (!timed || phase_ != TRIAL) == together_; }
 
         void took(double seconds) {
-            if (run_ < TRIED) other_ += seconds;
-            else if (run_ < 2 * TRIED) own_ += seconds;
-            if (++run_ == 2 * TRIED && other_ < own_) together_ = !together_;
-            if (run_ == ROUND) run_ = 0, other_ = own_ = 0;
+            passed_ += seconds, ++steps_;
+            if (phase_ == SETTLED ? passed_ < rest_ : passed_ < ENOUGH || steps_ < FEWEST) return;
+            double mean = passed_ / steps_;
+            if (phase_ == TRIAL) tried_ = mean;
+            if (phase_ == COMPARED) {
+                bool better = tried_ < mean;
+                together_ = better ? !together_ : together_;
+                rest_ = better ? SHORTEST : std::min(2 * rest_, LONGEST);
+            }
+            phase_ = phase_ == SETTLED ? TRIAL : phase_ == TRIAL ? COMPARED : SETTLED;
+            passed_ = 0, steps_ = 0;
         }
 
       private:
-        static constexpr int TRIED = 4, ROUND = 128;
-        int run_ = 0;
+        // TRIAL: the other way   COMPARED: this way, right behind it   SETTLED: this way, until the next trial
+        enum Phase { TRIAL, COMPARED, SETTLED };
+        static constexpr double ENOUGH = 0.02, SHORTEST = 0.25, LONGEST = 4;  // seconds: as long as others' slices last
+        static constexpr int FEWEST = 4;                                      // steps
+        Phase phase_ = TRIAL;
         bool together_ = true;
-        double other_ = 0, own_ = 0;
+        int steps_ = 0;
+        double passed_ = 0, tried_ = 0, rest_ = SHORTEST;
     };
 
     static void pause(int tries) {
@@ -1026,7 +1068,7 @@ class Engine {
     const Settings& set_;
     Team team_;
     int slots_, rows_, head_dim_, group_, key_rows_, lanes_, ring_, distances_, columns_;
-    std::vector<Store> keys_, values_;  // of each layer, slot and head: packed (head_dim, ring) and (ring, head_dim)
+    std::vector<Store, InLargePages<Store>> keys_, values_;  // of each layer, slot and head: packed (head_dim, ring) and (ring, head_dim)
     std::vector<float> key_scales_, value_scales_;
     std::vector<float> x_, qkv_, by_distance_, mixed_, feed_, context_, staged_;
     std::vector<std::unique_ptr<Scratch>> scratch_;  // one a thread

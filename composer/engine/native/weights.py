@@ -18,6 +18,8 @@ from composer.words import ATTRIBUTES
 LANES = 64  # columns of a packed group, as in step.cpp
 MOST_BARS_BACK, MOST_HINTS, MOST_HEADS = 64, 16, 64  # as in step.cpp
 INT8_MAX = 127
+PLACE = 1 << 24  # bytes; numpy asks for large pages for so many, and matrices in small ones wait for the pages' tables
+LINE = 64  # bytes of a line of cache, on which each matrix begins
 ORDER = (0, 2, 1, 3)  # of four weights of an output, as in step.cpp
 
 Floats = npt.NDArray[np.float32]
@@ -44,6 +46,7 @@ class Weights:
     def __init__(self, model: CompoundWordTransformer, whole: bool) -> None:
         self._model, self._whole = model, whole
         self._kept: list[Any] = []
+        self._free = np.empty(0, np.uint8)  # of the last place that was taken for matrices
         self.size = 0
         self.model = self._fold()
 
@@ -141,9 +144,18 @@ class Weights:
         held = np.zeros(outputs, np.float32)
         if bias is not None:
             held[: len(bias)] = bias.detach().float().numpy()
-        self._kept.append(packed)
         self.size += packed.nbytes
-        return library.Matrix(packed.ctypes.data, self._floats(scales), self._floats(held), weight.shape[1], outputs)
+        return library.Matrix(self._place(packed), self._floats(scales), self._floats(held), weight.shape[1], outputs)
+
+    def _place(self, packed: npt.NDArray[Any]) -> int:
+        """Copy it behind the matrix before it, and return its address."""
+        if packed.nbytes + LINE > len(self._free):
+            self._free = np.empty(max(PLACE, packed.nbytes + LINE), np.uint8)
+            self._kept.append(self._free)
+        begin = -self._free.ctypes.data % LINE
+        placed, self._free = np.split(self._free[begin:], [packed.nbytes])
+        placed[:] = packed.view(np.uint8).ravel()
+        return placed.ctypes.data
 
     def _floats(self, values: Tensor | Floats) -> Any:
         array = np.ascontiguousarray(values.detach() if isinstance(values, Tensor) else values, np.float32)
