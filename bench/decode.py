@@ -17,7 +17,8 @@ machine reads and multiplies. Each runs with one thread and with all; what was f
     of the limit        the floor over the time that a step took
     x real time         seconds of music over seconds of composing, of one piece
 
-The default checkpoint composes as in service; the random model without guard rails, which would only hold it up.
+The default checkpoint composes as in service, 32 bars a piece and then the next one; the random model without guard
+rails, which would only hold it up, and as long as it gets.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ from engine_models import random_checkpoint
 
 PAPER_SIZE: dict[str, Any] = {"dim": 512, "layers": 12, "heads": 8, "window": 1024}
 OPENING_WORDS = 150
+BARS = 32  # that /compose adds unless it is told otherwise
 LARGE = 1_000_000_000  # bytes, more than any cache holds
 UNGUARDED = Guards(loops=False, copies=False, drift=False)
 A, B, C = "(a) the paper's way", "(b) GPT-2, REMI, cached", "(c) no cache, window 1024"
@@ -110,9 +112,7 @@ def paper_sized(kv_heads: int) -> Checkpoint:
 
 @dataclass
 class Ours:
-    """Generators whose slots are all in use, in the middle of long pieces: one for each number of threads, which an
-    engine is begun with.
-    """
+    """Generators whose slots are all in use: one for each number of threads, which an engine is begun with."""
 
     checkpoint: Checkpoint
     slots: int
@@ -122,8 +122,9 @@ class Ours:
     @classmethod
     def begun(cls, checkpoint: Checkpoint, slots: int, device: torch.device) -> Ours:
         opening = example_words(checkpoint.vocabulary, OPENING_WORDS)
-        guards = UNGUARDED if checkpoint.name.startswith("random") else Guards()
-        requests = (Request(opening, MAX_BARS, seed, guards=guards) for seed in count())
+        random = checkpoint.name.startswith("random")
+        bars, guards = (MAX_BARS, UNGUARDED) if random else (BARS, Guards())
+        requests = (Request(opening, bars, seed, guards=guards) for seed in count())
         generators = {}
         for used in thread_counts():
             with threads(used):

@@ -112,7 +112,7 @@ async def chinese(standin: Standin, guild: Guild) -> str:
 async def progress(standin: Standin, guild: Guild) -> str:
     piano = guild.channel("piano")
     ann, bob, cleo = (standin.user(name) for name in ("ann", "bob", "cleo"))
-    running = await ask(ann, piano, name="nocturne.mid", bars=32)
+    running = await ask(ann, piano, name="nocturne.mid", bars=128)
     await running.until(lambda message: "Composing" in message.content, PATIENCE)
     waiting = [await ask(user, piano, name=name, bars=16) for user, name in ((bob, "lullaby.mid"), (ann, "etude.mid"))]
     await running.until(lambda message: bars_done(message) >= 12, PATIENCE)

@@ -41,7 +41,7 @@ class Column(NamedTuple):
 COLUMNS = (
     Column(
         "AUC",
-        "How well a linear test tells them from real pieces: .5 not at all, 1 always.",
+        "How well a linear test tells them from real pieces, mean over the seeds: .5 not at all, 1 always.",
         lambda s: s.auc,
         3,
         min,

@@ -416,23 +416,27 @@ class Team {
     using Clock = std::chrono::steady_clock;
 
     // Alone or together, whichever is faster now: on a core that something else wants, a thread that has to wait for
-    // another waits long. The other way is tried anew from time to time, and the more rarely the oftener it did not
-    // pay; the result is the same.
+    // another waits long. The other way is tried anew once this one has become slower than that was, and from time to
+    // time, the more rarely the oftener it did not pay. The result is the same.
     class Pace {
       public:
         bool together(bool timed) const { return (!timed || phase_ != TRIAL) == together_; }
 
         void took(double seconds) {
             passed_ += seconds, ++steps_;
-            if (phase_ == SETTLED ? passed_ < rest_ : passed_ < ENOUGH || steps_ < FEWEST) return;
+            if (passed_ < ENOUGH || steps_ < FEWEST) return;
             double mean = passed_ / steps_;
-            if (phase_ == TRIAL) tried_ = mean;
-            if (phase_ == COMPARED) {
-                bool better = tried_ < mean;
-                together_ = better ? !together_ : together_;
+            if (phase_ == SETTLED) {
+                settled_ += passed_;
+                if (settled_ >= rest_ || mean > other_) phase_ = TRIAL;
+            } else if (phase_ == TRIAL) {
+                other_ = mean, phase_ = COMPARED;
+            } else {
+                bool better = other_ < mean;
+                if (better) together_ = !together_, other_ = mean;
                 rest_ = better ? SHORTEST : std::min(2 * rest_, LONGEST);
+                settled_ = 0, phase_ = SETTLED;
             }
-            phase_ = phase_ == SETTLED ? TRIAL : phase_ == TRIAL ? COMPARED : SETTLED;
             passed_ = 0, steps_ = 0;
         }
 
@@ -444,7 +448,7 @@ class Team {
         Phase phase_ = TRIAL;
         bool together_ = true;
         int steps_ = 0;
-        double passed_ = 0, tried_ = 0, rest_ = SHORTEST;
+        double passed_ = 0, other_ = 0, settled_ = 0, rest_ = SHORTEST;  // other_: a step's seconds the other way
     };
 
     static void pause(int tries) {
