@@ -11,6 +11,7 @@ import sys
 
 SPEED = ("decode", "train", "serve", "render", "start", "journey")
 OTHERS = (
+    "attention",
     "encoding",
     "chords",
     "openings",

@@ -18,7 +18,7 @@ from composer.words import Family, Vocabulary, Word
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "opening.mid"
-DEFAULT_CHECKPOINT = ROOT / "checkpoints" / "second"
+DEFAULT_CHECKPOINT = ROOT / "checkpoints" / "third"
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from composer.encoding import to_remi
 from composer.engine.checkpoint import load_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.training.dataset import Sampler, Song
-from composer.training.train import TrainingConfig, multiplies_bfloat16
+from composer.training.train import TrainingConfig, ignore_denormals, multiplies_bfloat16
 from composer.words import IGNORE, Vocabulary, Word
 
 SECONDS = 2.0  # for one contender in one round with so many threads, and one step at least
@@ -62,6 +62,7 @@ def main() -> None:
     if options.quick:
         options.layers, options.dim, options.length, options.rounds, seconds = 2, 64, 128, 1, 0.2
 
+    ignore_denormals()
     described, device = machine(), torch.device(options.device)
     checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
     vocabulary = checkpoint.vocabulary

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     renderers: int = Field(default=1, ge=1, le=64)  # processes that read openings and render pieces
     device: Literal["auto", "cpu", "cuda"] = "auto"
     transcribe: bool = True  # whether they take recordings, which needs the extra `audio` and 2 GB while they do
-    checkpoint: Path = ROOT / "checkpoints" / "second"
+    checkpoint: Path = ROOT / "checkpoints" / "third"
     soundfont: Path | None = None  # None looks in the usual places
     lease_seconds: float = Field(default=15.0, ge=0.2)
 

@@ -30,7 +30,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "opening.mid"
 CHECKPOINTS = ROOT / "checkpoints"
-DEFAULT_CHECKPOINT = CHECKPOINTS / "second"
+DEFAULT_CHECKPOINT = CHECKPOINTS / "third"
 DEFAULT_DATABASE = "sqlite+aiosqlite:///segue.db"
 
 

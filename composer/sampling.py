@@ -48,8 +48,8 @@ class SamplingParams:
     position: Nucleus = Nucleus(1.0, 0.95)
     pitch: Nucleus = Nucleus(1.0, 0.95)
     velocity: Nucleus = Nucleus(1.0, 0.95)
-    duration: Nucleus = Nucleus(1.0, 0.97)
-    chord: Nucleus = Nucleus(1.1, 0.9)
+    duration: Nucleus = Nucleus(1.0, 1.0)
+    chord: Nucleus = Nucleus(1.15, 0.92)
     tempo: Nucleus = Nucleus(1.0, 0.95)
 
     def __getitem__(self, attribute: str) -> Nucleus:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from composer.engine.anchors import BARS_LEFT, FARTHEST_END, FIELDS, UNKNOWN, anchors_of
+from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FARTHEST_BAR, FARTHEST_END, FIELDS, UNKNOWN, anchors_of
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.model import CompoundWordTransformer, Context, ModelConfig
 from composer.engine.native.steps import NativeSteps
@@ -52,16 +52,17 @@ def random_words(vocabulary: Vocabulary, batch: int, length: int, seed: int = 0)
     return torch.stack(columns, dim=-1)
 
 
-def looping_checkpoint(certainty: float = 8.0, seed: int = 0, **config: object) -> Checkpoint:
+def looping_checkpoint(certainty: float = 8.0, seed: int = 13, **config: object) -> Checkpoint:
     """It likes best what stood a bar or two before, and goes round until it is not told any more.
 
-    It has all that a word is told: hints, what the opening was like, and how many bars are left.
+    It has all that a word is told: hints, what the opening was like, and how many bars are before it and left.
     """
     checkpoint = random_checkpoint(seed=seed, **(TINY | {"lags": (1, 2), "memory": 100, "anchors": True} | config))
     model = checkpoint.model
     torch.nn.init.normal_(model.returns.project.weight, std=0.1)  # type: ignore[union-attr]
-    for table in model.anchors.parameters():  # type: ignore[union-attr]
-        torch.nn.init.normal_(table, std=0.3)
+    for field, table in enumerate(model.anchors.parameters()):  # type: ignore[union-attr]
+        # What changes from bar to bar is said softly, or no bar would be like the one before.
+        torch.nn.init.normal_(table, std=0.03 if field >= BARS_BEFORE else 0.3)
     for stage in model.stages:
         torch.nn.init.constant_(stage.copying.gates.bias, certainty)  # type: ignore[union-attr, arg-type]
     return checkpoint
@@ -78,12 +79,15 @@ def stuck_checkpoint() -> Checkpoint:
 
 def anchors_told(request: Request, words: Sequence[Word], vocabulary: Vocabulary) -> torch.Tensor:
     """What is told with each word of the opening and of a continuation: (1, words, fields)."""
-    rows = [(UNKNOWN,) * len(FIELDS)] * len(request.words)
-    bars = 0
-    for word in words:
-        bars += word.family == Family.BAR
-        row = list(anchors_of(request.words, vocabulary))
-        row[BARS_LEFT] = 1 + min(FARTHEST_END, request.bars - bars) if request.ending else UNKNOWN
+    rows = []
+    bars = bars_before = 0
+    for at, word in enumerate([*request.words, *words]):
+        new = at >= len(request.words)
+        bars_before += word.family == Family.BAR
+        bars += new and word.family == Family.BAR
+        row = list(anchors_of(request.words, vocabulary)) if new else [UNKNOWN] * len(FIELDS)
+        row[BARS_BEFORE] = 1 + min(FARTHEST_BAR, bars_before - 1)
+        row[BARS_LEFT] = 1 + min(FARTHEST_END, request.bars - bars) if new and request.ending else UNKNOWN
         rows.append(tuple(row))
     return torch.tensor([rows])
 

@@ -2,7 +2,8 @@
 
 A model that composes reads its own music more and more, and what it reads drifts: a little denser, a little louder,
 a key further off. So each word is told what the opening was like: its key, its notes and onsets a bar, its loudness;
-and how many bars are still to come, so that an ending is composed and not cut.
+how many bars of the piece stand before its own, for songs fill up behind their first bars; and how many bars are still
+to come, so that an ending is composed and not cut.
 
 In training an anchor is taken from some bars that stand before the word, as an opening does; never from the word's own.
 """
@@ -19,16 +20,17 @@ from torch import Tensor, nn
 from composer.key import key_of
 from composer.words import ATTRIBUTES, Family, Vocabulary
 
-FIELDS = ("key", "notes", "onsets", "velocity", "bars_left")  # the order of the columns
+FIELDS = ("key", "notes", "onsets", "velocity", "bars_before", "bars_left")  # the order of the columns
 UNKNOWN = 0
 KEYS = 24
 NOTES_STEPS = 3  # bins an octave of notes a bar, from 1 up to 32
 ONSETS_STEPS = 4  # bins an octave of onsets a bar, from 1 up to 16
 VELOCITY_BIN = 2  # ids of the vocabulary's velocities
+FARTHEST_BAR = 64  # a piece that is farther on is on its way
 FARTHEST_END = 16  # bars; an end that is farther off says no more than that it is
 LONGEST_OPENING = 16  # bars: of a longer opening the last ones speak
-SIZES = (1 + KEYS, 2 + 5 * NOTES_STEPS, 2 + 4 * ONSETS_STEPS, 17, 2 + FARTHEST_END)
-BARS_LEFT = FIELDS.index("bars_left")
+SIZES = (1 + KEYS, 2 + 5 * NOTES_STEPS, 2 + 4 * ONSETS_STEPS, 17, 2 + FARTHEST_BAR, 2 + FARTHEST_END)
+BARS_BEFORE, BARS_LEFT = FIELDS.index("bars_before"), FIELDS.index("bars_left")  # before them the opening's own
 
 Row = tuple[int, ...]  # an id a field
 
@@ -58,10 +60,10 @@ class Bars:
         self.sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])
 
     def anchors(self, first: int, behind: int, transposed: int = 0) -> Row:
-        """The ids of all fields but the bars left for the bars from `first` up to `behind`, moved by semitones."""
+        """The ids of the fields before BARS_BEFORE for the bars from `first` up to `behind`, moved by semitones."""
         notes, onsets, velocity, *sounding = self.sums[behind] - self.sums[first]
         if notes == 0:
-            return (UNKNOWN,) * BARS_LEFT
+            return (UNKNOWN,) * BARS_BEFORE
         bars = behind - first
         key = key_of(np.roll(sounding, transposed))
         assert key is not None
@@ -74,15 +76,20 @@ class Bars:
 
 
 def anchors_of(opening: Sequence[Sequence[int]], vocabulary: Vocabulary) -> Row:
-    """What an opening's last bars say of the piece; the bars left are not known yet.
+    """What an opening's last bars say of the piece; where in it a word stands is not known yet.
 
     opening: words, the first of them a bar word
     """
     bars = Bars(np.array(opening), vocabulary)
-    return (*bars.anchors(max(0, bars.count - LONGEST_OPENING), bars.count), UNKNOWN)
+    return (*bars.anchors(max(0, bars.count - LONGEST_OPENING), bars.count), UNKNOWN, UNKNOWN)
 
 
 Counts = TypeVar("Counts", Tensor, npt.NDArray[np.int64])
+
+
+def begun(bars: Counts) -> Counts:
+    """The ids for so many bars of the piece that stand before a word's own."""
+    return 1 + bars.clip(0, FARTHEST_BAR)
 
 
 def end_in(bars: Counts) -> Counts:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from composer.engine.causal import BLOCK, block_distances, causal_attention
+
 Positions = Literal["relative", "music", "rotary", "sinusoidal"]
 
 
@@ -51,17 +53,6 @@ def sinusoids(distances: Tensor, dim: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
-def skew(by_distance: Tensor) -> Tensor:
-    """From logits by distance to logits by key, without a gather (Music Transformer, Huang et al. 2019).
-
-    by_distance: (..., length, length), the last column holding distance 0, the one before it distance 1, ...
-    Returns (..., length, length) where [i, j] is the logit of distance i - j; above the diagonal it is arbitrary.
-    """
-    *batch, length, _ = by_distance.shape
-    padded = F.pad(by_distance, (1, 0))
-    return padded.reshape(*batch, length + 1, length)[..., 1:, :]
-
-
 def rotate(x: Tensor, positions: Tensor) -> Tensor:
     """Turn pairs of dimensions by an angle that grows with the position (RoFormer, Su et al. 2021).
 
@@ -94,12 +85,21 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Parallel form. x: (batch, length, dim) -> (batch, length, dim)."""
         batch, length, _ = x.shape
-        places = torch.arange(length, device=x.device)
-        q, k, v = self._project(x, places.expand(batch, -1))
-        logits = self._bias(places[:, None] - places[None, :]).to(q.dtype)
-        if (by_distance := self.distance_keys(length)) is not None:
-            logits = logits + skew(self._distance_logits(q, by_distance.to(q.dtype).flip(1)))
-        return self._mix(logits + self._content_logits(q, k), v)
+        q, k, v = self._project(x, torch.arange(length, device=x.device).expand(batch, -1))
+        k, v = (part.repeat_interleave(self.heads // self.kv_heads, dim=1) for part in (k, v))
+        bias = self._bias(block_distances(length, x.device)).to(q.dtype).view(-1, BLOCK, length + BLOCK)
+        content, distance = self._content_queries(q), self._distance_queries(q)
+        # On a CPU one sequence at a time, so that a block's logits stay in its cache.
+        together = 1 if x.device.type == "cpu" else batch
+        by_distance = self.distance_keys(length)
+        if by_distance is not None:
+            by_distance = by_distance.to(q.dtype).flip(1).repeat(together, 1, 1)
+        parts = ([part.flatten(0, 1) for part in whole.split(together)] for whole in (content, k, v, distance))
+        mixed = [
+            causal_attention(queries, keys, values, for_distances, by_distance, bias)
+            for queries, keys, values, for_distances in zip(*parts, strict=True)
+        ]
+        return self._out(torch.cat(mixed).view(batch, self.heads, length, self.head_dim))
 
     def cached(self, x: Tensor, positions: Tensor, cache: LayerCache) -> Tensor:
         """Cached form: new words take their places in the ring, then attend to it.
@@ -146,18 +146,22 @@ class SelfAttention(nn.Module):
             q, k = rotate(q, places), rotate(k, places)
         return q * self.head_dim**-0.5, k, v
 
+    def _content_queries(self, q: Tensor) -> Tensor:
+        return q + self.content_bias.to(q.dtype) if self.positions == "relative" else q
+
+    def _distance_queries(self, q: Tensor) -> Tensor:
+        return q + self.distance_bias.to(q.dtype) if self.positions == "relative" else q
+
     def _content_logits(self, q: Tensor, k: Tensor) -> Tensor:
         """(batch, heads, queries, keys). The heads of a group share their keys: one product a group, no copies."""
-        if self.positions == "relative":
-            q = q + self.content_bias.to(q.dtype)
+        q = self._content_queries(q)
         batch, _, length, _ = q.shape
         grouped = q.reshape(batch, self.kv_heads, -1, self.head_dim) @ k.transpose(-1, -2)
         return grouped.view(batch, self.heads, length, k.shape[2])
 
     def _distance_logits(self, q: Tensor, by_distance: Tensor) -> Tensor:
         """by_distance: (heads, distances, head_dim) -> (batch, heads, queries, distances)."""
-        if self.positions == "relative":
-            q = q + self.distance_bias.to(q.dtype)
+        q = self._distance_queries(q)
         batch, heads, length, dim = q.shape
         # One product a head for the whole batch: broadcasting would copy the distances for every row.
         product = q.transpose(0, 1).reshape(heads, -1, dim) @ by_distance.transpose(1, 2)
@@ -177,6 +181,9 @@ class SelfAttention(nn.Module):
         """Softmax over the keys, the values' weighted sum, and the heads brought together again."""
         batch, heads, length, keys = logits.shape
         weights = logits.softmax(dim=-1).to(v.dtype).view(batch, self.kv_heads, -1, keys)
-        mixed = (weights @ v).view(batch, heads, length, self.head_dim)
-        result: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, -1))
+        return self._out((weights @ v).view(batch, heads, length, self.head_dim))
+
+    def _out(self, mixed: Tensor) -> Tensor:
+        """(batch, heads, length, head_dim) -> (batch, length, dim)"""
+        result: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return result

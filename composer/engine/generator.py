@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
-from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN, Row, anchors_of, end_in
+from composer.engine.anchors import BARS_BEFORE, UNKNOWN, Row, anchors_of, begun, end_in
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.guards import Watch
 from composer.engine.native.steps import NativeSteps
@@ -128,14 +128,19 @@ class Generator:
         piece.unread -= chunk.stop - chunk.start
         if not piece.unread:
             self._unread.popleft()
-            self.steps.go(piece.slot, piece.words[-1], piece.request.bars - 1 - piece.bars_done)
+            left = piece.request.bars - 1 - piece.bars_done
+            self.steps.go(piece.slot, piece.words[-1], piece.bars_before, left)
 
     def _told(self, piece: Piece) -> list[Row]:
-        """What is told with each word: nothing with those of the opening, as in training, for it speaks itself."""
-        told: list[Row] = [(UNKNOWN,) * len(FIELDS)] * len(piece.request.words)
-        opened = np.cumsum([word.family == Family.BAR for word in piece.words])
-        left = end_in(piece.request.bars - opened) if piece.request.ending else np.full_like(opened, UNKNOWN)
-        return told + [(*piece.anchors[:BARS_LEFT], one) for one in left.tolist()]
+        """What is told with each word. The opening's own are told where they stand and say the rest themselves."""
+        request = piece.request
+        opened = np.cumsum([word.family == Family.BAR for word in [*request.words, *piece.words]])
+        before, opening = begun(opened - 1), len(request.words)
+        left = np.full_like(before, UNKNOWN)
+        if request.ending:
+            left[opening:] = end_in(request.bars + opened[opening - 1] - opened[opening:])
+        said = [(UNKNOWN,) * BARS_BEFORE] * opening + [piece.anchors[:BARS_BEFORE]] * len(piece.words)
+        return [(*row, *two) for row, two in zip(said, np.stack([before, left], axis=1).tolist(), strict=True)]
 
 
 def _fastest(checkpoint: Checkpoint, slots: int, device: torch.device, whole: bool) -> Steps:

@@ -29,7 +29,7 @@ MOST_TRIES = 3  # times a bar is drawn again because it copies; then it is kept,
 DRIFT_BARS = 4  # so many of the last bars are held against the opening
 LONGEST_HOME = 16  # bars, the last ones of the opening, that say what it is like
 # So far real music goes from its opening, and beyond it so much each is pulled; docs/decisions.md has the figures.
-MUCH_FULLER, MUCH_LOUDER, MUCH_HIGHER = 0.3, 1.0, 4.0  # octaves of notes or onsets a bar, steps of velocity, semitones
+MUCH_FULLER, MUCH_LOUDER, MUCH_HIGHER = 1.0, 1.0, 4.0  # octaves of notes or onsets a bar, steps of velocity, semitones
 NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL, REGISTER_PULL = 3.0, 0.4, 0.1, 0.03
 
 Onsets = frozenset[tuple[int, int]]  # (position, pitch)

@@ -26,6 +26,11 @@ class Piece:
     unread: int = 0  # words before the last that its slot has not read yet
 
     @property
+    def bars_before(self) -> int:
+        """How many bars stand before the one that is open, the opening's included."""
+        return sum(word.family == Family.BAR for word in self.request.words) + self.bars_done
+
+    @property
     def finished(self) -> bool:
         return self.words[-1].family == Family.END
 

@@ -40,8 +40,11 @@ class Steps(Protocol):
         first: whether the slot forgets what it has read before
         """
 
-    def go(self, slot: int, word: Word, bars_left: int) -> None:
-        """The bar word that the next step goes on from, and how many bars are still to be opened behind it."""
+    def go(self, slot: int, word: Word, bars_before: int, bars_left: int) -> None:
+        """The bar word that the next step goes on from.
+
+        bars_before: of the piece, its opening included   bars_left: that are still to be opened behind it
+        """
 
     def warm(self, slot: int, warmed: bool) -> None:
         """From now on the slot's pitches are drawn warmer or not, and it is not or is told what may be copied."""

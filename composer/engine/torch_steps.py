@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN, Row, end_in
+from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FIELDS, UNKNOWN, Row, begun, end_in
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.draw import Drawer
 from composer.engine.grammar import Grammar
@@ -42,6 +42,7 @@ class TorchSteps:
         self.words = torch.zeros(slots, len(ATTRIBUTES), dtype=torch.long, device=device)  # the last of each slot
         self.positions = torch.zeros(slots, dtype=torch.long, device=device)  # how many came before it
         self.anchors = torch.zeros(slots, len(FIELDS), dtype=torch.long, device=device)
+        self._last_bars = torch.zeros(slots, dtype=torch.long, device=device)  # how many bars stand before the last one
         self._endings = torch.zeros(slots, dtype=torch.bool, device=device)  # who is told how many bars are left
         self._active = torch.zeros(slots, dtype=torch.bool, device=device)  # who draws in this step
         self._places = torch.zeros(slots, dtype=torch.long, device=device)  # where in the noise
@@ -66,8 +67,9 @@ class TorchSteps:
         self.model.cached(new, self.positions[slot : slot + 1], self.cache.row(slot), told)
         self.positions[slot] += len(words)
 
-    def go(self, slot: int, word: Word, bars_left: int) -> None:
+    def go(self, slot: int, word: Word, bars_before: int, bars_left: int) -> None:
         self.words[slot] = torch.tensor(word, device=self.device)
+        self._last_bars[slot] = bars_before + bars_left
         self.grammar.start(slot, bars_left)
 
     def warm(self, slot: int, warmed: bool) -> None:
@@ -99,8 +101,9 @@ class TorchSteps:
 
     def _step(self) -> None:
         """All on the device, in place, without a branch and without the host."""
-        left = end_in(self.grammar.state.bars_left)
-        self.anchors[:, BARS_LEFT] = torch.where(self._endings, left, UNKNOWN)
+        left = self.grammar.state.bars_left
+        self.anchors[:, BARS_BEFORE] = begun(self._last_bars - left)
+        self.anchors[:, BARS_LEFT] = torch.where(self._endings, end_in(left), UNKNOWN)
         context = self.model.cached(
             self.words[:, None], self.positions, self.cache, self.anchors[:, None], self._active
         )[:, 0]

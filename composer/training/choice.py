@@ -33,7 +33,7 @@ class Summary:
     gap: float
     overlap: float
     frechet: float
-    auc: float  # mean over the takes of each opening: see summarise
+    auc: float  # 0.5 where they cannot be told from real pieces, 1 where always
     echo: float
     irregularity: float
     key_kept: float
@@ -67,8 +67,8 @@ def failed_gates(summaries: Iterable[Summary]) -> list[str]:
 
 
 def summarise(pieces: Pieces, reference: Reference) -> Summary:
-    """All takes as one, but for the AUC: with takes of one opening on both sides of a fold, the discriminant would know
-    the pieces that it judges by their sisters.
+    """All takes together, but for the AUC, which is the mean of each take's: with takes of one opening on both sides of
+    a fold, the discriminant would know the pieces that it judges by their sisters.
     """
     judged = [piece for song in pieces for piece in song]
     rows = [piece.figures for piece in judged]
@@ -80,7 +80,8 @@ def summarise(pieces: Pieces, reference: Reference) -> Summary:
     return Summary(
         pieces=len(judged),
         silent=sum(not row for row in rows),
-        **asdict(closeness) | {"auc": mean([tell_apart(take, reference.figures) for take in takes])},
+        **asdict(closeness),
+        auc=mean([tell_apart(take, reference.figures) for take in takes]),
         echo=mean(columns.get("echo", [])),
         irregularity=mean(columns.get("CPI", [])),
         key_kept=mean(columns.get("c_key_match", [])),

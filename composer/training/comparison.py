@@ -69,14 +69,12 @@ def reference_names() -> tuple[str, ...]:
 @dataclass(frozen=True)
 class Closeness:
     """gap: mean over COMPARED of |mean - real mean| / real deviation.   overlap: mean overlapping area, 1 is best.
-    frechet: distance of two Gaussians, 0 is best.   auc: 0.5 where real and composed cannot be told apart, 1 where
-    always. NaN where there are too few pieces.
+    frechet: distance of two Gaussians, 0 is best. NaN where there are too few pieces.
     """
 
     gap: float
     overlap: float
     frechet: float
-    auc: float
 
 
 def compare(rows: Sequence[Figures], real: Columns) -> Closeness:
@@ -85,7 +83,7 @@ def compare(rows: Sequence[Figures], real: Columns) -> Closeness:
     names = [name for name in COMPARED if name in composed and name in real]
     gaps = [gap(composed[name], real[name]) for name in names]
     overlaps = [overlapping_area(composed[name], real[name]) for name in names]
-    return Closeness(mean(gaps), mean(overlaps), frechet_distance(composed, real), tell_apart(composed, real))
+    return Closeness(mean(gaps), mean(overlaps), frechet_distance(composed, real))
 
 
 def columns_of(rows: Sequence[Figures]) -> dict[str, Floats]:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from composer.encoding import to_words
-from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN, Bars, end_in
+from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FIELDS, UNKNOWN, Bars, begun, end_in
 from composer.errors import OpeningError, SettingsError
 from composer.midi import parse_midi
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score, excerpt
@@ -36,6 +36,7 @@ ENCODING_VERSION = 3  # raise it when the same files give other words: encoded c
 SHORTEST_BARS = 8  # what is left between two short bars has to be a phrase at least
 ANNOTATIONS = frozenset({"CHORD"})  # POP909's track of chord labels, which nobody plays
 GRID_TOLERANCE_TICKS = TICKS_PER_BEAT // 24
+FIRST = "/0"  # how the name of a song's first stretch ends
 LEAST_ON_GRID = 0.6  # below it the music is not in sixteenths (triplets, rubato), and words would misstate it
 
 
@@ -45,6 +46,11 @@ class Song:
 
     name: str
     words: Words
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is the first stretch of its song, so that its bars are counted from the song's beginning."""
+        return self.name.endswith(FIRST)
 
 
 @dataclass(frozen=True)
@@ -249,7 +255,9 @@ COLUMN = {name: i for i, name in enumerate(ATTRIBUTES)}
 TRANSPOSITIONS = range(-6, 6)  # semitones: every key once
 ANCHOR_BARS = (2, 4, 8, 8, 16)  # so many bars an anchor is taken from, as openings are short or long
 VALIDATION_ANCHOR = 8  # bars
-UNTOLD = (0.1, 0.1, 0.1, 0.1, 0.4)  # the share of sequences that are not told a field; most pieces need no end
+SHARE_OPENED = 0.75  # of anchors, that are taken from the first bars, where a song's opening is
+SHARE_BEGUN = 0.4  # of sequences, that begin where their stretch does, as all begin that are composed
+UNTOLD = (0.1, 0.1, 0.1, 0.1, 0.1, 0.4)  # the share of sequences that are not told a field; most pieces need no end
 
 
 class Batch(NamedTuple):
@@ -268,7 +276,7 @@ def anchors_by_word(
     of_word: (words,), the bar of each -> (words, fields)
     """
     told = np.zeros((len(of_word), len(FIELDS)), dtype=np.int64)
-    told[of_word >= behind, :BARS_LEFT] = bars.anchors(first, behind, transposed)
+    told[of_word >= behind, :BARS_BEFORE] = bars.anchors(first, behind, transposed)
     return told
 
 
@@ -296,6 +304,7 @@ class Sampler:
         self.length, self.seed, self.past, self.crowding = length, seed, past, crowding
         self.vocabulary = vocabulary
         self.bars = [Bars(song.words, vocabulary) for song in songs]
+        self.begins = [song.begins for song in songs]
         self.tables = {k: vocabulary.transposed_ids(k) for k in (TRANSPOSITIONS if augment else (0,))}
 
     def batch(self, step: int, size: int) -> Batch:
@@ -327,10 +336,12 @@ class Sampler:
         bars = self.bars[song]
         first = bars.of_word[start]
         some = min(int(rng.choice(ANCHOR_BARS)), bars.count)
-        begin = int(rng.integers(0, max(0, first - some) + 1))
+        begin = 0 if rng.random() < SHARE_OPENED else int(rng.integers(0, max(0, first - some) + 1))
         opens = heard[:, COLUMN["family"]] == Family.BAR
         of_word = first + np.cumsum(opens) - opens[0]
         told = anchors_by_word(bars, of_word, begin, begin + some, semitones)
+        if self.begins[song]:
+            told[:, BARS_BEFORE] = begun(of_word)
         if self.words[self.ends[song] - 1, 0] == Family.END:
             told[:, BARS_LEFT] = end_in(bars.count - 1 - of_word)
         told[:, rng.random(len(FIELDS)) < UNTOLD] = UNKNOWN
@@ -339,10 +350,14 @@ class Sampler:
     def _excerpt(self, song: int, rng: np.random.Generator) -> tuple[int, int, Words]:
         """Where the excerpt starts, how many words of the past there are, and they and the excerpt.
 
-        From a bar line on, as every opening starts; or the last words of the stretch, so that ends are learned."""
+        From a bar line on, as every opening starts, often the first one; or the last words of the stretch, so that ends
+        are learned.
+        """
         words = self.words[self.starts[song] : self.ends[song]]
         bar_lines = np.flatnonzero(words[:, COLUMN["family"]] == Family.BAR)
         start = min(int(rng.choice(bar_lines)), max(0, len(words) - self.length - 1))
+        if rng.random() < SHARE_BEGUN:
+            start = 0
         before = min(start, self.past)
         return start, before, words[start - before : start + self.length + 1]
 
@@ -375,6 +390,9 @@ def validation_windows(songs: Sequence[Song], vocabulary: Vocabulary, length: in
             heard = heard[: before + len(truth)]
             windows.append(np.pad(heard, ((past - before, length + before - len(heard)), (0, 0))))
             truths.append(np.pad(truth, ((0, length - len(truth)), (0, 0))))
-            told = anchors_by_word(bars, bars.of_word[start : start + length], 0, min(VALIDATION_ANCHOR, bars.count))
+            of_word = bars.of_word[start : start + length]
+            told = anchors_by_word(bars, of_word, 0, min(VALIDATION_ANCHOR, bars.count))
+            if song.begins:
+                told[:, BARS_BEFORE] = begun(of_word)
             anchors.append(np.pad(told, ((0, length - len(told)), (0, 0))))
     return Batch(*(np.stack(rows).astype(np.int64) for rows in (windows, anchors, truths)))

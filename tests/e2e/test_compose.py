@@ -20,7 +20,7 @@ from composer.score import TICKS_PER_BAR, MeterChange, Note, Score
 
 ROOT = Path(__file__).parents[2]
 OPENING = ROOT / "examples" / "opening.mid"
-CHECKPOINT = ROOT / "checkpoints" / "second"
+CHECKPOINT = ROOT / "checkpoints" / "third"
 
 
 def segue(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -68,7 +68,7 @@ def test_the_picture_opens(piece: Path) -> None:
 
 def test_the_receipt_tells_how_the_piece_came_about(piece: Path) -> None:
     receipt = json.loads((piece / "piece.json").read_text())
-    assert receipt["checkpoint"] == {"name": "second", "digest": load_checkpoint(CHECKPOINT).digest}
+    assert receipt["checkpoint"] == {"name": "third", "digest": load_checkpoint(CHECKPOINT).digest}
     assert receipt["seed"] == 7
     assert set(receipt["settings"]) == {"temperature", "top_p"}
     assert receipt["words"] > 6

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from composer.engine.anchors import (
+    BARS_BEFORE,
     BARS_LEFT,
+    FARTHEST_BAR,
     FARTHEST_END,
     FIELDS,
     LONGEST_OPENING,
@@ -25,6 +27,7 @@ from composer.engine.anchors import (
     Bars,
     Row,
     anchors_of,
+    begun,
     end_in,
 )
 from composer.engine.checkpoint import Checkpoint
@@ -77,6 +80,7 @@ def test_an_opening_word_for_word() -> None:
         "notes": 1 + 3 * 3,  # three octaves above 1
         "onsets": 1 + 11,  # 4 log2 7 is 11.2
         "velocity": 1 + 9 // 2,
+        "bars_before": UNKNOWN,
         "bars_left": UNKNOWN,
     }
 
@@ -192,7 +196,7 @@ def test_any_stretch_says_what_it_would_say_alone(seed: int, bars: int) -> None:
     first = int(rng.integers(bars))
     behind = int(rng.integers(first, bars)) + 1
     alone = [*chain(*opening[first:behind])]
-    assert summed.anchors(first, behind) == anchors_of(alone, VOCABULARY)[:BARS_LEFT]
+    assert summed.anchors(first, behind) == anchors_of(alone, VOCABULARY)[:BARS_BEFORE]
     assert all(0 <= i < size for i, size in zip(anchors_of(alone, VOCABULARY), SIZES, strict=True))
 
 
@@ -203,7 +207,7 @@ def test_transposed_bars_say_another_key_and_all_else_the_same(semitones: int) -
     assert key == 1 + semitones % 12
     assert rest == list(bars.anchors(0, 1)[1:])
     moved = bar_of(12, pitches=[pitch + semitones for pitch in C_MAJOR])
-    assert (key, *rest) == anchors_of(moved, VOCABULARY)[:BARS_LEFT]
+    assert (key, *rest) == anchors_of(moved, VOCABULARY)[:BARS_BEFORE]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +216,14 @@ def test_transposed_bars_say_another_key_and_all_else_the_same(semitones: int) -
 def test_the_bars_left_are_counted_up_to_the_farthest(bars: int, expected: int) -> None:
     assert end_in(np.array([bars])).tolist() == end_in(torch.tensor([bars])).tolist() == [expected]
     assert UNKNOWN < expected < SIZES[BARS_LEFT]
+
+
+@pytest.mark.parametrize(
+    ("bars", "expected"), [(0, 1), (1, 2), (FARTHEST_BAR, 1 + FARTHEST_BAR), (511, 1 + FARTHEST_BAR)]
+)
+def test_the_bars_before_are_counted_up_to_the_farthest(bars: int, expected: int) -> None:
+    assert begun(np.array([bars])).tolist() == begun(torch.tensor([bars])).tolist() == [expected]
+    assert UNKNOWN < expected < SIZES[BARS_BEFORE]
 
 
 # ------------------------------------------------------------------ a model that is told
@@ -238,8 +250,9 @@ def random_anchors(batch: int, length: int) -> Tensor:
 
 
 def compose(checkpoint: Checkpoint, requests: Iterable[Request], slots: int = 4, ending: bool = False) -> list[Piece]:
+    """With weights as they are, so that what is likeliest is what it is in the parallel form."""
     asked = [replace(request, ending=ending, guards=Guards(False, False, False)) for request in requests]
-    *_, pieces = Generator(checkpoint, slots).compose(asked)
+    *_, pieces = Generator(checkpoint, slots, whole=True).compose(asked)
     return pieces
 
 
@@ -304,13 +317,12 @@ def test_anchors_are_those_of_the_words_behind_the_past() -> None:
 def likeliest(model: CompoundWordTransformer, words: Sequence[Word], anchors: Tensor) -> tuple[int, int]:
     """Of the attributes that no rule confines: how many words hold the likeliest ids, and how many there are.
 
-    words: an opening and its continuation   anchors: (continuation, fields), of all words but the last
+    words: an opening and its continuation   anchors: (words - 1, fields), of all words but the last; those with a
+    key have words behind them that are counted
     """
-    following = torch.tensor(words[-len(anchors) :])
-    told = torch.zeros(len(words) - 1, len(FIELDS), dtype=torch.long)
-    told[-len(anchors) :] = anchors
-    context = model(torch.tensor([words[:-1]]), anchors=told[None])[0, -len(anchors) :]
-    logits = model.logits(context, following)
+    new = anchors[:, 0] != UNKNOWN
+    following = torch.tensor(words[1:])[new]
+    logits = model.logits(model(torch.tensor([words[:-1]]), anchors=anchors[None])[0][new], following)
     right = used = 0
     for name in ("velocity", "duration", "chord", "tempo"):
         column = following[:, ATTRIBUTES.index(name)]
@@ -321,23 +333,29 @@ def likeliest(model: CompoundWordTransformer, words: Sequence[Word], anchors: Te
 
 @pytest.mark.parametrize("ending", [False, True])
 @torch.inference_mode()
-def test_each_new_word_is_told_of_the_opening_and_of_the_bars_left_and_the_opening_nothing(ending: bool) -> None:
-    """Greedy pieces hold the likeliest words of the parallel form that is told so, and of no other."""
+def test_each_new_word_is_told_of_the_opening_and_of_the_bars_around_it(ending: bool) -> None:
+    """Greedy pieces hold the likeliest words of the parallel form that is told so, and of no other.
+
+    The opening's own words are told how many bars stand before them, and nothing else.
+    """
     checkpoint = told_checkpoint(window=2000)
     openings = [bar_of(7, velocity=20), bar_of(3, 2) * 2]
     for opening, piece in zip(
         openings, compose(checkpoint, [Request(tuple(o), 4, 5, GREEDY) for o in openings], ending=ending), strict=True
     ):
         words = [*opening, *piece.words]
-        bar = np.cumsum([word.family == Family.BAR for word in piece.words[:-1]]) - 1
-        rows = torch.tensor([anchors_of(opening, VOCABULARY)] * len(bar))
+        new = np.arange(len(words) - 1) >= len(opening)
+        bar = np.cumsum([word.family == Family.BAR for word in words[:-1]]) - 1
+        count = bar[len(opening) - 1] + 1  # bars of the opening
+        rows = torch.tensor([anchors_of(opening, VOCABULARY) if is_new else (UNKNOWN,) * len(FIELDS) for is_new in new])
+        rows[:, BARS_BEFORE] = torch.tensor(1 + bar)
         if ending:
-            rows[:, BARS_LEFT] = torch.tensor([1 + 3 - int(b) for b in bar])
+            rows[new, BARS_LEFT] = torch.tensor(1 + 3 - (bar[new] - count))
         right, used = likeliest(checkpoint.model, words, rows)
-        assert right == used > 50
+        assert right == used > 30
         for column in range(len(FIELDS)):
             others = rows.clone()
-            others[:, column] = (others[:, column] + 1) % SIZES[column]
+            others[new, column] = others[new, column] % (SIZES[column] - 1) + 1
             assert likeliest(checkpoint.model, words, others)[0] < used, FIELDS[column]
 
 
@@ -368,7 +386,7 @@ def test_neighbours_do_not_change_a_piece() -> None:
     """Nine pieces through four slots, each told of its own opening and of its own bars left."""
     checkpoint = told_checkpoint()
     asked = [
-        Request(tuple(bar_of(2 + seed, 1 + seed % 2, 3 * seed + 1, [p + seed for p in C_MAJOR])), 1 + seed % 2, 9, FREE)
+        Request(tuple(bar_of(2 + seed, 1 + seed % 2, 3 * seed + 1, [p + seed for p in C_MAJOR])), 3 + seed % 2, 9, FREE)
         for seed in range(9)
     ]
     together = compose(checkpoint, asked, ending=True)

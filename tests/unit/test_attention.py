@@ -6,20 +6,45 @@ from typing import get_args
 import pytest
 import torch
 from engine_models import random_checkpoint, random_words
+from torch import Tensor
 
-from composer.engine.attention import Positions, SelfAttention, skew
+from composer.engine.attention import Positions, SelfAttention
+from composer.engine.causal import BLOCK, block_distances, causal_attention
 from composer.words import default_vocabulary
 
 VOCABULARY = default_vocabulary()
 
 
-def test_skew_puts_each_distance_where_its_key_stands() -> None:
-    length = 7
-    by_distance = torch.arange(length - 1, -1, -1).float().expand(2, 3, length, length)  # a logit is its distance
-    skewed = skew(by_distance)
-    for query in range(length):
-        for key in range(query + 1):
-            assert skewed[1, 2, query, key] == query - key
+def square(
+    content: Tensor, keys: Tensor, values: Tensor, distance: Tensor | None, by_distance: Tensor | None, slopes: Tensor
+) -> Tensor:
+    """Attention over the whole square at once, each distance looked up: what the blocks have to give."""
+    places = torch.arange(content.shape[1])
+    behind = places[:, None] - places
+    logits = content @ keys.transpose(1, 2)
+    if distance is not None and by_distance is not None:
+        logits = logits + (distance @ by_distance.flip(1).transpose(1, 2)).gather(2, behind.clamp(0).expand_as(logits))
+    logits = logits - slopes.repeat(len(content) // len(slopes))[:, None, None] * behind
+    return logits.masked_fill(behind < 0, -math.inf).softmax(-1) @ values
+
+
+@pytest.mark.parametrize("length", [1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 40])
+@pytest.mark.parametrize("relative", [True, False])
+@pytest.mark.parametrize("sequences", [1, 2])
+def test_blocks_give_what_the_whole_square_gives_and_its_gradients(length: int, relative: bool, sequences: int) -> None:
+    torch.manual_seed(length)
+    slopes = torch.tensor([0.5, 0.0625])
+    shape = (2 * sequences, length, 8)
+    inputs = [torch.randn(shape, dtype=torch.double, requires_grad=True) for _ in range(5 if relative else 3)]
+    tensors = [*inputs, *[None] * (5 - len(inputs))]
+    distances = block_distances(length, torch.device("cpu"))
+    bias = (-slopes.double()[:, None, None] * distances).masked_fill(distances < 0, -math.inf)
+    upstream = torch.randn(shape, dtype=torch.double)
+    ours, plain = causal_attention(*tensors, bias), square(*tensors, slopes)
+    torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-4)
+    gradients = (torch.autograd.grad(mixed, inputs, upstream) for mixed in (ours, plain))
+    for ours, plain in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-4)
 
 
 def plain_music_attention(layer: SelfAttention, x: torch.Tensor) -> torch.Tensor:
@@ -46,7 +71,7 @@ def plain_music_attention(layer: SelfAttention, x: torch.Tensor) -> torch.Tensor
 
 @pytest.mark.parametrize("alibi", [True, False])
 @pytest.mark.parametrize("window", [32, 5])
-def test_skewed_relative_attention_is_the_plain_definition(alibi: bool, window: int) -> None:
+def test_relative_attention_is_the_plain_definition(alibi: bool, window: int) -> None:
     torch.manual_seed(1)
     layer = SelfAttention(dim=16, heads=4, kv_heads=2, window=window, positions="music", alibi=alibi)
     x = torch.randn(2, 11, 16)

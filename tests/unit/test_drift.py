@@ -68,7 +68,7 @@ def test_behind_silence_nothing_is_pulled() -> None:
 def density(guards: Guards) -> tuple[float, int]:
     """Notes a bar behind a thin opening, over many pieces of a model that is fond of notes; and the bars pulled."""
     generator = Generator(random_checkpoint(), slots=16)
-    requests = [Request(tuple(bar(2) * 2), 8, seed, FREE, guards, ending=False) for seed in range(16)]
+    requests = [Request(tuple(bar(1) * 2), 8, seed, FREE, guards, ending=False) for seed in range(16)]
     *_, pieces = generator.compose(requests)
     notes = sum(word.family == Family.NOTE for piece in pieces for word in piece.words)
     return notes / 8 / len(pieces), sum(generator.composed(piece, 0).watched.pulled for piece in pieces)

@@ -21,7 +21,7 @@ from engine_models import (
 )
 
 from composer.encoding import encode
-from composer.engine.anchors import BARS_LEFT, UNKNOWN, end_in
+from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, UNKNOWN, begun, end_in
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.guards import MOST_RETURNS, MOST_TRIES
@@ -192,6 +192,7 @@ def test_behind_going_back_the_model_knows_what_it_knew_when_it_was_there(ending
     expected = checkpoint.model(torch.tensor([words]), anchors=told)[:, -1]
 
     anchors = steps.anchors.clone()
+    anchors[:, BARS_BEFORE] = begun(torch.full((2,), piece.bars_before))
     anchors[:, BARS_LEFT] = end_in(steps.grammar.state.bars_left) if ending else UNKNOWN
     assert anchors[slot].tolist() == told[0, -1].tolist()
     cache = copy.deepcopy(steps.cache)

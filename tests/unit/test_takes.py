@@ -46,11 +46,11 @@ def checkpoint() -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def all_takes(checkpoint: Checkpoint) -> list[Take]:
-    return compose(Opening(opening()), checkpoint, Order(bars=4, takes=7, seed=3, sampling=SAMPLING))
+    return compose(Opening(opening()), checkpoint, Order(bars=4, takes=7, seed=6, sampling=SAMPLING))
 
 
 def test_without_spare_ones_the_takes_come_in_the_order_of_their_seeds(all_takes: list[Take]) -> None:
-    assert [take.request.seed for take in all_takes] == list(range(3, 10))
+    assert [take.request.seed for take in all_takes] == list(range(6, 13))
     likely = [take.composed.nats for take in all_takes]
     assert likely != sorted(likely, key=lambda nats: nats or 0)
 
@@ -65,9 +65,9 @@ def test_of_more_the_likeliest_of_those_that_keep_the_key_are_kept_best_first(
     assert 2 < sum(step in near for step in steps) < 6
     nats = [np.mean(nats_of(checkpoint, take.request, take.composed.words)) for take in all_takes]
     expected = sorted(range(7), key=lambda number: (steps[number] not in near, nats[number]))
-    order = Order(bars=4, takes=takes, seed=3, sampling=SAMPLING, spare=7 - takes)
+    order = Order(bars=4, takes=takes, seed=6, sampling=SAMPLING, spare=7 - takes)
     kept = compose(Opening(opening()), checkpoint, order)
-    assert [take.request.seed - 3 for take in kept] == expected[:takes]
+    assert [take.request.seed - 6 for take in kept] == expected[:takes]
     for take, number in zip(kept, expected, strict=False):
         assert take.score == all_takes[number].score
         assert take.composed.nats == pytest.approx(nats[number], abs=0.02)  # of weights in int8

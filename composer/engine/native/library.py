@@ -77,7 +77,7 @@ class Settings(Structure):
         *((name, Floats) for name in ("temperature", "top_p", "pulls", "noise")),
         *((name, POINTER(c_uint8)) for name in ("warmed", "ending")),
         ("anchors", Ints),
-        *((name, c_int32) for name in ("noise_words", "farthest_end", "farthest_spread")),
+        *((name, c_int32) for name in ("noise_words", "farthest_bar", "farthest_end", "farthest_spread")),
         *((name, c_float) for name in ("coldest", "warmer", "least_warm", "most_warm")),
         *((name, c_int32) for name in ("places_per_position", "places_per_bar", "alike_words")),
     ]
@@ -111,7 +111,7 @@ def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.segue_open.argtypes = [POINTER(Model), POINTER(Settings), c_int, c_int, c_int, c_int]
     loaded.segue_close.argtypes = [c_void_p]
     loaded.segue_read.argtypes = [c_void_p, c_int, c_int, Ints, Ints, c_int]
-    loaded.segue_go.argtypes = [c_void_p, c_int, Ints, c_int]
+    loaded.segue_go.argtypes = [c_void_p, c_int, Ints, c_int, c_int]
     loaded.segue_step.argtypes = [c_void_p, c_int, Ints, Ints, Ints, Floats]
     for function in (loaded.segue_close, loaded.segue_read, loaded.segue_go, loaded.segue_step):
         function.restype = None

@@ -34,7 +34,7 @@
 namespace {
 
 constexpr int LANES = 64;  // columns of a group: one cache line of int8
-constexpr int ATTRIBUTES = 7, FIELDS = 5, PULLS = 4;
+constexpr int ATTRIBUTES = 7, FIELDS = 6, PULLS = 4;
 constexpr int FARTHEST = 64, HINTS = 16, HEADS = 64;  // at most: bars back, hints a word, heads of a group
 enum Attribute { FAMILY, POSITION, PITCH, VELOCITY, DURATION, CHORD, TEMPO };
 enum Family { NONE, BAR, METRICAL, NOTE, END };
@@ -349,9 +349,9 @@ struct Settings {  // one row a slot, changed by Python between two calls
     const float* pulls;                // (slots, PULLS)
     const float* noise;                // (slots, noise_words, ATTRIBUTES)
     const uint8_t *warmed, *ending;    // (slots,)
-    const int32_t* anchors;            // (slots, FIELDS), the last column is computed here
+    const int32_t* anchors;            // (slots, FIELDS), the last two columns are computed here
     int32_t noise_words;
-    int32_t farthest_end, farthest_spread;
+    int32_t farthest_bar, farthest_end, farthest_spread;
     float coldest, warmer, least_warm, most_warm;
     int32_t places_per_position, places_per_bar, alike_words;
 };
@@ -514,6 +514,7 @@ struct Slot {
     Past past;
     int32_t word[ATTRIBUTES];                     // the last one, which the next step reads
     int32_t position = 0, pitch = 0, bars_left = 0;  // as in composer.engine.grammar
+    int32_t last_bar = 0;                            // how many bars stand before the last one
 };
 
 struct Candidate {
@@ -570,11 +571,13 @@ class Engine {
         team_.run([&](int t) { forward(count, t); }, false);
     }
 
-    // The word that the slot's next step goes on from, a bar word, and how many bar words are still to come.
-    void go(int slot, const int32_t* word, int bars_left) {
+    // The word that the slot's next step goes on from, a bar word; how many bars stand before it, and how many bar words
+    // are still to come.
+    void go(int slot, const int32_t* word, int bars_before, int bars_left) {
         Slot& s = slot_[slot];
         std::copy(word, word + ATTRIBUTES, s.word);
         s.position = s.pitch = 0;
+        s.last_bar = bars_before + bars_left;
         s.bars_left = bars_left;
     }
 
@@ -583,10 +586,11 @@ class Engine {
         std::vector<int32_t> anchors(size_t(count) * FIELDS);
         for (int i = 0; i < count; ++i) {
             const Slot& s = slot_[slots[i]];
-            std::copy_n(set_.anchors + slots[i] * FIELDS, FIELDS, &anchors[i * FIELDS]);
-            anchors[i * FIELDS + FIELDS - 1] =
-                set_.ending[slots[i]] ? 1 + std::clamp(s.bars_left, 0, set_.farthest_end) : 0;
-            row_[i] = Row{slots[i], int32_t(s.past.keys.size()), s.word, &anchors[i * FIELDS], {}};
+            int32_t* told = &anchors[i * FIELDS];
+            std::copy_n(set_.anchors + slots[i] * FIELDS, FIELDS, told);
+            told[FIELDS - 2] = 1 + std::clamp(s.last_bar - s.bars_left, 0, set_.farthest_bar);
+            told[FIELDS - 1] = set_.ending[slots[i]] ? 1 + std::clamp(s.bars_left, 0, set_.farthest_end) : 0;
+            row_[i] = Row{slots[i], int32_t(s.past.keys.size()), s.word, told, {}};
         }
         team_.run([&](int t) {
             forward(count, t);
@@ -1072,7 +1076,8 @@ class Engine {
     const Settings& set_;
     Team team_;
     int slots_, rows_, head_dim_, group_, key_rows_, lanes_, ring_, distances_, columns_;
-    std::vector<Store, InLargePages<Store>> keys_, values_;  // of each layer, slot and head: packed (head_dim, ring) and (ring, head_dim)
+    // Of each layer, slot and head: packed (head_dim, ring) and (ring, head_dim).
+    std::vector<Store, InLargePages<Store>> keys_, values_;
     std::vector<float> key_scales_, value_scales_;
     std::vector<float> x_, qkv_, by_distance_, mixed_, feed_, context_, staged_;
     std::vector<std::unique_ptr<Scratch>> scratch_;  // one a thread
@@ -1103,9 +1108,9 @@ void segue_read(void* handle, int slot, int count, const int32_t* words, const i
     h->whole ? h->whole->read(slot, count, words, anchors, first) : h->small->read(slot, count, words, anchors, first);
 }
 
-void segue_go(void* handle, int slot, const int32_t* word, int bars_left) {
+void segue_go(void* handle, int slot, const int32_t* word, int bars_before, int bars_left) {
     auto h = static_cast<Handle*>(handle);
-    h->whole ? h->whole->go(slot, word, bars_left) : h->small->go(slot, word, bars_left);
+    h->whole ? h->whole->go(slot, word, bars_before, bars_left) : h->small->go(slot, word, bars_before, bars_left);
 }
 
 void segue_step(void* handle, int count, const int32_t* slots, const int32_t* drawn, int32_t* words, float* nats) {

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from composer.engine import returns
-from composer.engine.anchors import FARTHEST_END, FIELDS, Row
+from composer.engine.anchors import FARTHEST_BAR, FARTHEST_END, FIELDS, Row
 from composer.engine.draw import COLDEST, FARTHEST_SPREAD, LEAST_WARM, WARMER
 from composer.engine.guards import NO_PULL, Pull
 from composer.engine.model import CompoundWordTransformer
@@ -51,6 +51,7 @@ class NativeSteps:
             ending=_pointer(self._ending),
             anchors=_pointer(self._anchors),
             noise_words=NOISE_WORDS,
+            farthest_bar=FARTHEST_BAR,
             farthest_end=FARTHEST_END,
             farthest_spread=FARTHEST_SPREAD,
             coldest=COLDEST,
@@ -81,8 +82,8 @@ class NativeSteps:
         rows, told = np.array(words, np.int32), np.array(anchors, np.int32)
         self._library.segue_read(self._engine, slot, len(rows), _pointer(rows), _pointer(told), first)
 
-    def go(self, slot: int, word: Word, bars_left: int) -> None:
-        self._library.segue_go(self._engine, slot, _pointer(np.array(word, np.int32)), bars_left)
+    def go(self, slot: int, word: Word, bars_before: int, bars_left: int) -> None:
+        self._library.segue_go(self._engine, slot, _pointer(np.array(word, np.int32)), bars_before, bars_left)
 
     def warm(self, slot: int, warmed: bool) -> None:
         self._warmed[slot] = warmed
