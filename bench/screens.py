@@ -112,12 +112,12 @@ async def chinese(standin: Standin, guild: Guild) -> str:
 async def progress(standin: Standin, guild: Guild) -> str:
     piano = guild.channel("piano")
     ann, bob, cleo = (standin.user(name) for name in ("ann", "bob", "cleo"))
-    running = await ask(ann, piano, name="nocturne.mid", bars=128)
-    await running.until(lambda message: "Composing" in message.content, PATIENCE)
-    waiting = [await ask(user, piano, name=name, bars=16) for user, name in ((bob, "lullaby.mid"), (ann, "etude.mid"))]
+    await posted(await ask(cleo, guild.channel("elsewhere"), bars=4))  # now the worker is there
+    # Several, for one is done within a second or two, which may be between two looks at it.
+    running = await ask(ann, piano, name="nocturne.mid", bars=128, takes=4)
+    for user, name in ((bob, "lullaby.mid"), (ann, "etude.mid")):
+        await ask(user, piano, name=name, bars=16)
     await running.until(lambda message: bars_done(message) >= 12, PATIENCE)
-    for reply in waiting:
-        await reply.until(lambda message: "In line" in message.content, PATIENCE)
     await ann.command("/queue", piano)
     await ask(cleo, piano)
     return page(piano, ann)
