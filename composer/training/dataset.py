@@ -36,7 +36,6 @@ ENCODING_VERSION = 3  # raise it when the same files give other words: encoded c
 SHORTEST_BARS = 8  # what is left between two short bars has to be a phrase at least
 ANNOTATIONS = frozenset({"CHORD"})  # POP909's track of chord labels, which nobody plays
 GRID_TOLERANCE_TICKS = TICKS_PER_BEAT // 24
-FIRST = "/0"  # how the name of a song's first stretch ends
 LEAST_ON_GRID = 0.6  # below it the music is not in sixteenths (triplets, rubato), and words would misstate it
 
 
@@ -50,7 +49,11 @@ class Song:
     @property
     def begins(self) -> bool:
         """Whether it is the first stretch of its song, so that its bars are counted from the song's beginning."""
-        return self.name.endswith(FIRST)
+        return self.name.endswith(stretch_name("", 0))
+
+
+def stretch_name(song: str, number: int) -> str:
+    return f"{song}/{number}"
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ def _encode_all(sources: Sequence[Source], vocabulary: Vocabulary, path: Path, n
             if isinstance(result, str):
                 left_out.append(result)
             else:
-                stretches += [(f"{source.name}/{i}", source.split, words) for i, words in enumerate(result)]
+                stretches += [(stretch_name(source.name, i), source.split, words) for i, words in enumerate(result)]
     if not stretches:
         raise SettingsError(f"No song of {name} can be used: {', '.join(sorted(set(left_out)))}.")
     part = path.with_suffix(".part.npz")
@@ -269,14 +272,18 @@ class Batch(NamedTuple):
 
 
 def anchors_by_word(
-    bars: Bars, of_word: npt.NDArray[np.int64], first: int, behind: int, transposed: int = 0
+    bars: Bars, begins: bool, of_word: npt.NDArray[np.int64], first: int, behind: int, transposed: int = 0
 ) -> npt.NDArray[np.int64]:
-    """What the bars from `first` up to `behind` say, told to the words that stand behind them.
+    """What the bars from `first` up to `behind` say, told to the words that stand behind them; and to every word how
+    many bars stand before its own.
 
+    begins: whether the bars are a song's first ones, for otherwise nobody knows how many stand before
     of_word: (words,), the bar of each -> (words, fields)
     """
     told = np.zeros((len(of_word), len(FIELDS)), dtype=np.int64)
     told[of_word >= behind, :BARS_BEFORE] = bars.anchors(first, behind, transposed)
+    if begins:
+        told[:, BARS_BEFORE] = begun(of_word)
     return told
 
 
@@ -339,9 +346,7 @@ class Sampler:
         begin = 0 if rng.random() < SHARE_OPENED else int(rng.integers(0, max(0, first - some) + 1))
         opens = heard[:, COLUMN["family"]] == Family.BAR
         of_word = first + np.cumsum(opens) - opens[0]
-        told = anchors_by_word(bars, of_word, begin, begin + some, semitones)
-        if self.begins[song]:
-            told[:, BARS_BEFORE] = begun(of_word)
+        told = anchors_by_word(bars, self.begins[song], of_word, begin, begin + some, semitones)
         if self.words[self.ends[song] - 1, 0] == Family.END:
             told[:, BARS_LEFT] = end_in(bars.count - 1 - of_word)
         told[:, rng.random(len(FIELDS)) < UNTOLD] = UNKNOWN
@@ -391,8 +396,6 @@ def validation_windows(songs: Sequence[Song], vocabulary: Vocabulary, length: in
             windows.append(np.pad(heard, ((past - before, length + before - len(heard)), (0, 0))))
             truths.append(np.pad(truth, ((0, length - len(truth)), (0, 0))))
             of_word = bars.of_word[start : start + length]
-            told = anchors_by_word(bars, of_word, 0, min(VALIDATION_ANCHOR, bars.count))
-            if song.begins:
-                told[:, BARS_BEFORE] = begun(of_word)
+            told = anchors_by_word(bars, song.begins, of_word, 0, min(VALIDATION_ANCHOR, bars.count))
             anchors.append(np.pad(told, ((0, length - len(told)), (0, 0))))
     return Batch(*(np.stack(rows).astype(np.int64) for rows in (windows, anchors, truths)))

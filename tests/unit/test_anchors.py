@@ -341,7 +341,7 @@ def test_each_new_word_is_told_of_the_opening_and_of_the_bars_around_it(ending: 
     checkpoint = told_checkpoint(window=2000)
     openings = [bar_of(7, velocity=20), bar_of(3, 2) * 2]
     for opening, piece in zip(
-        openings, compose(checkpoint, [Request(tuple(o), 4, 5, GREEDY) for o in openings], ending=ending), strict=True
+        openings, compose(checkpoint, [Request(tuple(o), 8, 5, GREEDY) for o in openings], ending=ending), strict=True
     ):
         words = [*opening, *piece.words]
         new = np.arange(len(words) - 1) >= len(opening)
@@ -350,9 +350,9 @@ def test_each_new_word_is_told_of_the_opening_and_of_the_bars_around_it(ending: 
         rows = torch.tensor([anchors_of(opening, VOCABULARY) if is_new else (UNKNOWN,) * len(FIELDS) for is_new in new])
         rows[:, BARS_BEFORE] = torch.tensor(1 + bar)
         if ending:
-            rows[new, BARS_LEFT] = torch.tensor(1 + 3 - (bar[new] - count))
+            rows[new, BARS_LEFT] = torch.tensor(1 + 7 - (bar[new] - count))
         right, used = likeliest(checkpoint.model, words, rows)
-        assert right == used > 30
+        assert right == used > 50
         for column in range(len(FIELDS)):
             others = rows.clone()
             others[new, column] = others[new, column] % (SIZES[column] - 1) + 1
