@@ -21,6 +21,7 @@ class Act(StrEnum):
     DELETE = "delete"  # owner only
     CANCEL = "cancel"  # owner only
     RETRY = "retry"  # the same once more
+    DELIVER = "deliver"  # once more, what is finished and could not be handed over
     FORGET = "forget"  # owner only; of /privacy delete, with piece 0
     GO = "go"  # owner only, as the next two; compose on from what was heard in a recording
     HALF = "half"  # the same notes in half as many bars
@@ -30,6 +31,7 @@ class Act(StrEnum):
 FINISHED = (Act.CONTINUE, Act.VARY, Act.AGAIN, Act.INFO, Act.DELETE)
 UNDER_WAY = (Act.CANCEL,)
 ENDED = (Act.RETRY, Act.DELETE)  # cancelled or failed
+UNDELIVERED = (Act.DELIVER, Act.DELETE)
 UNHEARD = (Act.DELETE,)  # a recording that was cancelled or failed: it is not kept
 
 OF_RECORDINGS = {Act.GO, Act.HALF, Act.DOUBLE}
@@ -38,6 +40,7 @@ STYLES = {
     Act.GO: discord.ButtonStyle.primary,
     Act.CONTINUE: discord.ButtonStyle.primary,
     Act.RETRY: discord.ButtonStyle.primary,
+    Act.DELIVER: discord.ButtonStyle.primary,
     Act.DELETE: discord.ButtonStyle.danger,
     Act.CANCEL: discord.ButtonStyle.danger,
     Act.FORGET: discord.ButtonStyle.danger,

@@ -18,8 +18,8 @@ from typing import Any
 
 import structlog
 
-from bot.buttons import ENDED, FINISHED, UNDER_WAY, UNHEARD
-from bot.delivery import Delivery, Letter, TooLargeError, UndeliverableError
+from bot.buttons import ENDED, FINISHED, UNDELIVERED, UNDER_WAY, UNHEARD
+from bot.delivery import Delivery, Letter, TitleRefusedError, TooLargeError, UndeliverableError
 from bot.errors import GoneError, NobodyListensError, NotFinishedError
 from bot.hearing import NOBODY_LISTENS, about, heard_letter, tell_hearing, tell_of_opening, unheard
 from bot.messages import Language, describe, plain, progress_bar, say, say_key, say_settings, say_time
@@ -36,7 +36,8 @@ from composer.transcription.synchronise import Listening
 
 EDIT_SECONDS = 2.5  # between two edits of one message
 EDITS_A_SECOND = 10  # of all messages together; Discord takes 50 from a bot
-TRIES = 5  # to deliver a piece, where the fault is ours
+TOLD_AFTER = 3  # tries to deliver a piece, where the fault is ours
+LONGEST_PAUSE = 3600.0  # seconds between two tries
 SMALLER = 0.6  # of the size that was too large, for the next try
 MAX_TITLE = 60  # characters
 MAX_BARS = 128  # of one request; a piece goes on with Continue
@@ -97,6 +98,7 @@ class Conversations:
         self._studio, self._delivery, self._defaults = studio, delivery, defaults
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._known: dict[int, Progress] = {}
+        self._presses: dict[int, asyncio.Event] = {}  # of pieces that wait for the next try to deliver them
         self._moved = asyncio.Condition()
         self._ended = exposition.counted("segue_pieces_ended", "Pieces brought to an end.", ["how"])
         self._wait = exposition.histogram("segue_wait_seconds", "From the request to its first word.", _BUCKETS)
@@ -274,26 +276,78 @@ class Conversations:
         task.add_done_callback(lambda _: self._tasks.pop(piece.id, None))
 
     async def _attend_to(self, piece: Piece) -> None:
-        """Until it is delivered. What goes wrong on our side is tried again, a little later each time."""
-        tries = 0
-        while tries < TRIES:
+        """Until it is delivered. What goes wrong on our side, or may not be handed over, is tried again, a little
+        later each time, or as soon as its button is pressed."""
+        tries, told = 0, ""
+        while True:
             try:
                 piece = await self._storage.piece(piece.id) or piece
                 piece = await self._tell_progress(piece)
                 await self._conclude(piece)
-                return
+                break
             except DatabaseError as error:  # it comes back
                 log.warning("table out of reach", job=piece.id, error=str(error))
                 await asyncio.sleep(EDIT_SECONDS)
-            except UndeliverableError:
-                log.warning("nowhere to deliver to", job=piece.id)
+                continue
+            except GoneError:
+                log.info("gone before it was delivered", job=piece.id)
+                await self._put_away(piece)
                 break
+            except (TitleRefusedError, UndeliverableError) as error:
+                if isinstance(error, TitleRefusedError) and await self._untitle(piece):
+                    continue
+                log.warning("nowhere to deliver to", job=piece.id)
+                why, tries = "undelivered", tries + 1
             except Exception:
-                tries += 1
+                why, tries = "not_yet_delivered", tries + 1
                 log.exception("delivery failed", job=piece.id, attempt=tries)
-                await asyncio.sleep(2**tries)
-        else:
-            await self._delivery.show(piece, _given_up(piece))
+            if why != told and (why == "undelivered" or tries >= TOLD_AFTER):
+                if await self._tell_undelivered(piece, why):
+                    told = why
+                elif why == "undelivered":  # every way is closed to a single word
+                    await self._put_away(piece)
+                    break
+            await self._until_pressed(piece.id, min(LONGEST_PAUSE, 2.0**tries))
+            self._delivery.reopen(piece.id)
+        self._delivery.reopen(piece.id)
+
+    async def _untitle(self, piece: Piece) -> bool:
+        """Go on without a title that a server does not want to read. False: it is not the title's fault."""
+        untitled = say(piece.place.language, "untitled")
+        if piece.title == untitled:
+            return False
+        await self._storage.set_title(piece.id, untitled)
+        return True
+
+    async def _tell_undelivered(self, piece: Piece, why: str) -> bool:
+        """Say that it is finished and not here, where the files cannot go but text can. False: neither can."""
+        try:
+            piece = await self._storage.piece(piece.id) or piece
+            text = say(piece.place.language, why)
+            await self._delivery.post(piece, Letter(headed(piece, text), UNDELIVERED))
+        except Exception as error:
+            log.warning("not told", job=piece.id, error=type(error).__name__)
+            return False
+        return True
+
+    async def _until_pressed(self, number: int, seconds: float) -> None:
+        pressed = self._presses.setdefault(number, asyncio.Event())
+        try:
+            async with asyncio.timeout(seconds):
+                await pressed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            del self._presses[number]
+
+    def deliver_now(self, number: int) -> bool:
+        """Do not wait any longer with the next try to deliver a piece. False: it does not wait for one."""
+        if pressed := self._presses.get(number):
+            pressed.set()
+        return pressed is not None or number in self._tasks
+
+    async def _put_away(self, piece: Piece) -> None:
+        """Give up to deliver it; nobody can be told."""
         with contextlib.suppress(DatabaseError):  # then it is tended again
             if await self._jobs.delivered(piece.id, self.name):
                 self._ended.labels("undelivered").inc()
@@ -390,7 +444,7 @@ class Conversations:
     async def _card(self, piece: Piece, job: Job, listening: Listening) -> Card:
         card = await self._studio.hear(job.result or {}, listening, piece.title)
         if not await self._storage.set_heard(piece.id, card.midi, card.bars, card.heard, listening):
-            raise UndeliverableError("Its owner has had everything deleted.")
+            raise GoneError
         return card
 
     async def _go_on_at_once(self, piece: Piece, card: Card) -> None:
@@ -408,10 +462,7 @@ class Conversations:
         if piece.hearing is None or piece.heard is None or job is None or not job.result:
             raise GoneError
         listening = replace(piece.hearing.listening, bpm=factor * piece.heard["tempo"])
-        try:
-            card = await self._card(piece, job, listening)
-        except UndeliverableError:
-            raise GoneError from None
+        card = await self._card(piece, job, listening)
         return heard_letter(piece, card, _file_name(piece.title))
 
     # ------------------------------------------------------------------ deliver
@@ -420,12 +471,12 @@ class Conversations:
         """Render what was composed and make its message the piece."""
         opening = await self._storage.opening_of(piece.id)
         if not opening:
-            raise UndeliverableError("It was deleted while it was composed.")
+            raise GoneError
         request = Request.from_json(job.payload, self._studio.vocabulary)
         composed = Composed.from_json(job.result or {})
         finished = await self._studio.finish(opening, piece.opening_bars, request, composed, piece.program, piece.title)
         if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
-            raise UndeliverableError("Its owner has had everything deleted.")
+            raise GoneError
         limit = piece.place.filesize_limit
         while True:
             sound = await self._sound(piece, finished, limit)
@@ -494,13 +545,6 @@ def order_of(piece: Piece) -> Order:
     """What a recording shall be continued by."""
     hearing = piece.hearing or Hearing()
     return Order(piece.bars, hearing.takes, piece.seed if hearing.seeded else new_seed(), piece.sampling)
-
-
-def _given_up(piece: Piece) -> Letter:
-    language = piece.place.language
-    if piece.hearing is not None:
-        return Letter(about(piece, say(language, "not_transcribed")), UNHEARD)
-    return Letter(headed(piece, say(language, "failed")), ENDED)
 
 
 def headed(piece: Piece, text: str) -> str:

@@ -1,31 +1,36 @@
 """The way of a piece to its message, whatever Discord does meanwhile.
 
-A piece has one message: it tells how far the piece is, and in the end it becomes the piece. There are four ways to
+A piece has one message: it tells how far the piece is, and in the end it becomes the piece. There are these ways to
 write to it, tried in this order; each may be closed, and each but the last may close while the piece is composed:
 
-    the interaction's token      15 minutes from the command; the only way where the bot is no member
-    the bot's own token          edits the message, also days later; not for messages that only one person sees
-    a new message in the channel where the first one is gone
-    a direct message             where nothing else is left
+    edit by the token      a message that the interaction's webhook made, for 15 minutes from the command
+    edit by the bot        any message that others see too, also days later
+    a new message          in the channel, where there is none or it is gone
+    a follow-up            by the token, where the bot may not write: Discord takes five where it is no member
+    a direct message       where nothing else is left
 
-An edit can be repeated without harm. A new message carries a nonce, by which Discord knows a repetition for some
-minutes; later the message is found again by its buttons.
+A way that was closed for a message is not asked again (`reopen` forgets that). Where it is only the files that may not
+go, the text still can. An edit can be repeated without harm. A new message carries a nonce, by which Discord knows a
+repetition for some minutes; later the message is found again by its buttons.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import discord
 import structlog
 
 from bot.buttons import Act, buttons, custom_id
+from bot.errors import GoneError
 from bot.messages import say
 from bot.storage import Piece, Place, Storage
 from composer.errors import SegueError
@@ -33,11 +38,15 @@ from composer.errors import SegueError
 TOKEN_SECONDS = 14 * 60.0  # it lives for 15 minutes; the last of them is for the upload
 CALL_SECONDS = 60.0  # for one call, discord.py's own repetitions included
 LONGEST_PAUSE = 30.0
+NONCE_CHARACTERS = 25  # at most
 LOOKED_AT = 100  # messages, when one of ours is searched for
 
 RATE_LIMITED = 429  # a status
-TOO_LARGE = 40005  # and two codes
+TOO_LARGE = 40005  # and codes
 INVALID_FORM = 50035
+UNKNOWN_MESSAGE = 10008
+MISSING_PERMISSIONS = 50013  # also of files alone, where text may be written
+AUTOMOD = (200000, 200001)  # words, or a title, that the server's AutoMod blocks
 
 log = structlog.get_logger("delivery")
 
@@ -46,12 +55,12 @@ class TooLargeError(SegueError):
     """Discord takes no files of this size here."""
 
 
+class TitleRefusedError(SegueError):
+    """The server's AutoMod takes no message with such words; of ours, only the title is a stranger's."""
+
+
 class UndeliverableError(SegueError):
     """Every way to the person is closed."""
-
-
-class ClosedError(Exception):
-    """This way is closed."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,16 @@ class Delivery:
         self.client: discord.AutoShardedClient | None = None  # that is logged in now, if any is
         self.edits = 0
         self._storage, self._clock = storage, clock
+        self._closed: defaultdict[int, set[_Closed]] = defaultdict(set)  # of each piece that met any
 
     async def show(self, piece: Piece, letter: Letter) -> Piece:
-        """Tell how far a piece is. What cannot be told now is not told: the next state will be."""
+        """Tell how far a piece is. What cannot be told now is not told: the next state will be.
+
+        Raises TitleRefusedError.
+        """
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                return await self._write(piece, letter)
+                return await self._write(piece, letter, self._ways_of_progress)
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, UndeliverableError) as error:
             log.info("progress not shown", job=piece.id, error=type(error).__name__)
             return await self._storage.piece(piece.id) or piece  # it may have been shown all the same
@@ -90,13 +103,14 @@ class Delivery:
     async def post(self, piece: Piece, letter: Letter) -> Piece:
         """Make the message what it is to be in the end, however long Discord is out of reach.
 
-        Returns the piece with the place that its message has now. Raises TooLargeError or UndeliverableError.
+        Returns the piece with the place that its message has now. Raises TooLargeError, TitleRefusedError or
+        UndeliverableError.
         """
         pause = 1.0
         while True:
             try:
                 async with asyncio.timeout(CALL_SECONDS):
-                    return await self._write(piece, letter)
+                    return await self._write(piece, letter, self._ways)
             except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError, _NotConnectedError) as error:
                 if isinstance(error, discord.HTTPException) and _too_large(error):
                     raise TooLargeError("The files are too large for this channel.") from error
@@ -105,78 +119,128 @@ class Delivery:
             pause = min(LONGEST_PAUSE, 2 * pause)
             piece = await self._storage.piece(piece.id) or piece
 
+    def reopen(self, number: int) -> None:
+        """Forget which ways were closed for a piece: it is delivered, or a permission may have been given."""
+        self._closed.pop(number, None)
+
     async def remove(self, piece: Piece) -> bool:
-        """Delete the message. False: it could not be, or there is none."""
-        if piece.place.message is None:
+        """Delete the message. False: it could not be, or there is none.
+
+        A message counts as gone where a way that could have seen it says that it is unknown.
+        """
+        message = piece.place.message
+        if message is None:
             return False
-        if piece.place.token and await self._fresh(piece):
-            webhook = discord.Webhook.partial(piece.place.application, piece.place.token, client=self._connected())
-            action = webhook.delete_message(piece.place.message)
-        elif piece.place.private:
-            return False  # only the token reached it
-        else:
-            action = self._message(piece.place).delete()
-        try:
-            async with asyncio.timeout(CALL_SECONDS):
-                await action
-        except discord.NotFound:
-            return True
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            log.info("message not removed", job=piece.id, error=_brief(error))
-            return False
-        return True
+        for way in await self._ways_to_edit(piece):
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    if way == self._edit_by_token:
+                        await self._webhook(piece.place).delete_message(message)
+                    else:
+                        await self._message(piece.place).delete()
+            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+                if isinstance(error, discord.NotFound) and error.code == UNKNOWN_MESSAGE:
+                    return True
+                log.info("message not removed", job=piece.id, way=way.__name__, error=_brief(error))
+            else:
+                return True
+        return False
 
     # ------------------------------------------------------------------ the ways
 
-    async def _write(self, piece: Piece, letter: Letter) -> Piece:
-        async for way in self._ways(piece, letter):
+    async def _write(self, piece: Piece, letter: Letter, ways: Callable[[Piece, Letter], AsyncIterator[_Way]]) -> Piece:
+        async for way in ways(piece, letter):
+            if self._is_closed(piece, letter, way):
+                continue
             try:
                 place = await way(piece, letter)
-            except ClosedError:
-                continue
             except discord.HTTPException as error:
                 if error.status == RATE_LIMITED or error.status >= 500 or _too_large(error):
                     raise
+                if error.code in AUTOMOD:
+                    raise TitleRefusedError("The server's AutoMod refuses the title.") from error
                 if error.code == INVALID_FORM:
                     log.error("Discord does not understand a message", job=piece.id, error=_brief(error))
-                continue  # unknown, forbidden, an archived thread: no new try opens this way again
+                only_files = error.code == MISSING_PERMISSIONS and letter.files is not None
+                closed = _Closed(way.__name__, piece.place.message, error.code, only_files)
+                self._closed[piece.id].add(closed)  # unknown, forbidden, an archived thread: no new try opens it again
+                continue
             self.edits += 1
             if place != piece.place:
-                await self._storage.set_message(piece.id, place.channel, place.message or 0)
+                await self._storage.set_place(piece.id, place)
             return replace(piece, place=place)
         raise UndeliverableError("Every way to the person is closed.")
 
-    async def _ways(self, piece: Piece, letter: Letter) -> AsyncIterator[Callable[[Piece, Letter], Awaitable[Place]]]:
-        place = piece.place
-        if place.token and await self._fresh(piece):
-            yield self._by_token
-        if place.reachable and not place.private and place.message is not None:
-            yield self._by_edit
-        if letter.files is None and place.message is not None:
-            return  # whoever deleted the message does not want another one that only tells how far it is
-        if place.reachable and not place.private:
-            yield self._anew
-        if letter.files is not None:
-            yield self._by_direct_message
-
-    async def _by_token(self, piece: Piece, letter: Letter) -> Place:
-        place = piece.place
-        webhook = discord.Webhook.partial(place.application, place.token or "", client=self._connected())
-        view = buttons(piece, letter.acts)
-        if place.message is not None:
-            await webhook.edit_message(place.message, content=letter.text, view=view, attachments=letter.replacements())
-            return place
-        if (place.reachable and not place.private) or letter.files is None:
-            raise ClosedError  # a followup has no nonce: rather the bot's own message, and for the piece alone
-        sent = await webhook.send(
-            letter.text, view=view, files=letter.attachments(), ephemeral=place.private, wait=True
+    def _is_closed(self, piece: Piece, letter: Letter, way: _Way) -> bool:
+        return any(
+            (closed.way, closed.message) == (way.__name__, piece.place.message)
+            and (letter.files is not None or not closed.only_files)
+            for closed in self._closed.get(piece.id, ())
         )
-        return replace(place, message=sent.id)
 
-    async def _by_edit(self, piece: Piece, letter: Letter) -> Place:
+    def _is_gone(self, piece: Piece) -> bool:
+        """Whether a way that could have seen the message has found none."""
+        edits = (self._edit_by_token.__name__, self._edit_by_bot.__name__)
+        return any(
+            closed.message == piece.place.message and closed.way in edits and closed.code == UNKNOWN_MESSAGE
+            for closed in self._closed.get(piece.id, ())
+        )
+
+    async def _ways_to_edit(self, piece: Piece) -> list[_Way]:
+        """Those that can see the message: the webhook only what it made, the bot what not one person alone sees."""
+        place = piece.place
+        if place.message is None:
+            return []
+        ways: list[_Way] = []
+        if place.by_webhook and await self._fresh(piece):
+            ways.append(self._edit_by_token)
+        if not (place.by_webhook and place.private):
+            ways.append(self._edit_by_bot)
+        return ways
+
+    async def _ways_of_progress(self, piece: Piece, _: Letter) -> AsyncIterator[_Way]:
+        """Whoever deleted the message does not want another one that only tells how far it is."""
+        for way in await self._ways_to_edit(piece):
+            yield way
+        if piece.place.message is None and piece.place.writable:
+            yield self._anew
+
+    async def _ways(self, piece: Piece, letter: Letter) -> AsyncIterator[_Way]:
+        """To the end of a piece. Whoever deleted the message does not want to be told that it failed, either."""
+        for way in await self._ways_to_edit(piece):
+            yield way
+        if self._is_gone(piece) and letter.files is None:
+            return
+        if piece.place.writable:
+            yield self._anew
+        if piece.place.token and await self._fresh(piece):
+            yield self._follow_up
+        yield self._by_direct_message
+
+    async def _edit_by_token(self, piece: Piece, letter: Letter) -> Place:
+        message = piece.place.message or 0
+        view = buttons(piece, letter.acts)
+        await self._webhook(piece.place).edit_message(
+            message, content=letter.text, view=view, attachments=letter.replacements()
+        )
+        return piece.place
+
+    async def _edit_by_bot(self, piece: Piece, letter: Letter) -> Place:
         view = buttons(piece, letter.acts)
         await self._message(piece.place).edit(content=letter.text, view=view, attachments=letter.replacements())
         return piece.place
+
+    async def _follow_up(self, piece: Piece, letter: Letter) -> Place:
+        """It has no nonce: rather the bot's own message, where that may be, and for the end alone."""
+        place = piece.place
+        sent = await self._webhook(place).send(
+            letter.text,
+            view=buttons(piece, letter.acts),
+            files=letter.attachments(),
+            ephemeral=place.private,
+            wait=True,
+        )
+        return replace(place, message=sent.id, by_webhook=True)
 
     async def _anew(self, piece: Piece, letter: Letter) -> Place:
         channel = self._connected().get_partial_messageable(piece.place.channel, guild_id=piece.place.guild)
@@ -194,14 +258,15 @@ class Delivery:
         if piece.posting_at is not None and (found := await self._find(piece, channel)):
             view = buttons(piece, letter.acts)
             await found.edit(content=letter.text, view=view, attachments=letter.replacements())
-            return replace(piece.place, channel=channel.id, message=found.id)
+            return _moved(piece.place, channel, found.id)
         if not await self._storage.set_posting(piece.id):
-            raise UndeliverableError("Its owner has had everything deleted.")
+            raise GoneError
         view = buttons(piece, letter.acts)
-        sent = await channel.send(letter.text, view=view, files=letter.attachments(), nonce=f"segue-{piece.id}")
+        nonce = _nonce(piece, channel.id)
+        sent = await channel.send(letter.text, view=view, files=letter.attachments(), nonce=nonce)
         if len(sent.attachments) < len(letter.files or ()):  # by its nonce, an earlier try that was only progress
             await sent.edit(content=letter.text, view=buttons(piece, letter.acts), attachments=letter.replacements())
-        return replace(piece.place, channel=channel.id, message=sent.id)
+        return _moved(piece.place, channel, sent.id)
 
     async def _find(
         self, piece: Piece, channel: discord.PartialMessageable | discord.DMChannel
@@ -220,6 +285,11 @@ class Delivery:
     async def _fresh(self, piece: Piece) -> bool:
         return await self._clock() - piece.asked_at < TOKEN_SECONDS
 
+    def _webhook(self, place: Place) -> discord.Webhook:
+        webhook = discord.Webhook.partial(place.application, place.token or "", client=self._connected())
+        webhook.type = discord.WebhookType.application  # which may answer one person alone
+        return webhook
+
     def _message(self, place: Place) -> discord.PartialMessage:
         channel = self._connected().get_partial_messageable(place.channel, guild_id=place.guild)
         return channel.get_partial_message(place.message or 0)
@@ -230,8 +300,32 @@ class Delivery:
         return self.client
 
 
+_Way = Callable[[Piece, Letter], Coroutine[Any, Any, Place]]
+
+
+class _Closed(NamedTuple):
+    """A way that did not lead to a message (None: to a new one), and by which of Discord's codes."""
+
+    way: str
+    message: int | None
+    code: int
+    only_files: bool
+
+
 class _NotConnectedError(discord.DiscordException):
     """The client is being started anew."""
+
+
+def _moved(place: Place, channel: discord.PartialMessageable | discord.DMChannel, message: int) -> Place:
+    """Where a message of the bot's own stands; a direct message is on no server."""
+    guild = place.guild if channel.id == place.channel else None
+    return replace(place, guild=guild, channel=channel.id, message=message, by_webhook=False)
+
+
+def _nonce(piece: Piece, channel: int) -> str:
+    """The same for the same try. Discord keeps them by author: that of a message that was deleted finds no message, so
+    what follows one, or goes elsewhere, has another."""
+    return hashlib.sha256(f"{piece.id} {channel} {piece.place.message}".encode()).hexdigest()[:NONCE_CHARACTERS]
 
 
 def _too_large(error: discord.HTTPException) -> bool:

@@ -118,6 +118,17 @@ TEXTS: Mapping[str, Text] = {
         "This piece could not be composed. Your opening is kept: press **Try again**.",
         "这首作品没能完成。你的开头还在：请按“再试一次”。",
     ),
+    "undelivered": Text(
+        "It is finished, but I may not hand it over here. Allow me **Send Messages** and **Attach Files** in this"
+        " channel, or let this server's members send you direct messages, then press the button.",
+        "作品已完成，但我无法在这里交付。请允许我在此频道“发送消息”和“添加文件”，或允许此服务器成员给你发私信，然后按下按钮。",
+    ),
+    "not_yet_delivered": Text(
+        "It is finished, but something on my side keeps me from handing it over. I go on trying; the button tries at"
+        " once.",
+        "作品已完成，但我这边出了问题，暂时无法交付。我会继续尝试；按下按钮可立即再试。",
+    ),
+    "untitled": Text("a title that this server's AutoMod refuses", "被此服务器 AutoMod 拒绝的标题"),
     "expired": Text(
         "This request is from before a change of the model. Press **Try again** to have it composed by the new one.",
         "这个请求来自模型更新之前。按“再试一次”，由新模型来写。",
@@ -192,6 +203,7 @@ TEXTS: Mapping[str, Text] = {
     "button_delete": Text("Delete", "删除"),
     "button_cancel": Text("Cancel", "取消"),
     "button_retry": Text("Try again", "再试一次"),
+    "button_deliver": Text("Hand it over", "再次交付"),
     "button_go": Text("That's it, go on", "没错，接着写"),
     "button_half": Text("Half tempo", "速度减半"),
     "button_double": Text("Double tempo", "速度加倍"),

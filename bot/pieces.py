@@ -221,6 +221,14 @@ async def _cancel(interaction: Interaction, piece: Piece) -> None:
     await interaction.response.defer()  # the message itself tells it
 
 
+async def _deliver(interaction: Interaction, piece: Piece) -> None:
+    """With the click's token, which may be the only way there is."""
+    await interaction.response.defer()
+    await interaction.client.services.storage.set_token(piece.id, interaction.token)
+    if not interaction.client.services.conversations.deliver_now(piece.id):
+        raise EndedError
+
+
 ACTIONS: Mapping[Act, Callable[[Interaction, Piece], Awaitable[None]]] = {
     Act.CONTINUE: carry_on,
     Act.VARY: _vary,
@@ -228,6 +236,7 @@ ACTIONS: Mapping[Act, Callable[[Interaction, Piece], Awaitable[None]]] = {
     Act.RETRY: _retry,
     Act.INFO: _tell,
     Act.CANCEL: _cancel,
+    Act.DELIVER: _deliver,
     Act.GO: go_on,
     Act.HALF: _half,
     Act.DOUBLE: _double,

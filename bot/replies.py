@@ -93,6 +93,7 @@ async def begin(interaction: Interaction, private: bool) -> Place:
         filesize_limit=interaction.filesize_limit,
         language=language(interaction),
         message=message,
+        by_webhook=True,
     )
 
 

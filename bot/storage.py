@@ -62,6 +62,7 @@ pieces = sa.Table(
     sa.Column("guild", sa.BigInteger),
     sa.Column("channel", sa.BigInteger, nullable=False),
     sa.Column("message", sa.BigInteger),  # the one that tells how far it is and in the end holds the piece
+    sa.Column("by_webhook", sa.Boolean, nullable=False),  # whether the interaction's webhook made that message
     sa.Column("token", sa.String(255)),  # of the interaction; good for 15 minutes
     sa.Column("application", sa.BigInteger, nullable=False),
     sa.Column("asked_at", sa.Double, nullable=False),  # by the database's clock
@@ -96,7 +97,10 @@ marks = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the answer to a request goes, and by which way it can get there."""
+    """Where the answer to a request goes, and by which way it can get there.
+
+    by_webhook: whether the interaction's webhook made the message; it sees no others
+    """
 
     guild: int | None
     channel: int
@@ -107,6 +111,12 @@ class Place:
     filesize_limit: int
     language: Language
     message: int | None = None
+    by_webhook: bool = False
+
+    @property
+    def writable(self) -> bool:
+        """Whether the bot itself may send a message there, to be seen by all."""
+        return self.reachable and not self.private
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,8 +348,18 @@ class Storage:
         async with self._database.read() as connection:
             return await connection.scalar(sa.select(pieces.c.midi).where(pieces.c.id == number, ~pieces.c.deleted))
 
-    async def set_message(self, number: int, channel: int, message: int) -> None:
-        await self._change(number, channel=channel, message=message)
+    async def set_place(self, number: int, place: Place) -> None:
+        """Where its message stands now, and whose it is."""
+        await self._change(
+            number, guild=place.guild, channel=place.channel, message=place.message, by_webhook=place.by_webhook
+        )
+
+    async def set_token(self, number: int, token: str) -> None:
+        """A new interaction's, by which a piece that could not be delivered may be."""
+        await self._change(number, token=token, asked_at=now())
+
+    async def set_title(self, number: int, title: str) -> None:
+        await self._change(number, title=title)
 
     async def set_result(self, number: int, midi: bytes, receipt: Mapping[str, Any]) -> bool:
         """False: the piece is gone."""

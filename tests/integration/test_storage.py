@@ -336,7 +336,7 @@ async def test_what_happens_to_a_piece_is_remembered(database_url: str) -> None:
         before = await at.storage.piece(job.id)
         untouched = await at.storage.piece(other.id)
         assert before is not None
-        await at.storage.set_message(job.id, 123, 456)
+        await at.storage.set_place(job.id, replace(PLACE, channel=123, message=456, by_webhook=True))
         assert await at.storage.set_result(job.id, b"\x00midi", {"seed": 1, "key": {"opening": None}})
         assert await at.storage.set_posting(job.id)
         after = await at.storage.piece(job.id)
@@ -345,7 +345,7 @@ async def test_what_happens_to_a_piece_is_remembered(database_url: str) -> None:
         assert 0 <= after.posting_at - before.asked_at < 60
         assert after == replace(
             before,
-            place=replace(PLACE, channel=123, message=456),
+            place=replace(PLACE, channel=123, message=456, by_webhook=True),
             receipt={"seed": 1, "key": {"opening": None}},
             posting_at=after.posting_at,
         )

@@ -1,0 +1,23 @@
+"""Who made a piece's message: the interaction's webhook, which sees no others, or the bot itself."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("pieces", sa.Column("by_webhook", sa.Boolean, nullable=False, server_default=sa.false()))
+    # Nobody wrote it down: what the bot cannot reach was made by the webhook, and to all else the bot's edit leads.
+    pieces = sa.table("pieces", sa.column("by_webhook"), sa.column("private"), sa.column("reachable"))
+    unreachable = pieces.c.private | ~pieces.c.reachable
+    op.execute(sa.update(pieces).where(unreachable).values(by_webhook=sa.true()))
+
+
+def downgrade() -> None:
+    op.drop_column("pieces", "by_webhook")
