@@ -55,6 +55,7 @@ PLACE = Place(
     filesize_limit=10 * 2**20,
     language="en",
     message=1311010203455258654,
+    by_webhook=True,
 )
 
 
@@ -172,7 +173,7 @@ class Life:
             await self.storage.set_result(job.id, finished.midi, finished.receipt)
         if piece.place.message is None:
             await self.storage.set_posting(job.id)
-            await self.storage.set_message(job.id, piece.place.channel, 1311010203455258655 + job.id)
+            await self.storage.set_place(job.id, replace(piece.place, message=1311010203455258655 + job.id))
         assert await self.jobs.delivered(job.id, "bot-5ab9d1c05e7f")
 
     async def hum(self, user: int, hearing: Hearing, place: Place = PLACE) -> Job:
