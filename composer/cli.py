@@ -5,12 +5,16 @@ Torch and the rest are imported where they are used: `segue --help` answers at o
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import json
 import os
 import re
 import shlex
 import sys
+import tempfile
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from composer.errors import SegueError, SettingsError
+from composer.places import DEFAULT_CHECKPOINT, HOME
 
 if TYPE_CHECKING:
     import torch
@@ -27,10 +32,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-ROOT = Path(__file__).parent.parent
-EXAMPLE = ROOT / "examples" / "opening.mid"
-CHECKPOINTS = ROOT / "checkpoints"
-DEFAULT_CHECKPOINT = CHECKPOINTS / "third"
+EXAMPLE = HOME / "examples" / "opening.mid"
+CHECKPOINTS = HOME / "checkpoints"
 DEFAULT_DATABASE = "sqlite+aiosqlite:///segue.db"
 
 
@@ -166,18 +169,17 @@ def compose(
     where = _torch_device(device)
     if audio:
         check_installed()
+    data = opening.read_bytes()
+    model = load_checkpoint(checkpoint)
     with tqdm(total=100, unit="%", desc="listening", delay=1) as progress:
-        score, heard = read_opening(
-            opening.read_bytes(), opening.name, listening, lambda share: _move(progress, round(100 * share))
-        )
+        score, heard = read_opening(data, opening.name, listening, lambda share: _move(progress, round(100 * share)))
     if heard:
         print(f"heard: {describe(heard)}", file=sys.stderr)
-    model = load_checkpoint(checkpoint)
     pitches = model.vocabulary.pitches
     given = to_opening(score, pitch_range=(pitches[0], pitches[-1]))
-    folder = _emptied(out or Path("out") / opening.stem)
-    if heard:
-        (folder / "heard.mid").write_bytes(dump_midi(heard.score, title=opening.stem))
+    source = {"file": opening.name, "sha256": hashlib.sha256(data).hexdigest()}
+    folder = out or _folder_for(source)
+    folder.mkdir(parents=True, exist_ok=True)
 
     with tqdm(total=bars * order.drawn, unit="bar", desc="composing") as progress:
         done = compose_takes(given, model, order, where, lambda b: _move(progress, b))
@@ -186,21 +188,46 @@ def compose(
     options += [] if downbeat is None else ["--downbeat", str(downbeat)]
     options += [] if accompany else ["--no-accompany"]
     command = command_line(str(opening), order, options)
-    for number, take in enumerate(done, start=1):
-        path = folder / (f"piece-{number}" if takes > 1 else "piece")
-        text = json.dumps(receipt(take, command), indent=2)
-        path.with_suffix(".json").write_text(text + "\n")
-        _write(take, path, opening.stem, program, audio)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as name:
+        new = Path(name)
+        if heard:
+            (new / "heard.mid").write_bytes(dump_midi(heard.score, title=opening.stem))
+        for number, take in enumerate(done, start=1):
+            path = new / (f"piece-{number}" if takes > 1 else "piece")
+            text = json.dumps({"opening": source, **receipt(take, command)}, indent=2)
+            path.with_suffix(".json").write_text(text + "\n")
+            _write(take, path, opening.stem, program, audio)
+        _replace_pieces(folder, new)
     print(folder)
 
 
-def _emptied(folder: Path) -> Path:
-    """The folder, there, and without the pieces of an earlier call, which would pass for takes of this one."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _folder_for(source: Mapping[str, str]) -> Path:
+    """out/NAME, or with a number behind it where that holds what was made of another opening of this name."""
+    stem = Path(source["file"]).stem
+    for name in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+        folder = Path("out") / name
+        if all(_opening_of(receipt) in (source, None) for receipt in folder.glob("piece*.json")):
+            return folder
+    raise AssertionError("there is always another number")
+
+
+def _opening_of(receipt: Path) -> object:
+    """None where it cannot be told."""
+    try:
+        told = json.loads(receipt.read_text())
+    except (OSError, ValueError):
+        return None
+    return told.get("opening") if isinstance(told, dict) else None
+
+
+def _replace_pieces(folder: Path, new: Path) -> None:
+    """Only now that the new ones are there, the pieces of an earlier call go: they would pass for takes of this one."""
+    names = {path.name for path in new.iterdir()}
+    for name in names:
+        (new / name).replace(folder / name)
     for old in folder.iterdir():
-        if re.fullmatch(r"piece(-\d+)?\.(json|mid|mp3|png)|heard\.mid", old.name):
+        if re.fullmatch(r"piece(-\d+)?\.(json|mid|mp3|png)|heard\.mid", old.name) and old.name not in names:
             old.unlink()
-    return folder
 
 
 def _move(progress: tqdm[NoReturn], done: int) -> None:
@@ -218,7 +245,7 @@ def _write(take: Take, path: Path, title: str, program: int, audio: bool) -> Non
         return
     path.with_suffix(".mp3").write_bytes(render_mp3(take.score, program, title))
     if take.score.seconds_at(take.score.end) > LIMIT_SECONDS:
-        print(f"The MP3 ends after {LIMIT_SECONDS / 60:.0f} minutes; {path}.mid holds it all.", file=sys.stderr)
+        print(f"The MP3 ends after {LIMIT_SECONDS / 60:.0f} minutes; {path.name}.mid holds it all.", file=sys.stderr)
 
 
 def _torch_device(device: Device) -> torch.device:
