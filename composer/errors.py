@@ -219,9 +219,7 @@ class RequestError(CompositionError):
 
 class PieceError(CompositionError):
     def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"The piece has broken off: {reason}. Try another seed or other settings, and report it."
-        )
+        super().__init__(f"The piece has broken off: {reason}. Try another seed or other settings, and report it.")
         self.reason = reason
 
 

@@ -185,7 +185,7 @@ struct Packed<int8_t> {
                 float most = 0;
                 for (int s = 0; s < 2; ++s) {
                     float some = largest(from + where.begin[s], where.length[s]);
-                    if (!(some <= most)) most = some;  // NaN is kept, and comes of whatever follows
+                    if (some > most || std::isnan(some)) most = some;  // and nothing is more than NaN
                 }
                 int16_t* to = &numbers_[size_t(r) * stride_];
                 if (!std::isfinite(most)) {  // so are all products: int16 would hide it
@@ -496,7 +496,7 @@ class Team {
     }
 
     void serve(int number) {
-        for (unsigned seen = 0;;) {
+        for (unsigned seen = FIRST;;) {
             for (int tries = 0; round_.load(std::memory_order_acquire) == seen && tries < 8000; ++tries) pause(tries);
             if (round_.load(std::memory_order_acquire) == seen) {
                 std::unique_lock lock(mutex_);
@@ -513,7 +513,8 @@ class Team {
     std::vector<std::thread> others_;
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::atomic<unsigned> round_{0}, turn_{0};  // they wrap around after some hours
+    static constexpr unsigned FIRST = -10;  // they wrap around after hours, so let them do it at once as well
+    std::atomic<unsigned> round_{FIRST}, turn_{FIRST};
     std::atomic<int> arrived_{0};
     bool ended_ = false;
     const void* work_ = nullptr;
@@ -730,7 +731,7 @@ class Engine {
         } else {
             float most = 0;
             for (int d = 0; d < head_dim_; ++d)
-                if (float size = std::fabs(from[d]); !(size <= most)) most = size;
+                if (float size = std::fabs(from[d]); size > most || std::isnan(size)) most = size;
             bool finite = std::isfinite(most);  // if not, the scale says so: int8 would hide it
             float inverse = finite ? inverse_of(most, 127.0f) : 0.0f;
             for (int d = 0; d < head_dim_; ++d) *place(d) = finite ? int8_t(std::lrintf(from[d] * inverse)) : int8_t(0);
