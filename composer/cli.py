@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import torch
     from tqdm import tqdm
 
+    from composer.engine.checkpoint import Checkpoint
     from composer.piece import Take
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -171,6 +172,7 @@ def compose(
         check_installed()
     data = opening.read_bytes()
     model = load_checkpoint(checkpoint)
+    _say_if_slow(model, where)
     with tqdm(total=100, unit="%", desc="listening", delay=1) as progress:
         score, heard = read_opening(data, opening.name, listening, lambda share: _move(progress, round(100 * share)))
     if heard:
@@ -256,6 +258,13 @@ def _torch_device(device: Device) -> torch.device:
         raise SettingsError("There is no CUDA device here; leave --device out, or say --device cpu.")
     gpu = device is Device.cuda or (device is Device.auto and torch.cuda.is_available())
     return torch.device("cuda" if gpu else "cpu")
+
+
+def _say_if_slow(checkpoint: Checkpoint, device: torch.device) -> None:
+    from composer.engine.generator import why_slow
+
+    if sentence := why_slow(checkpoint, device):
+        print(sentence, file=sys.stderr)
 
 
 # ------------------------------------------------------------------ segue transcribe
@@ -477,6 +486,7 @@ def audition(
     With --sweep or --preset one checkpoint is tried with each setting: the one that --checkpoint names, else the one
     of the lowest validation loss. A preset shows what a model does by itself, without guard rails.
     """
+    from composer.engine.checkpoint import load_checkpoint
     from composer.piece import Order
     from composer.rendering.audio import check_installed
     from composer.request import Guards
@@ -501,7 +511,9 @@ def audition(
         command=shlex.join(["segue", *sys.argv[1:]]),
         whole=whole,
     )
-    report = audition_plan(plan, _torch_device(device), out, audio)
+    where = _torch_device(device)
+    _say_if_slow(load_checkpoint(plan.checkpoints[0]), where)
+    report = audition_plan(plan, where, out, audio)
     print(f"recommended: {report.chosen.candidate.name}")
     if promote_to is not None:
         print(promote_chosen(report, CHECKPOINTS / promote_to))
@@ -563,13 +575,13 @@ def worker(
 def probe(checkpoint: Path = DEFAULT_CHECKPOINT, device: Device = Device.auto) -> None:
     """Load a checkpoint and say where it would run; `segue doctor` asks it."""
     from composer.engine.checkpoint import load_checkpoint
-    from composer.engine.generator import Generator
+    from composer.engine.generator import Generator, why_slow
 
     loaded, where = load_checkpoint(checkpoint), _torch_device(device)
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
     steps = Generator(loaded, 1, where).steps
     model = f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}, {steps.description}"
-    print(f"{model}; {_hearing()}")
+    print("; ".join([model, *filter(None, [why_slow(loaded, where)]), _hearing()]))
 
 
 def _hearing() -> str:
