@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pytest
 import torch
@@ -123,8 +124,10 @@ def test_refusals_are_one_sentence_and_status_2(tmp_path: Path) -> None:
     (tmp_path / "broken.mid").write_bytes(OPENING.read_bytes()[:100])
     (tmp_path / "text.mid").write_text("not music")
     waltz(tmp_path / "waltz.mid")
+    broken = segue("compose", "broken.mid", cwd=tmp_path)
+    assert (broken.returncode, broken.stderr) == (2, in_process.segue("compose", "broken.mid", cwd=tmp_path).stderr)
     if not torch.cuda.is_available():
-        assert "CUDA" in segue("compose", OPENING, "--device", "cuda", cwd=tmp_path).stderr
+        assert "CUDA" in in_process.segue("compose", OPENING, "--device", "cuda", cwd=tmp_path).stderr
     for words, what in (
         (("broken.mid",), "MIDI"),
         (("text.mid",), "MIDI"),
@@ -145,7 +148,7 @@ def test_refusals_are_one_sentence_and_status_2(tmp_path: Path) -> None:
         ((".",), "directory"),
         ((OPENING, "-o", "text.mid"), "text.mid"),
     ):
-        done = segue("compose", *words, cwd=tmp_path)
+        done = in_process.segue("compose", *words, cwd=tmp_path)
         assert done.returncode == 2, words
         assert done.stdout == "", words
         assert len(done.stderr.splitlines()) == 1, done.stderr
