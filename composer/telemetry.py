@@ -2,8 +2,8 @@
 
 A secret is never logged: whatever is bound under a name like those in SECRETS is left out, and so is the value of any
 secret that `configure_logging` was told, wherever in a line it turns up, and of every address of an interaction, whose
-token lets anybody answer in the bot's name. What libraries log below INFO holds whole messages and rows of tables: it is
-never logged.
+token lets anybody answer in the bot's name. What libraries log below INFO is never logged: it holds whole messages and
+rows of tables.
 """
 
 from __future__ import annotations
