@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from bot.services import Services
 
 LONGEST_PAUSE = 60.0  # seconds between two tries to connect
+PATIENCE = 60.0  # seconds that a request waits where Discord says "later"; told to wait longer, it fails
+REGISTER_PAUSE = 60.0  # seconds until refused commands are handed in again, twice as many each time
+LONGEST_REGISTER_PAUSE = 6 * 3600.0
 
 # Close codes that no new try mends; each costs one of the thousand logins of a day.
 REFUSED = {
@@ -47,9 +50,11 @@ class SegueClient(discord.AutoShardedClient):
             shard_ids=settings.shard_ids,  # type: ignore[arg-type] # None: all
             shard_count=settings.shard_count,
             max_messages=None,
+            max_ratelimit_timeout=PATIENCE,
         )
         self.services = services
         self.tree = Tree(self)
+        self._registering: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(Chinese())
@@ -57,8 +62,13 @@ class SegueClient(discord.AutoShardedClient):
             for command in module.commands():
                 self.tree.add_command(command)
         self.add_dynamic_items(PieceButton)
-        await self.tree.sync_if_changed()
+        self._registering = asyncio.create_task(self.tree.register(), name="commands")
         self.services.delivery.client = self
+
+    async def close(self) -> None:
+        if self._registering is not None:
+            self._registering.cancel()
+        await super().close()
 
     async def on_ready(self) -> None:
         log.info("connected", guilds=len(self.guilds), shards=len(self.shards))
@@ -78,6 +88,30 @@ class Tree(app_commands.CommandTree[SegueClient]):
         self, interaction: discord.Interaction[SegueClient], error: app_commands.AppCommandError, /
     ) -> None:
         await refuse(interaction, getattr(error, "original", error))
+
+    async def register(self) -> None:
+        """Hand the commands to Discord until it takes them; meanwhile it has the earlier ones, and they are served."""
+        pause = REGISTER_PAUSE
+        while True:
+            wait = pause
+            try:
+                await self.sync_if_changed()
+                return
+            except discord.RateLimited as error:
+                wait = max(pause, error.retry_after)
+                why = f"Discord takes no commands for {error.retry_after:.0f} s"
+                log.error("commands not registered", why=why, again_in=round(wait))
+            except discord.HTTPException as error:
+                log.error(
+                    "commands not registered",
+                    why=f"Discord refuses them ({error.status}, code {error.code}): {_refusal(error)}",
+                    again_in=round(wait),
+                )
+            except Exception as error:  # of the network, of the library, of the database
+                why = f"{type(error).__name__}: {error}"
+                log.error("commands not registered", why=why, again_in=round(wait))
+            await asyncio.sleep(wait)
+            pause = min(LONGEST_REGISTER_PAUSE, 2 * pause)
 
     async def sync_if_changed(self) -> None:
         """Hand the commands to Discord unless it has them: it takes 200 changes a day."""
@@ -100,6 +134,12 @@ class Chinese(app_commands.Translator):
         self, string: app_commands.locale_str, locale: discord.Locale, _: app_commands.TranslationContextTypes
     ) -> str | None:
         return CHINESE_COMMANDS.get(string.message) if locale is discord.Locale.chinese else None
+
+
+def _refusal(error: discord.HTTPException) -> str:
+    """Which command or option it is about, and what is wrong with it."""
+    told = str(error).splitlines() if isinstance(error, app_commands.CommandSyncFailure) else []
+    return "; ".join(line.strip() for line in told[1:]) or error.text or "no reason is given"
 
 
 def point_at(settings: Settings) -> None:

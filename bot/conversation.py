@@ -22,7 +22,7 @@ from bot.buttons import ENDED, FINISHED, UNDELIVERED, UNDER_WAY, UNHEARD
 from bot.delivery import Delivery, Letter, TitleRefusedError, TooLargeError, UndeliverableError
 from bot.errors import GoneError, NobodyListensError, NotFinishedError
 from bot.hearing import NOBODY_LISTENS, about, heard_letter, tell_hearing, tell_of_opening, unheard
-from bot.messages import Language, describe, plain, progress_bar, say, say_key, say_settings, say_time
+from bot.messages import Language, Stranger, describe, progress_bar, say, say_key, say_settings, say_time
 from bot.storage import Guild, Hearing, Piece, Place, Storage
 from bot.studio import Card, Finished, Read, Sound, Studio
 from composer.database import Database
@@ -63,7 +63,7 @@ class Ask:
     key: str
     user: int
     place: Place
-    title: str
+    title: Stranger
     order: Order
     program: int = 0
     parent: int | None = None
@@ -193,7 +193,7 @@ class Conversations:
                     number=job.id,
                     owner=ask.user,
                     parent=ask.parent,
-                    title=ask.title[:MAX_TITLE],
+                    title=ask.title.bare[:MAX_TITLE],
                     opening=row.opening,
                     opening_bars=row.opening_bars,
                     bars=row.order.bars,
@@ -314,7 +314,7 @@ class Conversations:
     async def _untitle(self, piece: Piece) -> bool:
         """Go on without a title that a server does not want to read. False: it is not the title's fault."""
         untitled = say(piece.place.language, "untitled")
-        if piece.title == untitled:
+        if piece.title == Stranger(untitled):
             return False
         await self._storage.set_title(piece.id, untitled)
         return True
@@ -439,10 +439,10 @@ class Conversations:
             else:
                 await self._jobs.strip(job.id)
                 return piece
-        return await self._delivery.post(piece, heard_letter(piece, card, _file_name(piece.title), note))
+        return await self._delivery.post(piece, heard_letter(piece, card, _file_name(piece.title.bare), note))
 
     async def _card(self, piece: Piece, job: Job, listening: Listening) -> Card:
-        card = await self._studio.hear(job.result or {}, listening, piece.title)
+        card = await self._studio.hear(job.result or {}, listening, piece.title.bare)
         if not await self._storage.set_heard(piece.id, card.midi, card.bars, card.heard, listening):
             raise GoneError
         return card
@@ -463,7 +463,7 @@ class Conversations:
             raise GoneError
         listening = replace(piece.hearing.listening, bpm=factor * piece.heard["tempo"])
         card = await self._card(piece, job, listening)
-        return heard_letter(piece, card, _file_name(piece.title))
+        return heard_letter(piece, card, _file_name(piece.title.bare))
 
     # ------------------------------------------------------------------ deliver
 
@@ -474,7 +474,9 @@ class Conversations:
             raise GoneError
         request = Request.from_json(job.payload, self._studio.vocabulary)
         composed = Composed.from_json(job.result or {})
-        finished = await self._studio.finish(opening, piece.opening_bars, request, composed, piece.program, piece.title)
+        finished = await self._studio.finish(
+            opening, piece.opening_bars, request, composed, piece.program, piece.title.bare
+        )
         if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
             raise GoneError
         limit = piece.place.filesize_limit
@@ -490,7 +492,7 @@ class Conversations:
 
     async def _sound(self, piece: Piece, finished: Finished, limit: int) -> Sound:
         try:
-            return await self._studio.sound(finished.midi, piece.program, piece.title, limit)
+            return await self._studio.sound(finished.midi, piece.program, piece.title.bare, limit)
         except RenderingError as error:  # the MIDI goes all the same
             log.error("no sound", job=piece.id, error=str(error))
             return Sound(None, None)
@@ -500,7 +502,7 @@ class Conversations:
         caption = say(
             language,
             "piece",
-            title=plain(piece.title),
+            title=piece.title,
             added=receipt["bars"]["added"],
             opening=receipt["bars"]["opening"],
             tempo=round(receipt["tempo"]["continuation"][-1]),
@@ -518,7 +520,7 @@ class Conversations:
             lines.append(say(language, "no_sound"))
         elif sound.shortened is not None:
             lines.append(say(language, "shortened", time=say_time(language, sound.shortened)))
-        name = _file_name(piece.title)
+        name = _file_name(piece.title.bare)
         files = {f"{name}.mp3": sound.mp3} if sound.mp3 else {}
         files |= {f"{name}.mid": finished.midi, f"{name}.png": finished.picture}
         return Letter("\n".join(lines), FINISHED, files)
@@ -549,7 +551,7 @@ def order_of(piece: Piece) -> Order:
 
 def headed(piece: Piece, text: str) -> str:
     """Below what it is about: several of a person's pieces may be on their way."""
-    return say(piece.place.language, "headed", title=plain(piece.title), bars=piece.bars, text=text)
+    return say(piece.place.language, "headed", title=piece.title, bars=piece.bars, text=text)
 
 
 def _tell(language: Language, progress: Progress) -> str:
@@ -570,7 +572,7 @@ def _tell(language: Language, progress: Progress) -> str:
 def _file_name(title: str) -> str:
     """A name that Discord keeps as it is: it drops what is not ASCII."""
     kept = "".join(character if character.isascii() and character.isalnum() else "_" for character in title)
-    return kept.strip("_") or "piece"
+    return kept.strip("_")[:MAX_TITLE] or "piece"
 
 
 async def _always(action: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -31,7 +31,7 @@ import structlog
 
 from bot.buttons import Act, buttons, custom_id
 from bot.errors import GoneError
-from bot.messages import say
+from bot.messages import fit, say
 from bot.storage import Piece, Place, Storage
 from composer.errors import SegueError
 
@@ -70,6 +70,9 @@ class Letter:
     text: str
     acts: Sequence[Act] = ()
     files: Mapping[str, bytes] | None = None  # None: leave those that are there
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", fit(self.text))
 
     def attachments(self) -> list[discord.File]:
         return [discord.File(BytesIO(data), name) for name, data in (self.files or {}).items()]
@@ -111,7 +114,14 @@ class Delivery:
             try:
                 async with asyncio.timeout(CALL_SECONDS):
                     return await self._write(piece, letter, self._ways)
-            except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError, _NotConnectedError) as error:
+            except (
+                discord.HTTPException,
+                discord.RateLimited,
+                aiohttp.ClientError,
+                OSError,
+                TimeoutError,
+                _NotConnectedError,
+            ) as error:
                 if isinstance(error, discord.HTTPException) and _too_large(error):
                     raise TooLargeError("The files are too large for this channel.") from error
                 log.warning("not delivered yet", job=piece.id, error=_brief(error), pause=pause)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.buttons import Act
 from bot.delivery import Letter
-from bot.messages import Language, describe, plain, progress_bar, say, say_key, say_time
+from bot.messages import Language, describe, progress_bar, say, say_key, say_time
 from bot.storage import Piece
 from bot.studio import Card
 from composer.errors import from_reason
@@ -23,7 +23,7 @@ def tell_hearing(piece: Piece, progress: Progress) -> str:
 
 
 def about(piece: Piece, text: str) -> str:
-    return say(piece.place.language, "recording", title=plain(piece.title), text=text)
+    return say(piece.place.language, "recording", title=piece.title, text=text)
 
 
 def _tell(language: Language, progress: Progress) -> str:
@@ -51,7 +51,7 @@ def heard_letter(piece: Piece, card: Card, file_name: str, note: str = "") -> Le
     """What was heard, to be looked at and agreed to. note: what else there is to say"""
     language = piece.place.language
     kind = "heard_melody" if card.heard["accompanied"] else "heard"
-    lines = [say(language, kind, title=plain(piece.title), heard=say_heard(language, card.heard)), note]
+    lines = [say(language, kind, title=piece.title, heard=say_heard(language, card.heard)), note]
     lines.append(say(language, "heard_right", bars=piece.bars))
     files = {f"{file_name}.mid": card.midi, f"{file_name}.png": card.picture}
     return Letter("\n".join(filter(None, lines)), heard_acts(card.heard["tempo"]), files)

@@ -9,6 +9,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from bot.errors import (
@@ -62,6 +63,10 @@ MUSICAL_NAMES: Mapping[str, str] = {
     "tempo": "tempo",
 }
 LONGEST_MESSAGE = 2000  # characters
+LONGEST_CHOICE = 100  # the name of a suggestion
+LONGEST_LIST = 1000  # of those, for a list in the middle of a sentence
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")  # categories: controls, marks that turn the direction, what has no width
+BLANK = dict.fromkeys((0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0), " ")  # letters that show nothing
 BAR_LENGTH = 12  # characters of the bar that fills; its squares are equally wide in every font
 
 
@@ -472,6 +477,7 @@ TEXTS: Mapping[str, Text] = {
     "channels_all": Text("Pieces may be asked for in every channel.", "所有频道都可以作曲。"),
     "channels_some": Text("Pieces may be asked for only in {channels}.", "只可以在 {channels} 作曲。"),
     # ---- small words
+    "and_more": Text("and {count} more", "还有 {count} 个"),
     "seconds": Text("{count} s", "{count} 秒"),
     "minutes": Text("{count} min", "{count} 分钟"),
     "hours": Text("{count} h", "{count} 小时"),
@@ -642,19 +648,66 @@ def say_attribute(language: Language, name: str) -> str:
     return CHINESE_COMMANDS[name] if language == "zh" else name
 
 
-def plain(text: str) -> str:
-    """A text of a user's, such as a file's name, that shall not act as Markdown or as a mention."""
-    return re.sub(r"([\\*_`~|<>\[\]()@#])", r"\\\1", text)
+@dataclass(frozen=True)
+class Stranger:
+    """Words that are not ours, such as a file's name. Not a `str`: put into a text, they are only ever `plain`."""
+
+    raw: str
+
+    @property
+    def bare(self) -> str:
+        """In one line that reads from left to right, for where there is no Markdown: pictures, tags, suggestions."""
+        text = "".join(" " if character.isspace() else character for character in self.raw)
+        shown = (character for character in text if unicodedata.category(character) not in UNSEEN)
+        return " ".join("".join(shown).translate(BLANK).split()) or "?"
+
+    @property
+    def plain(self) -> str:
+        """For a message: no Markdown, link, invitation or mention of theirs is one."""
+        return re.sub(r"(^[-+]|[\\*_`~|<>\[\](){}@#:/.])", r"\\\1", self.bare)
+
+    @property
+    def code(self) -> str:
+        """To stand between two `, where only they act."""
+        return self.bare.replace("`", "'")
+
+    def first(self, characters: int) -> Stranger:
+        return Stranger(self.bare[:characters])
+
+    def __format__(self, _: str) -> str:
+        return self.plain
+
+    def __str__(self) -> str:
+        return self.plain
+
+    __repr__ = __str__
 
 
-def fitted(lines: Sequence[str]) -> str:
-    """As many of the lines as a message takes, whole."""
-    kept = ""
-    for line in lines:
-        if len(kept) + len(line) >= LONGEST_MESSAGE:
-            break
-        kept += line + "\n"
-    return kept.rstrip("\n")
+def fit(text: str, room: int = LONGEST_MESSAGE) -> str:
+    """The text, or as much of it as there is room for: whole words, and no `\\` that would act on what follows."""
+    if len(text) <= room:
+        return text
+    kept = text[: room - 1]
+    whole = kept[: max(kept.rfind(" "), kept.rfind("\n"))] if re.search(r"\s", kept[room // 2 :]) else kept
+    return whole.rstrip("\\ \n") + "…"
+
+
+def listed(language: Language, items: Sequence[str], between: str = ", ", room: int = LONGEST_LIST) -> str:
+    """As many of the items as there is room for, each whole, and how many there are besides."""
+    kept = len(items)
+    while len(text := _first_of(language, items, kept, between)) > room and kept:
+        kept -= 1
+    return text
+
+
+def _first_of(language: Language, items: Sequence[str], kept: int, between: str) -> str:
+    more = [say(language, "and_more", count=len(items) - kept)] if kept < len(items) else []
+    return between.join([*items[:kept], *more])
+
+
+def lines_of(language: Language, title: str, lines: Sequence[str]) -> str:
+    """A list as a message of its own."""
+    return f"{title}\n{listed(language, lines, between=chr(10), room=LONGEST_MESSAGE - len(title) - 1)}"
 
 
 def progress_bar(done: int, total: int) -> str:
@@ -702,28 +755,32 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
             numbers = {"value": f"{value:g}", "lowest": f"{lowest:g}", "highest": f"{highest:g}"}
             return "out_of_range", {"name": say(language, NUMBERS[name]), **numbers}
         case UnknownNameError(what=what, name=name, known=known):
-            there = [say_attribute(language, each) for each in known] if what == "attribute" else known
-            return "unknown_name", {"name": name[:50], "known": ", ".join(there) or say(language, "none_yet")}
+            there = [say_attribute(language, each) if what == "attribute" else f"{Stranger(each)}" for each in known]
+            there = there or [say(language, "none_yet")]
+            return "unknown_name", {"name": Stranger(name).first(50), "known": listed(language, there)}
         case UnknownInstrumentError(name=name, likely=likely):
-            return "unknown_instrument", {"name": name[:50], "likely": ", ".join(likely) or "Violin, Flute"}
+            return "unknown_instrument", {
+                "name": Stranger(name).first(50),
+                "likely": ", ".join(likely) or "Violin, Flute",
+            }
         case LineFullError():
             return _line_full(error, language)
         case FileTooLargeError(size=size, limit=limit):
             return "too_large", {"size": -(-size // 1000), "limit": limit // 1000}
         case NotHereError(channels=channels):
-            return "not_here", {"channels": say_channels(channels)}
+            return "not_here", {"channels": say_channels(language, channels)}
         case PieceFullError(bars=bars, limit=limit):
             return "piece_full", {"bars": bars, "limit": limit}
         case FormError(text=text, whole=whole):
-            return ("form_whole" if whole else "form_number"), {"text": text[:50]}
+            return ("form_whole" if whole else "form_number"), {"text": Stranger(text).first(50)}
         case TooManyPresetsError(limit=limit):
             return "too_many_presets", {"limit": limit}
         case _:
             return SIMPLE.get(type(error), "ours"), {}
 
 
-def say_channels(channels: Sequence[int]) -> str:
-    return " ".join(f"<#{channel}>" for channel in channels)
+def say_channels(language: Language, channels: Sequence[int]) -> str:
+    return listed(language, [f"<#{channel}>" for channel in channels], between=" ")
 
 
 def _line_full(error: LineFullError, language: Language) -> tuple[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ import discord
 from bot.buttons import OF_RECORDINGS, OWNERS_ONLY, Act, buttons
 from bot.conversation import MAX_BARS, Ask, descent, new_seed, order_of
 from bot.errors import EndedError, FormError, GoneError, NotFinishedError, NotYourRecordingError, NotYoursError
-from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, say, say_key, say_settings
+from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, Stranger, say, say_key, say_settings
 from bot.privacy import forget
 from bot.replies import Interaction, begin, language, refusing, whisper
 from bot.storage import Piece
@@ -200,7 +200,7 @@ def summary(piece: Piece, parent: Piece | None, spoken: Language) -> str:
         say(spoken, "info_bars", **receipt["bars"], notes=receipt["notes"]["added"], key=keys),
         say(spoken, "info_settings", seed=piece.seed, settings=say_settings(spoken, piece.sampling)),
         say(spoken, "info_time", composing=receipt["seconds"]["composing"], music=receipt["seconds"]["music"]),
-        f"`{receipt['command']}`",
+        f"`{Stranger(receipt['command']).code}`",
     ]
     if parent is not None and parent.link:
         lines.append(descent(spoken, piece, parent))

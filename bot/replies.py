@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import discord
 import structlog
+from discord import app_commands
 
 from bot.errors import NotHereError
-from bot.messages import Language, describe, language_of, say
+from bot.messages import LONGEST_CHOICE, Language, describe, fit, language_of, say
 from bot.storage import Place
 from composer.errors import SegueError
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 else:
     Interaction = discord.Interaction
 
+CHOICES = 25  # as many suggestions as Discord shows
 UNKNOWN_INTERACTION = 10062  # answered later than 3 s, or the person has gone
+
+V = TypeVar("V", int, str)
 
 log = structlog.get_logger("replies")
 
@@ -31,7 +35,8 @@ def language(interaction: Interaction) -> Language:
 
 
 async def whisper(interaction: Interaction, text: str, **more: Any) -> None:
-    """Answer so that only the person sees it, whatever has been answered before."""
+    """Answer so that only the person sees it, whatever has been answered before and however long it is."""
+    text = fit(text)
     if not interaction.response.is_done():
         await interaction.response.send_message(text, ephemeral=True, **more)
         return
@@ -39,6 +44,12 @@ async def whisper(interaction: Interaction, text: str, **more: Any) -> None:
         # The first answer to a deferral takes its visibility: a public one has to go first.
         await interaction.delete_original_response()
     await interaction.followup.send(text, ephemeral=True, **more)
+
+
+def suggestions(found: Iterable[tuple[str, V]], typed: str) -> list[app_commands.Choice[V]]:
+    """What the person may mean who has typed so much, for a list under an option. found: names and values"""
+    fitting = [(name, value) for name, value in found if typed.lower() in name.lower()]
+    return [app_commands.Choice(name=fit(name, LONGEST_CHOICE), value=value) for name, value in fitting[:CHOICES]]
 
 
 async def refuse(interaction: Interaction, error: BaseException) -> None:

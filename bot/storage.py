@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import TooManyPresetsError
-from bot.messages import Language
+from bot.messages import Language, Stranger
 from composer.database import Database, metadata, now
 from composer.errors import UnknownNameError
 from composer.sampling import SamplingParams
@@ -145,7 +145,7 @@ class Piece:
     id: int
     owner: int
     parent: int | None
-    title: str
+    title: Stranger
     opening_bars: int
     bars: int
     seed: int
@@ -451,9 +451,12 @@ def _insert(connection: AsyncConnection, table: sa.Table) -> sqlite.Insert | pos
 
 def _piece(row: sa.Row[Any]) -> Piece:
     at = row._asdict()
-    shared = {name: at[name] for name in Piece.__dataclass_fields__ if name not in ("place", "sampling", "hearing")}
+    shared = {
+        name: at[name] for name in Piece.__dataclass_fields__ if name not in ("title", "place", "sampling", "hearing")
+    }
     place = Place(**{name: at[name] for name in Place.__dataclass_fields__})
     hearing = None
     if at["listening"] is not None:
         hearing = Hearing(at["takes"], at["seeded"], at["go"], Listening(**at["listening"]))
-    return Piece(**shared, sampling=SamplingParams.from_json(at["sampling"]), place=place, hearing=hearing)
+    sampling = SamplingParams.from_json(at["sampling"])
+    return Piece(**shared, title=Stranger(at["title"]), sampling=sampling, place=place, hearing=hearing)

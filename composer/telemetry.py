@@ -1,12 +1,15 @@
 """Logs that a program can read, and, when asked for, metrics and a health check on loopback. No torch.
 
 A secret is never logged: whatever is bound under a name like those in SECRETS is left out, and so is the value of any
-secret that `configure_logging` was told, wherever in a line it turns up.
+secret that `configure_logging` was told, wherever in a line it turns up, and of every address of an interaction, whose
+token lets anybody answer in the bot's name. What libraries log below INFO is never logged: it holds whole messages and
+rows of tables.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -23,6 +26,7 @@ from composer.errors import SettingsError
 
 SECRETS = ("token", "password", "authorization", "secret", "database_url")
 HIDDEN = "[hidden]"
+OF_AN_INTERACTION = re.compile(r"(/(?:webhooks|interactions)/[0-9]+/)[^/?#\s'\"]+")
 LOOPBACK = "127.0.0.1"
 
 LogFormat = Literal["json", "console"]
@@ -48,6 +52,7 @@ def configure_logging(form: LogFormat, level: str = "INFO", secrets: Iterable[st
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(lambda record: record.levelno >= logging.INFO or isinstance(record.msg, dict))  # a dict is ours
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -71,7 +76,7 @@ def _without_secrets(event: EventDict, hidden: list[str]) -> EventDict:
             text = str(value)
             for secret in hidden:
                 text = text.replace(secret, HIDDEN)
-            event[name] = text
+            event[name] = OF_AN_INTERACTION.sub(rf"\1{HIDDEN}", text)
     return event
 
 

@@ -168,7 +168,7 @@ class Life:
             vocabulary = self.checkpoint.vocabulary
             request, composed = Request.from_json(done.payload, vocabulary), Composed.from_json(done.result or {})
             finished = finish_piece(
-                opening, piece.opening_bars, request, composed, vocabulary, piece.program, piece.title
+                opening, piece.opening_bars, request, composed, vocabulary, piece.program, piece.title.bare
             )
             await self.storage.set_result(job.id, finished.midi, finished.receipt)
         if piece.place.message is None:

@@ -70,5 +70,5 @@ async def _set_channels(interaction: Interaction, guild: Guild, channels: tuple[
     kept = tuple(dict.fromkeys(channels))
     await interaction.client.services.storage.set_guild(interaction.guild_id or 0, replace(guild, channels=kept))
     spoken = language(interaction)
-    text = say(spoken, "channels_some", channels=say_channels(kept)) if kept else say(spoken, "channels_all")
+    text = say(spoken, "channels_some", channels=say_channels(spoken, kept)) if kept else say(spoken, "channels_all")
     await whisper(interaction, text)

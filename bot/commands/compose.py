@@ -18,8 +18,9 @@ from bot.commands import Command
 from bot.commands.settings import preset_names
 from bot.conversation import MAX_BARS, Ask, Conversations, new_seed
 from bot.errors import FileTooLargeError, NoOpeningHereError, UnreadableError
+from bot.messages import Stranger
 from bot.pieces import PATTERN, carry_on, go_on
-from bot.replies import Interaction, begin
+from bot.replies import Interaction, begin, suggestions
 from bot.storage import Hearing, Piece
 from bot.studio import Read
 from composer.errors import RecordingTooLongError
@@ -35,7 +36,6 @@ from composer.transcription.synchronise import Listening
 MAX_TAKES = 4
 PROMPT_SECONDS = 1.0  # so long a refusal may take and still be seen by nobody else; Discord waits for 3
 MAX_SEED = 2**53 - 5  # a whole number in Discord is a double
-CHOICES = 25  # as many suggestions as Discord shows
 HEADERS = (b"MThd", b"RIFF")  # of a MIDI file, and of one in a RIFF wrapper
 LOOKED_INTO = 4  # attachments of a message
 
@@ -51,8 +51,7 @@ File = tuple[discord.Attachment, bytes]
 
 
 async def _instruments(_: Interaction, current: str) -> list[Choice[str]]:
-    found = [name for name in INSTRUMENTS if current.lower() in name.lower()]
-    return [Choice(name=name, value=name) for name in found[:CHOICES]]
+    return suggestions([(name, name) for name in INSTRUMENTS], current)
 
 
 @app_commands.describe(
@@ -121,7 +120,7 @@ async def _take(
         title, found = await reading
     finally:
         reading.cancel()
-    ask = Ask(str(interaction.id), interaction.user.id, place, title, order, program)
+    ask = Ask(str(interaction.id), interaction.user.id, place, Stranger(title), order, program)
     if isinstance(found, Read):
         await conversations.take(ask, found)
     else:
@@ -157,13 +156,16 @@ async def _given(opening: discord.Attachment) -> File:
 
 
 async def _find_opening(message: discord.Message) -> File:
-    """The first attachment that is a MIDI file or a recording, by what it holds.
+    """The first attachment, of the message or of one that it forwards, that is a MIDI file or a recording, by what it
+    holds.
 
     Raises NoOpeningHereError, FileTooLargeError or RecordingTooLongError.
     """
-    named = [attachment for attachment in message.attachments if _is_named_midi(attachment)]
-    others = [attachment for attachment in message.attachments if not _is_named_midi(attachment)]
-    for attachment in message.attachments:
+    forwarded = [attachment for snapshot in message.message_snapshots for attachment in snapshot.attachments]
+    attachments = [*message.attachments, *forwarded]
+    named = [attachment for attachment in attachments if _is_named_midi(attachment)]
+    others = [attachment for attachment in attachments if not _is_named_midi(attachment)]
+    for attachment in attachments:
         if attachment in named or attachment.is_voice_message():
             _check_size(attachment)
     for attachment in [*named, *others][:LOOKED_INTO]:

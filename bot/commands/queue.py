@@ -8,8 +8,8 @@ from discord.app_commands import Choice
 from bot.commands import Command
 from bot.errors import EndedError, NotYoursError
 from bot.hearing import say_heard
-from bot.messages import Language, fitted, plain, say, say_key, say_settings, say_time
-from bot.replies import Interaction, language, whisper
+from bot.messages import Language, lines_of, say, say_key, say_settings, say_time
+from bot.replies import Interaction, language, suggestions, whisper
 from bot.storage import Piece
 from composer.jobs import Kind, Progress, State
 
@@ -53,18 +53,19 @@ def _where(spoken: Language, progress: Progress) -> str:
 async def _queue(interaction: Interaction) -> None:
     spoken = language(interaction)
     lines = [f"**{_linked(piece)}** · {_where(spoken, progress)}" for piece, progress in await _in_line(interaction)]
-    await whisper(interaction, fitted([say(spoken, "queue_title"), *lines]) if lines else say(spoken, "queue_empty"))
+    text = lines_of(spoken, say(spoken, "queue_title"), lines) if lines else say(spoken, "queue_empty")
+    await whisper(interaction, text)
 
 
 def _linked(piece: Piece) -> str:
-    title = plain(piece.title[:SHOWN_TITLE])
-    return f"[{title}]({piece.link})" if piece.link else title
+    title = piece.title.first(SHOWN_TITLE)
+    return f"[{title}]({piece.link})" if piece.link else f"{title}"
 
 
 async def _suggest(interaction: Interaction, current: str) -> list[Choice[int]]:
     spoken = language(interaction)
-    found = [(f"{piece.title} · {_where(spoken, at)}"[:100], piece.id) for piece, at in await _in_line(interaction)]
-    return [Choice(name=name, value=number) for name, number in found if current.lower() in name.lower()][:25]
+    found = [(f"{piece.title.bare} · {_where(spoken, at)}", piece.id) for piece, at in await _in_line(interaction)]
+    return suggestions(found, current)
 
 
 @app_commands.describe(piece="Which one (all of them)")
@@ -87,7 +88,7 @@ async def _history(interaction: Interaction) -> None:
         f"**{_linked(piece)}** · <t:{piece.asked_at:.0f}:R> · {_in_short(spoken, piece)}"
         for piece in [piece for piece in pieces if piece.receipt or _was_heard(piece)][:SHOWN]
     ]
-    text = fitted([say(spoken, "history_title"), *lines]) if lines else say(spoken, "history_empty")
+    text = lines_of(spoken, say(spoken, "history_title"), lines) if lines else say(spoken, "history_empty")
     await whisper(interaction, text)
 
 

@@ -8,8 +8,8 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.commands import Command
-from bot.messages import MUSICAL_NAMES, fitted, plain, say, say_attribute, say_settings, settings_table
-from bot.replies import Interaction, language, whisper
+from bot.messages import MUSICAL_NAMES, Stranger, lines_of, say, say_attribute, say_settings, settings_table
+from bot.replies import Interaction, language, suggestions, whisper
 from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, Knob, SamplingParams
 
 DESCRIPTIONS = {
@@ -97,27 +97,27 @@ def _presets() -> app_commands.Group:
 async def preset_names(interaction: Interaction, current: str) -> list[Choice[str]]:
     """The user's presets whose name holds what is typed, for a list of suggestions."""
     names = await interaction.client.services.storage.presets(interaction.user.id)
-    return [Choice(name=name, value=name) for name in names if current.lower() in name.lower()]
+    return suggestions([(Stranger(name).bare, name) for name in names], current)
 
 
 @app_commands.describe(name="Its name")
 async def _save(interaction: Interaction, name: Range[str, 1, 32]) -> None:
     await interaction.client.services.storage.save_preset(interaction.user.id, name)
-    await whisper(interaction, say(language(interaction), "preset_saved", name=plain(name)))
+    await whisper(interaction, say(language(interaction), "preset_saved", name=Stranger(name)))
 
 
 @app_commands.describe(name="Its name")
 @app_commands.autocomplete(name=preset_names)
 async def _load(interaction: Interaction, name: Range[str, 1, 32]) -> None:
     await interaction.client.services.storage.load_preset(interaction.user.id, name)
-    await whisper(interaction, say(language(interaction), "preset_loaded", name=plain(name)))
+    await whisper(interaction, say(language(interaction), "preset_loaded", name=Stranger(name)))
 
 
 @app_commands.describe(name="Its name")
 @app_commands.autocomplete(name=preset_names)
 async def _delete(interaction: Interaction, name: Range[str, 1, 32]) -> None:
     await interaction.client.services.storage.delete_preset(interaction.user.id, name)
-    await whisper(interaction, say(language(interaction), "preset_deleted", name=plain(name)))
+    await whisper(interaction, say(language(interaction), "preset_deleted", name=Stranger(name)))
 
 
 async def _list(interaction: Interaction) -> None:
@@ -127,6 +127,6 @@ async def _list(interaction: Interaction) -> None:
         await whisper(interaction, say(spoken, "no_presets"))
         return
     lines = [
-        f"**{plain(name)}** · {say_settings(spoken, SamplingParams.from_json(own))}" for name, own in presets.items()
+        f"**{Stranger(name)}** · {say_settings(spoken, SamplingParams.from_json(own))}" for name, own in presets.items()
     ]
-    await whisper(interaction, fitted([say(spoken, "presets"), *lines]))
+    await whisper(interaction, lines_of(spoken, say(spoken, "presets"), lines))

@@ -27,7 +27,7 @@ class BotProcess:
     def __init__(self, standin: Standin, folder: Path, settings: Mapping[str, str], shards: int = 1) -> None:
         self.standin, self.folder, self.shards = standin, folder, shards
         self.log = folder / "bot.log"
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
         self.environment = (
             inherited
             | {"OMP_NUM_THREADS": "1", "LOG_FORMAT": "json", "LEASE_SECONDS": "2", "DISCORD_TOKEN": standin.token}

@@ -17,7 +17,7 @@ from bot.buttons import Act
 from bot.conversation import Ask, Conversations
 from bot.delivery import Letter
 from bot.errors import GoneError, NobodyListensError
-from bot.messages import describe, say
+from bot.messages import Stranger, describe, say
 from bot.storage import Guild, Hearing, Piece, Place, Storage
 from bot.studio import Studio
 from composer.database import Database
@@ -62,7 +62,7 @@ class Scene:
     conversations: Conversations
 
     async def hum(self, hearing: Hearing, key: str = "hum") -> Piece:
-        ask = Ask(key, ANN, PLACE, "hum", Order(4, hearing.takes, 5))
+        ask = Ask(key, ANN, PLACE, Stranger("hum"), Order(4, hearing.takes, 5))
         return await self.conversations.listen(ask, b"OggS", hearing)
 
     async def heard(self, result: dict[str, Any] | None = None, refusal: str | None = None) -> Job:
@@ -133,7 +133,7 @@ async def test_what_was_heard_is_shown_and_asked_about(database_url: str, studio
         # Gone on twice: as it was asked for, from what is heard now, each time with other seeds.
         requests = []
         for key in ("first", "second"):
-            ask = Ask(key, ANN, PLACE, "hum", module.order_of(shown), parent=piece.id, heard=shown.heard)
+            ask = Ask(key, ANN, PLACE, Stranger("hum"), module.order_of(shown), parent=piece.id, heard=shown.heard)
             pieces = await at.conversations.compose_again(ask, shown)
             requests += [(each.bars, each.opening_bars, each.heard) for each in pieces]
             assert len({each.seed for each in pieces}) == 2

@@ -207,7 +207,7 @@ async def test_what_the_bot_remembers_from_every_version_can_be_read(empty_datab
         for row in rows["pieces"]:
             piece = await storage.piece(row["id"])
             assert piece is not None
-            assert (piece.title, piece.parent, piece.receipt) == (row["title"], row["parent"], row["receipt"])
+            assert (piece.title.raw, piece.parent, piece.receipt) == (row["title"], row["parent"], row["receipt"])
             assert (piece.place.message, piece.place.token) == (row["message"], row["token"])
             assert json.loads(json.dumps(piece.sampling.to_json())) == row["sampling"]
             asked = [row for row in rows.get("hearings", []) if row["id"] == piece.id]

@@ -296,7 +296,7 @@ async def test_a_piece_comes_back_as_it_was_asked_for(database_url: str) -> None
         job = await at.submit(parent=parent)
         piece = await at.storage.piece(job.id)
         assert piece is not None
-        assert (piece.id, piece.owner, piece.parent, piece.title) == (job.id, ANN, parent, "Ständchen")
+        assert (piece.id, piece.owner, piece.parent, piece.title.raw) == (job.id, ANN, parent, "Ständchen")
         assert (piece.opening_bars, piece.bars, piece.seed, piece.program) == (4, 8, 2**53 - 5, 73)
         assert piece.sampling == SamplingParams().with_setting("top_p", "pitch", 0.5)
         assert piece.place == PLACE

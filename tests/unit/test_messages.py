@@ -4,7 +4,9 @@ import ast
 import inspect
 import re
 import string
+from dataclasses import replace
 from pathlib import Path
+from typing import get_type_hints
 
 import discord
 import pytest
@@ -15,31 +17,40 @@ from hypothesis import strategies as st
 from bot import errors as bot_errors
 from bot.buttons import Act
 from bot.commands import about, admin, compose, queue, settings
+from bot.conversation import Ask
+from bot.delivery import Letter
 from bot.messages import (
     BAR_LENGTH,
     CHINESE_COMMANDS,
     LANGUAGES,
+    LONGEST_CHOICE,
+    LONGEST_LIST,
+    LONGEST_MESSAGE,
     MUSICAL_NAMES,
     NUMBERS,
     TEXTS,
     Language,
+    Stranger,
     describe,
+    fit,
     language_of,
-    plain,
+    lines_of,
+    listed,
     progress_bar,
     say,
+    say_channels,
     say_key,
     say_settings,
     say_time,
     settings_table,
 )
+from bot.storage import Piece
 from composer import errors
 from composer.errors import CompositionError, DatabaseError, SegueError
 from composer.sampling import SamplingParams
 from composer.words import ATTRIBUTES
 
 ROOT = Path(__file__).parent.parent.parent
-LONGEST_MESSAGE = 2000  # characters, Discord's limit
 OURS = (CompositionError, DatabaseError)  # what no user can mend
 
 EXAMPLES = {"reason": "it hurts", "numerator": 3, "denominator": 4, "bar": 2, "bars": 90, "limit": 64, "notes": 9000}
@@ -185,7 +196,8 @@ def test_times_are_told_as_people_do_and_never_too_short(seconds: float, text: s
 
 
 def test_a_users_text_cannot_act_as_markdown_or_as_a_mention() -> None:
-    assert plain("a_b *c* [x](y) @everyone <@1>") == r"a\_b \*c\* \[x\]\(y\) \@everyone \<\@1\>"
+    words = Stranger("a_b *c* [x](y) @everyone <@1>")
+    assert f"{words}" == str(words) == r"a\_b \*c\* \[x\]\(y\) \@everyone \<\@1\>"
 
 
 def test_keys_are_told_in_both_languages() -> None:
@@ -222,3 +234,146 @@ def test_the_table_shows_yours_the_default_and_what_each_does(language: Language
     pitch = lines[list(MUSICAL_NAMES).index("pitch")]
     assert "0.50 / 0.95 (1.00 / 0.95)" in pitch
     assert pitch.endswith(say(language, "does_pitch"))
+
+
+# --- nothing is too long ---
+
+
+def test_discords_limits_are_those_that_texts_are_cut_to() -> None:
+    assert (LONGEST_MESSAGE, LONGEST_CHOICE) == (2000, 100)
+    assert LONGEST_LIST < LONGEST_MESSAGE / 1.5
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_text_with_endless_values_fits(language: Language, name: str) -> None:
+    for value in ("word " * 3000, "x" * 9000, "\\*" * 5000, "字" * 9000):
+        text = fit(say(language, name, **dict.fromkeys(fields(TEXTS[name].en), value)))
+        assert 0 < len(text) <= LONGEST_MESSAGE
+        assert not text.endswith("\\…")
+
+
+@given(text=st.text(), room=st.integers(2, 50))
+def test_what_fits_stays_and_what_does_not_is_cut_to_its_beginning(text: str, room: int) -> None:
+    shown = fit(text, room)
+    assert shown == text if len(text) <= room else len(shown) <= room and text.startswith(shown.removesuffix("…"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("count", [1, 40, 84, 500, 5000])
+def test_however_many_channels_are_allowed_the_refusal_is_a_sentence(language: Language, count: int) -> None:
+    channels = tuple(range(10**18, 10**18 + count))
+    refusal = describe(bot_errors.NotHereError(channels), language)
+    told = say(language, "channels_some", channels=say_channels(language, channels))
+    for text, name in ((refusal, "not_here"), (told, "channels_some")):
+        end = getattr(TEXTS[name], language).partition("{channels}")[2]
+        assert len(text) <= LONGEST_MESSAGE
+        assert text.endswith(end)
+        shown = re.findall(r"<#\d+>", text)
+        assert shown
+        more = [int(number) for number in re.findall(r"(?:and|还有) (\d+)", text)]
+        assert len(shown) + sum(more) == count
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_every_refusal_fits_and_keeps_its_end_whatever_it_is_about(kind: type[SegueError], language: Language) -> None:
+    error = example(kind)
+    for name, value in vars(error).items():
+        if name in ("name", "text") and not isinstance(error, errors.OutOfRangeError):
+            setattr(error, name, "[*" * 3000)
+        elif name in ("known", "channels"):
+            setattr(error, name, (10**40 if name == "channels" else "preset",) * 900)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            setattr(error, name, 10**30)
+    text = describe(error, language)
+    assert len(text) <= LONGEST_MESSAGE
+    assert text.endswith((".", "。"))
+
+
+def test_a_list_is_cut_between_its_items_and_tells_how_many_there_are_besides() -> None:
+    assert listed("en", ["a", "b"]) == "a, b"
+    assert listed("en", ["a" * 40] * 100, room=100) == f"{'a' * 40}, {'a' * 40}, and 98 more"
+    text = lines_of("en", "Pieces:", [f"{number} " + "x" * 90 for number in range(100)])
+    assert len(text) <= LONGEST_MESSAGE
+    *lines, last = text.splitlines()[1:]
+    assert all(len(line) >= 92 for line in lines)
+    assert last == f"and {100 - len(lines)} more"
+
+
+def test_labels_and_titles_are_as_short_as_discord_wants_them() -> None:
+    for name, text in TEXTS.items():
+        if name.startswith("button_"):
+            assert max(map(len, text)) <= 80
+        if name in ("form_title", "form_bars", "form_temperature", "form_top_p"):
+            assert max(map(len, text)) <= 45
+
+
+def test_whatever_is_written_goes_through_the_places_that_cut_it() -> None:
+    """`whisper`, a Letter, and `suggestions`: nowhere else does anything of ours go to Discord as it is."""
+    written, suggested = set(), set()
+    for path in (ROOT / "bot").rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            called = ast.unparse(call.func)
+            texts = [word.value for word in call.keywords if word.arg == "content"]
+            texts += call.args[:1] if called.endswith((".send", ".send_message")) else []
+            written |= {(path.name, ast.unparse(text)) for text in texts}
+            suggested |= {path.name} if called.endswith("Choice") else set()
+    assert {text for name, text in written if name != "replies.py"} == {"letter.text"}
+    assert {text for name, text in written if name == "replies.py"} == {"text"}
+    assert suggested == {"replies.py"}
+    assert len(Letter("x" * 9000).text) == len(replace(Letter("x"), text="x" * 9000).text) == LONGEST_MESSAGE
+
+
+# --- a stranger's words ---
+
+HOSTILE = (
+    "`[click](https://evil.example)` https://evil.example discord.gg/evil **b** __u__ ~~s~~ ||p|| <@1> <@&2> <#3> "
+    "@here <t:1:R> <:a:4> </c:5> <https://evil.example> \n# head\n> quote\n-# small\n- list\n1. one\r\u2028"
+    "\u202egnp.exe\u202c \u200b\u2066\ufeff\x00\x1b[31m\ud800 mailto:a@b ```code``` \\\\ \\"
+)
+MARKS = "\\*_`~|<>[](){}@#:/."
+HARMLESS = "".join(each for each in Stranger(HOSTILE).bare if each not in MARKS)
+
+
+def without_escapes(text: str) -> str:
+    """Only what acts: what is escaped is gone, and so are marks that do nothing."""
+    return re.sub(r"\\[^0-9A-Za-z\s]", "", text)
+
+
+@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if fields(text.en) & {"title", "name", "text"}])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_markup_in_a_strangers_words_acts_in_any_text(name: str, language: Language) -> None:
+    values = dict.fromkeys(fields(TEXTS[name].en), "7")
+    place = (fields(TEXTS[name].en) & {"title", "name", "text"}).pop()
+    said = without_escapes(say(language, name, **values | {place: Stranger(HOSTILE)}))
+    shown = re.sub(r"[ -]+", "", said)
+    assert shown == re.sub(r"[ -]+", "", say(language, name, **values | {place: HARMLESS}))
+
+
+@given(st.text())
+def test_a_strangers_words_are_one_line_without_controls_and_nothing_in_them_acts(text: str) -> None:
+    words = Stranger(text)
+    assert words.bare.isprintable()
+    assert len(words.bare.splitlines()) == 1
+    assert not set(without_escapes(words.plain)) & set(MARKS)
+    assert "`" not in words.code
+    assert not isinstance(words, str), "what takes a text takes none of these by mistake"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_no_refusal_repeats_what_a_stranger_wrote_as_it_is(kind: type[SegueError], language: Language) -> None:
+    error = example(kind)
+    for name in {"name", "text", "reason"} & set(vars(error)):
+        if not isinstance(error, errors.OutOfRangeError):
+            setattr(error, name, "[a](https://e.example) @here <@1>\n\u202e")
+    if isinstance(error, errors.UnknownNameError):
+        error.known = ("[a](https://e.example)", "<@1>")
+    said = without_escapes(describe(error, language))
+    assert not re.search(r"://|@|\]\(|\n|\u202e", said)
+
+
+def test_the_words_of_strangers_that_are_kept_come_out_of_the_table_as_such() -> None:
+    assert {name: kind for name, kind in get_type_hints(Piece).items() if name == "title"} == {"title": Stranger}
+    assert get_type_hints(Ask)["title"] is Stranger

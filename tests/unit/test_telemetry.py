@@ -282,3 +282,35 @@ async def test_a_port_that_is_taken_is_told_in_a_sentence() -> None:
                 async with Exposition().served(port):
                     pass
             assert (await get(port, "/healthz"))[0] == 200
+
+
+# ---------------------------------------------------------------------- what libraries say
+
+
+@pytest.mark.parametrize(
+    "name", ["aiosqlite", "sqlalchemy.engine", "discord.http", "asyncpg", "asyncio", "of tomorrow"]
+)
+def test_what_libraries_log_for_those_who_mend_them_is_not_logged(capsys: Captured, name: str) -> None:
+    configure_logging("json", "DEBUG")
+    logging.getLogger(name).debug("INSERT INTO pieces ('Secret Sonata', 'aW50ZXJhY3Rpb24')")
+    structlog.get_logger("bot").debug("ours")
+    logging.getLogger(name).warning("theirs")
+    assert [line["event"] for line in lines(capsys)] == ["ours", "theirs"]
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("rest", ["", "/messages/@original", "/callback", "?wait=true"])
+@pytest.mark.parametrize("kind", ["webhooks", "interactions"])
+def test_an_address_with_an_interactions_token_is_logged_without_it(
+    capsys: Captured, form: LogFormat, kind: str, rest: str
+) -> None:
+    configure_logging(form)
+    address = f"https://discord.com/api/v10/{kind}/1311005463170842684/aW50ZXJhY3Rpb24{rest}"
+    logging.getLogger("discord.http").warning("We are being rate limited. %s %s responded with 429.", "PATCH", address)
+    try:
+        raise ValueError(f"PATCH {address}")
+    except ValueError as error:
+        structlog.get_logger("bot").exception("failed", error=error)
+    err = capsys.readouterr().err
+    assert "aW50ZXJhY3Rpb24" not in err
+    assert err.count(f"/{kind}/1311005463170842684/{HIDDEN}{rest}") == 3
