@@ -43,7 +43,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[server.Postgres]:
-    """The server that all tests of a process share. Without PostgreSQL they fail: a change that only SQLite bears is no good."""
+    """The server that all tests of a process share. Without PostgreSQL they fail: what only SQLite bears is no good."""
     try:
         with server.started() as running:
             yield running

@@ -1,4 +1,4 @@
-"""`segue` without a process of its own: for what a user types wrongly, where starting Python costs more than the answer."""
+"""`segue` without a process of its own, for what is typed wrongly: Python takes longer to start than to answer."""
 
 from __future__ import annotations
 
