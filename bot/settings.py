@@ -9,8 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from composer.errors import SegueError
-
-ROOT = Path(__file__).parent.parent
+from composer.places import DEFAULT_CHECKPOINT
 
 HOW_TO_GET_A_TOKEN = """\
 DISCORD_TOKEN is missing, and without it there is no bot:
@@ -36,7 +35,7 @@ class Settings(BaseSettings):
     renderers: int = Field(default=1, ge=1, le=64)  # processes that read openings and render pieces
     device: Literal["auto", "cpu", "cuda"] = "auto"
     transcribe: bool = True  # whether they take recordings, which needs the extra `audio` and 2 GB while they do
-    checkpoint: Path = ROOT / "checkpoints" / "third"
+    checkpoint: Path = DEFAULT_CHECKPOINT
     soundfont: Path | None = None  # None looks in the usual places
     lease_seconds: float = Field(default=15.0, ge=0.2)
 

@@ -5,12 +5,16 @@ Torch and the rest are imported where they are used: `segue --help` answers at o
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import json
 import os
 import re
 import shlex
 import sys
+import tempfile
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,19 +22,19 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from composer.errors import SegueError, SettingsError
+from composer.places import DEFAULT_CHECKPOINT, HOME
 
 if TYPE_CHECKING:
     import torch
     from tqdm import tqdm
 
+    from composer.engine.checkpoint import Checkpoint
     from composer.piece import Take
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-ROOT = Path(__file__).parent.parent
-EXAMPLE = ROOT / "examples" / "opening.mid"
-CHECKPOINTS = ROOT / "checkpoints"
-DEFAULT_CHECKPOINT = CHECKPOINTS / "third"
+EXAMPLE = HOME / "examples" / "opening.mid"
+CHECKPOINTS = HOME / "checkpoints"
 DEFAULT_DATABASE = "sqlite+aiosqlite:///segue.db"
 
 
@@ -166,18 +170,18 @@ def compose(
     where = _torch_device(device)
     if audio:
         check_installed()
+    data = opening.read_bytes()
+    model = load_checkpoint(checkpoint)
+    _say_if_slow(model, where)
     with tqdm(total=100, unit="%", desc="listening", delay=1) as progress:
-        score, heard = read_opening(
-            opening.read_bytes(), opening.name, listening, lambda share: _move(progress, round(100 * share))
-        )
+        score, heard = read_opening(data, opening.name, listening, lambda share: _move(progress, round(100 * share)))
     if heard:
         print(f"heard: {describe(heard)}", file=sys.stderr)
-    model = load_checkpoint(checkpoint)
     pitches = model.vocabulary.pitches
     given = to_opening(score, pitch_range=(pitches[0], pitches[-1]))
-    folder = _emptied(out or Path("out") / opening.stem)
-    if heard:
-        (folder / "heard.mid").write_bytes(dump_midi(heard.score, title=opening.stem))
+    source = {"file": opening.name, "sha256": hashlib.sha256(data).hexdigest()}
+    folder = out or _folder_for(source)
+    folder.mkdir(parents=True, exist_ok=True)
 
     with tqdm(total=bars * order.drawn, unit="bar", desc="composing") as progress:
         done = compose_takes(given, model, order, where, lambda b: _move(progress, b))
@@ -186,21 +190,46 @@ def compose(
     options += [] if downbeat is None else ["--downbeat", str(downbeat)]
     options += [] if accompany else ["--no-accompany"]
     command = command_line(str(opening), order, options)
-    for number, take in enumerate(done, start=1):
-        path = folder / (f"piece-{number}" if takes > 1 else "piece")
-        text = json.dumps(receipt(take, command), indent=2)
-        path.with_suffix(".json").write_text(text + "\n")
-        _write(take, path, opening.stem, program, audio)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as name:
+        new = Path(name)
+        if heard:
+            (new / "heard.mid").write_bytes(dump_midi(heard.score, title=opening.stem))
+        for number, take in enumerate(done, start=1):
+            path = new / (f"piece-{number}" if takes > 1 else "piece")
+            text = json.dumps({"opening": source, **receipt(take, command)}, indent=2)
+            path.with_suffix(".json").write_text(text + "\n")
+            _write(take, path, opening.stem, program, audio)
+        _replace_pieces(folder, new)
     print(folder)
 
 
-def _emptied(folder: Path) -> Path:
-    """The folder, there, and without the pieces of an earlier call, which would pass for takes of this one."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _folder_for(source: Mapping[str, str]) -> Path:
+    """out/NAME, or with a number behind it where that holds what was made of another opening of this name."""
+    stem = Path(source["file"]).stem
+    for name in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+        folder = Path("out") / name
+        if all(_opening_of(receipt) in (source, None) for receipt in folder.glob("piece*.json")):
+            return folder
+    raise AssertionError("there is always another number")
+
+
+def _opening_of(receipt: Path) -> object:
+    """None where it cannot be told."""
+    try:
+        told = json.loads(receipt.read_text())
+    except (OSError, ValueError):
+        return None
+    return told.get("opening") if isinstance(told, dict) else None
+
+
+def _replace_pieces(folder: Path, new: Path) -> None:
+    """Only now that the new ones are there, the pieces of an earlier call go: they would pass for takes of this one."""
+    names = {path.name for path in new.iterdir()}
+    for name in names:
+        (new / name).replace(folder / name)
     for old in folder.iterdir():
-        if re.fullmatch(r"piece(-\d+)?\.(json|mid|mp3|png)|heard\.mid", old.name):
+        if re.fullmatch(r"piece(-\d+)?\.(json|mid|mp3|png)|heard\.mid", old.name) and old.name not in names:
             old.unlink()
-    return folder
 
 
 def _move(progress: tqdm[NoReturn], done: int) -> None:
@@ -218,7 +247,7 @@ def _write(take: Take, path: Path, title: str, program: int, audio: bool) -> Non
         return
     path.with_suffix(".mp3").write_bytes(render_mp3(take.score, program, title))
     if take.score.seconds_at(take.score.end) > LIMIT_SECONDS:
-        print(f"The MP3 ends after {LIMIT_SECONDS / 60:.0f} minutes; {path}.mid holds it all.", file=sys.stderr)
+        print(f"The MP3 ends after {LIMIT_SECONDS / 60:.0f} minutes; {path.name}.mid holds it all.", file=sys.stderr)
 
 
 def _torch_device(device: Device) -> torch.device:
@@ -229,6 +258,13 @@ def _torch_device(device: Device) -> torch.device:
         raise SettingsError("There is no CUDA device here; leave --device out, or say --device cpu.")
     gpu = device is Device.cuda or (device is Device.auto and torch.cuda.is_available())
     return torch.device("cuda" if gpu else "cpu")
+
+
+def _say_if_slow(checkpoint: Checkpoint, device: torch.device) -> None:
+    from composer.engine.generator import why_slow
+
+    if sentence := why_slow(checkpoint, device):
+        print(sentence, file=sys.stderr)
 
 
 # ------------------------------------------------------------------ segue transcribe
@@ -450,6 +486,7 @@ def audition(
     With --sweep or --preset one checkpoint is tried with each setting: the one that --checkpoint names, else the one
     of the lowest validation loss. A preset shows what a model does by itself, without guard rails.
     """
+    from composer.engine.checkpoint import load_checkpoint
     from composer.piece import Order
     from composer.rendering.audio import check_installed
     from composer.request import Guards
@@ -474,7 +511,9 @@ def audition(
         command=shlex.join(["segue", *sys.argv[1:]]),
         whole=whole,
     )
-    report = audition_plan(plan, _torch_device(device), out, audio)
+    where = _torch_device(device)
+    _say_if_slow(load_checkpoint(plan.checkpoints[0]), where)
+    report = audition_plan(plan, where, out, audio)
     print(f"recommended: {report.chosen.candidate.name}")
     if promote_to is not None:
         print(promote_chosen(report, CHECKPOINTS / promote_to))
@@ -536,13 +575,13 @@ def worker(
 def probe(checkpoint: Path = DEFAULT_CHECKPOINT, device: Device = Device.auto) -> None:
     """Load a checkpoint and say where it would run; `segue doctor` asks it."""
     from composer.engine.checkpoint import load_checkpoint
-    from composer.engine.generator import Generator
+    from composer.engine.generator import Generator, why_slow
 
     loaded, where = load_checkpoint(checkpoint), _torch_device(device)
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
     steps = Generator(loaded, 1, where).steps
     model = f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}, {steps.description}"
-    print(f"{model}; {_hearing()}")
+    print("; ".join([model, *filter(None, [why_slow(loaded, where)]), _hearing()]))
 
 
 def _hearing() -> str:

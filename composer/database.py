@@ -33,9 +33,10 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.functions import FunctionElement
 
 from composer.errors import DatabaseError
+from composer.places import HOME
 
 SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
+MIGRATIONS = HOME / "migrations"
 BUSY_MILLISECONDS = 30_000  # how long a transaction waits for those of other processes on SQLite
 POLL_SECONDS = 0.02  # between two glances at SQLite's version: a tenth of a percent of one core
 ALIVE_SECONDS = 10.0  # between two looks whether PostgreSQL's bell still has its connection

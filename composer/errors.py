@@ -23,6 +23,7 @@
         CheckpointError         missing, broken, or not matching its vocabulary
         RenderingError          the sound or the picture could not be made
         RequestError            a row of the table that no piece can be made from
+        PieceError              one piece has broken off; its neighbours go on
       LineFullError           the line, or a person's share of it, is full
       DatabaseError           the table of jobs cannot be reached
 
@@ -213,6 +214,12 @@ class RenderingError(CompositionError):
 class RequestError(CompositionError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"No piece can be made from this request: {reason}.")
+        self.reason = reason
+
+
+class PieceError(CompositionError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The piece has broken off: {reason}. Try another seed or other settings, and report it.")
         self.reason = reason
 
 

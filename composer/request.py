@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from composer.errors import RequestError, SettingsError
+from composer.rules import broken_opening
 from composer.sampling import SamplingParams
-from composer.words import ATTRIBUTES, BAR, Family, Vocabulary, Word
+from composer.words import ATTRIBUTES, Vocabulary, Word
 
 MAX_BARS = 512
 
@@ -50,7 +51,7 @@ class Request:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], vocabulary: Vocabulary) -> Request:
-        """The inverse of to_json. Raises RequestError if it is no request or holds ids that the vocabulary lacks.
+        """The inverse of to_json. Raises RequestError if it is no request or its words break a rule (composer.rules).
 
         One from before there were guards and an ending is composed as any is now.
         """
@@ -65,14 +66,10 @@ class Request:
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise RequestError(f"{type(error).__name__} in {error}") from error
-        sizes = [vocabulary.sizes[name] for name in ATTRIBUTES]
-        if not request.words or request.words[0] != BAR:
-            raise RequestError("the opening does not begin with a bar")
         if not 1 <= request.bars <= MAX_BARS or not 0 <= request.seed < 2**63:
             raise RequestError("bars or seed are out of range")
-        for word in request.words:
-            if word.family == Family.END or not all(0 <= i < size for i, size in zip(word, sizes, strict=True)):
-                raise RequestError(f"{word} is no word of an opening")
+        if broken := next(broken_opening(request.words, vocabulary), None):
+            raise RequestError(f"its opening breaks a rule of words, {broken}")
         return request
 
 

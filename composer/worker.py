@@ -30,9 +30,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from composer.database import Database
 from composer.ear import Ear
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
-from composer.engine.generator import Generator
+from composer.engine.generator import Generator, why_slow
 from composer.engine.scheduler import Piece
-from composer.errors import CannotHearError, DatabaseError, SegueError
+from composer.errors import CannotHearError, DatabaseError, PieceError, SegueError
 from composer.jobs import Job, Jobs
 from composer.listener import Listener
 from composer.request import Composed, Request
@@ -63,6 +63,7 @@ class Task:
     piece: Piece | None = None  # once the engine has taken it
     began: float = field(default_factory=time.monotonic)
     composed: Composed | None = None  # once it is finished
+    broken: PieceError | None = None  # once it has broken off
 
     @property
     def bars_done(self) -> int:
@@ -118,7 +119,10 @@ class Engine(threading.Thread):
 
     def _finish(self, task: Task) -> None:
         assert task.piece is not None
-        task.composed = self._generator.composed(task.piece, round(time.monotonic() - task.began, 3))
+        try:
+            task.composed = self._generator.composed(task.piece, round(time.monotonic() - task.began, 3))
+        except PieceError as error:
+            task.broken = error
         self._on_news()
 
 
@@ -204,8 +208,8 @@ class Worker:
             for job in await self._jobs.claim(self.name, self._vocabulary.digest, free):
                 await self._begin(job)
         await self._beat()
-        for task in [task for task in self._tasks.values() if task.composed]:
-            await self._finish(task)
+        for task in [task for task in self._tasks.values() if task.composed or task.broken]:
+            await (self._fail(task, task.broken) if task.broken else self._finish(task))
         await self._sleep()
 
     async def _sleep(self) -> None:
@@ -244,6 +248,13 @@ class Worker:
             log.info("cancelled" if dropped else "taken over", job=job_id)
             self._news.set()  # a slot is free
 
+    async def _fail(self, task: Task, error: PieceError) -> None:
+        """The piece has broken off, and would again: it is determined by its row."""
+        kept = await self._jobs.fail(task.job, error.reason)
+        del self._tasks[task.job.id]
+        self._news.set()  # a slot is free
+        log.error("broken off" if kept else "too late", job=task.job.id, error=str(error), exc_info=error)
+
     async def _finish(self, task: Task) -> None:
         assert task.composed is not None
         kept = await self._jobs.finish(task.job, task.composed.to_json())
@@ -254,11 +265,15 @@ class Worker:
         log.info("finished" if kept else "too late", job=task.job.id, seconds=task.composed.seconds)
 
     def _warm_up(self) -> None:
-        """A few bars in every slot, as in service: what the first steps cost is paid, and the speed is known."""
+        """A few bars in every slot, as in service: what the first steps cost is paid, and the speed is known.
+
+        Raises PieceError where not even these can be composed.
+        """
         requests = [Request((BAR,), WARM_UP_BARS, seed, SamplingParams()) for seed in range(self.slots)]
         began = time.monotonic()
-        for _ in self._generator.compose(requests):
-            pass
+        *_, pieces = self._generator.compose(requests)
+        for piece in pieces:
+            self._generator.composed(piece, 0)
         self.bars_per_second = round(WARM_UP_BARS / (time.monotonic() - began), 3)
         self._warm_up_words = self._generator.drawn
 
@@ -319,6 +334,8 @@ async def work(
     transcribe: recordings too, one at a time, if the packages for it are installed
     """
     loaded = load_checkpoint(checkpoint)
+    if slow := why_slow(loaded, device):
+        log.warning(slow)
     async with Database(database_url) as database:
         await database.migrate()
         jobs = Jobs(database, lease_seconds)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,17 @@ from composer.database import Database
 settings.register_profile("segue", deadline=None)
 settings.load_profile("segue")
 
+# The tests run side by side: one thread of torch's for each, here and in the processes that they start. It is read when
+# torch is loaded, which is after this file.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+MOST_WORKERS = 8  # each takes half a gigabyte, and as much again for a bot beside it
+
 _numbers = itertools.count()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many run side by side: one more than there are cores, for in the longest tests a bot is waited for."""
+    return min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,7 +43,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[server.Postgres]:
-    """The server that all tests share. Without PostgreSQL they fail: a change that only SQLite bears is no good."""
+    """The server that all tests of a process share. Without PostgreSQL they fail: a change that only SQLite bears is no good."""
     try:
         with server.started() as running:
             yield running

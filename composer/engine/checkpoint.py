@@ -63,6 +63,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         model.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(folder, f"{WEIGHTS} is damaged or not of this {CONFIG}") from error
+    if not all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values()):
+        raise CheckpointError(folder, f"{WEIGHTS} holds weights that are no finite numbers; take an earlier one")
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     runs = RunIndex.load(folder / RUNS) if (folder / RUNS).is_file() else None
     return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest, runs)

@@ -43,6 +43,7 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
     cumulative = probabilities.cumsum(-1)
     index = (cumulative <= uniform[..., None] * cumulative[..., -1:]).sum(-1, keepdim=True)
     last = (probabilities > 0).sum(-1, keepdim=True) - 1  # rounding must not step over the nucleus' edge
+    last = last.clamp(min=0)  # where logits are no numbers there is no nucleus; whoever draws sees it by the nats
     return ids.gather(-1, torch.minimum(index, last)).squeeze(-1)
 
 

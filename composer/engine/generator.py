@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,8 +15,9 @@ from composer.engine.checkpoint import Checkpoint
 from composer.engine.guards import Watch
 from composer.engine.native.steps import NativeSteps
 from composer.engine.scheduler import Piece, Scheduler
-from composer.engine.steps import PREFILL_WORDS, Steps
+from composer.engine.steps import PREFILL_WORDS, Drawn, Steps
 from composer.engine.torch_steps import TorchSteps
+from composer.errors import PieceError
 from composer.request import Composed, Request
 from composer.words import Family
 
@@ -23,7 +26,8 @@ class Generator:
     """Composes with one checkpoint in a fixed number of slots.
 
     A piece joins and leaves between any two steps. What it goes on from is read in chunks, one between two steps, so
-    that a long opening holds nobody up. A piece is the same, bit for bit on the CPU, whoever its neighbours are.
+    that a long opening holds nobody up. A piece is the same, bit for bit on the CPU, whoever its neighbours are; where
+    one breaks off, it ends with its error, and they do not notice.
 
     whole: weights in float32 on a CPU, where else int8 is taken, if it is faster   drawn: words, of all pieces
     """
@@ -45,14 +49,11 @@ class Generator:
 
     def submit(self, request: Request) -> Piece:
         """Put a request into the line. Its piece fills with words as `step` is called."""
-        piece = self.scheduler.submit(request)
-        piece.watch = Watch(request, self.checkpoint.vocabulary, self.checkpoint.runs)
-        return piece
+        return self.scheduler.submit(request)
 
     def cancel(self, piece: Piece) -> None:
         self.scheduler.cancel(piece)
-        if piece in self._unread:
-            self._unread.remove(piece)
+        self._forget(piece)
 
     def compose(self, requests: Iterable[Request]) -> Iterator[list[Piece]]:
         """The pieces of the requests, all of them after every step, until the last has ended."""
@@ -62,7 +63,9 @@ class Generator:
             yield pieces
 
     def composed(self, piece: Piece, seconds: float) -> Composed:
-        """The answer to the request of a piece that has ended."""
+        """The answer to the request of a piece that has ended. Raises its PieceError if it has broken off."""
+        if piece.error is not None:
+            raise piece.error
         assert piece.watch is not None
         return Composed(
             words=tuple(piece.words),
@@ -76,20 +79,41 @@ class Generator:
         )
 
     def step(self) -> list[Piece]:
-        """A chunk for one piece that is still to be read, and a word for every other. Returns those that have ended."""
+        """A chunk for one piece that is still to be read, and a word for every other.
+
+        Returns those that have ended, those that have broken off among them.
+        """
         for piece in self.scheduler.admit():
-            self._begin(piece)
+            self._by_itself(piece, self._begin)
         if self._unread:
-            self._read(self._unread[0])
-        ready = [piece for piece in self.scheduler.running if not piece.unread]
-        if not ready:
-            return []
-        drawn = self.steps.step([piece.slot for piece in ready], [piece.drawn for piece in ready])
-        self.drawn += len(ready)
-        for piece, (word, nats) in zip(ready, drawn, strict=True):
-            piece.append(word, nats)
-            self._look_after(piece)
+            self._by_itself(self._unread[0], self._read)
+        ready = [piece for piece in self.scheduler.running if not piece.unread and not piece.ended]
+        if ready:
+            drawn = self.steps.step([piece.slot for piece in ready], [piece.drawn for piece in ready])
+            self.drawn += len(ready)
+            for piece, one in zip(ready, drawn, strict=True):
+                self._by_itself(piece, partial(self._take, drawn=one))
         return self.scheduler.retire()
+
+    def _by_itself(self, piece: Piece, act: Callable[[Piece], None]) -> None:
+        """Do what concerns one piece alone: whatever goes wrong in it ends that piece and no other."""
+        try:
+            act(piece)
+        except Exception as error:
+            piece.error = error if isinstance(error, PieceError) else PieceError(f"{type(error).__name__}, {error}")
+            piece.error.__cause__ = error if error is not piece.error else None
+            self._forget(piece)
+
+    def _forget(self, piece: Piece) -> None:
+        """There is nothing more to read for it."""
+        if piece in self._unread:
+            self._unread.remove(piece)
+
+    def _take(self, piece: Piece, drawn: Drawn) -> None:
+        if not math.isfinite(drawn.nats):
+            raise PieceError("what the model gives for its next word is no numbers")
+        piece.append(*drawn)
+        self._look_after(piece)
 
     def _look_after(self, piece: Piece) -> None:
         """Let the guard rails hear the newest word; where a bar has ended, let it cool down, and do what they say."""
@@ -110,6 +134,7 @@ class Generator:
 
     def _begin(self, piece: Piece) -> None:
         request = piece.request
+        piece.watch = Watch(request, self.checkpoint.vocabulary, self.checkpoint.runs)
         piece.anchors = anchors_of(request.words, self.checkpoint.vocabulary)
         self.steps.start(piece.slot, request.sampling, request.seed, piece.anchors, request.ending)
         self._unread.append(piece)
@@ -143,8 +168,13 @@ class Generator:
         return [(*row, *two) for row, two in zip(said, np.stack([before, left], axis=1).tolist(), strict=True)]
 
 
+def why_slow(checkpoint: Checkpoint, device: torch.device) -> str | None:
+    """Why composing will be slower than it could be, as a sentence that ends in what can be done; None if it is not."""
+    return NativeSteps.missing(checkpoint.model) if device.type == "cpu" else None
+
+
 def _fastest(checkpoint: Checkpoint, slots: int, device: torch.device, whole: bool) -> Steps:
     """step.cpp on a CPU, if it is compiled and knows the model, else torch."""
-    if device.type == "cpu" and NativeSteps.are_there(checkpoint.model):
+    if device.type == "cpu" and NativeSteps.missing(checkpoint.model) is None:
         return NativeSteps(checkpoint.model, slots, whole=whole)
     return TorchSteps(checkpoint, slots, device)

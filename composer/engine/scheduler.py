@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from composer.engine.guards import Watch
+from composer.errors import PieceError
 from composer.request import Request
 from composer.words import BAR, Family, Word
 
@@ -20,7 +21,8 @@ class Piece:
     nats: list[float] = field(default_factory=lambda: [0.0])  # how unlikely the model found each word
     bars_done: int = 0  # new bars that are complete
     drawn: int = 0  # words, those that were given up again included
-    watch: Watch | None = None
+    watch: Watch | None = None  # once it composes
+    error: PieceError | None = None  # why it has broken off
     warm_bars: int = 0  # that are still to be drawn warmer
     anchors: tuple[int, ...] = ()  # what is told of its opening with every word (composer.engine.anchors)
     unread: int = 0  # words before the last that its slot has not read yet
@@ -33,6 +35,11 @@ class Piece:
     @property
     def finished(self) -> bool:
         return self.words[-1].family == Family.END
+
+    @property
+    def ended(self) -> bool:
+        """Nothing follows: it is finished, or has broken off."""
+        return self.finished or self.error is not None
 
     def append(self, word: Word, nats: float = 0.0) -> None:
         self.words.append(word)
@@ -80,7 +87,7 @@ class Scheduler:
 
     def retire(self) -> list[Piece]:
         """Free the slots of the pieces that have ended, and return those."""
-        ended = [piece for piece in self.running if piece.finished]
+        ended = [piece for piece in self.running if piece.ended]
         for piece in ended:
             self._free(piece)
         return ended

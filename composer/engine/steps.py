@@ -14,7 +14,10 @@ PREFILL_WORDS = 128  # of an opening are read at once; between two such chunks t
 
 
 class Drawn(NamedTuple):
-    """A word, and the nats that the model gives it, neither pulled nor warmed."""
+    """A word, and the nats that the model gives it, neither pulled nor warmed.
+
+    NaN where what the model says is no numbers: then the word means nothing, and the slot has to be started anew.
+    """
 
     word: Word
     nats: float
@@ -23,7 +26,7 @@ class Drawn(NamedTuple):
 class Steps(Protocol):
     """Each slot holds a piece: first `start`, then `read` until all before its last word is read, `go`, and `step`s.
 
-    A piece's words depend on what these were told of its slot and on nothing else.
+    A piece's words depend on what these were told of its slot and on nothing else, and so does what goes wrong.
 
     arithmetic: what weights are held in: "int8", "float32" or "bfloat16"   description: that and what runs the step
     """

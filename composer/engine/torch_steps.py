@@ -63,6 +63,9 @@ class TorchSteps:
     def read(self, slot: int, words: Sequence[Word], anchors: Sequence[Row], first: bool) -> None:
         if first:
             self.positions[slot] = 0
+            for layer in self.cache.row(slot).layers:  # what is out of sight counts 0 times, and 0 times NaN is NaN
+                layer.keys.zero_()
+                layer.values.zero_()
         new, told = (torch.tensor(rows, device=self.device)[None] for rows in (words, anchors))
         self.model.cached(new, self.positions[slot : slot + 1], self.cache.row(slot), told)
         self.positions[slot] += len(words)

@@ -6,8 +6,10 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pytest
 import torch
@@ -122,8 +124,10 @@ def test_refusals_are_one_sentence_and_status_2(tmp_path: Path) -> None:
     (tmp_path / "broken.mid").write_bytes(OPENING.read_bytes()[:100])
     (tmp_path / "text.mid").write_text("not music")
     waltz(tmp_path / "waltz.mid")
+    broken = segue("compose", "broken.mid", cwd=tmp_path)
+    assert (broken.returncode, broken.stderr) == (2, in_process.segue("compose", "broken.mid", cwd=tmp_path).stderr)
     if not torch.cuda.is_available():
-        assert "CUDA" in segue("compose", OPENING, "--device", "cuda", cwd=tmp_path).stderr
+        assert "CUDA" in in_process.segue("compose", OPENING, "--device", "cuda", cwd=tmp_path).stderr
     for words, what in (
         (("broken.mid",), "MIDI"),
         (("text.mid",), "MIDI"),
@@ -144,9 +148,49 @@ def test_refusals_are_one_sentence_and_status_2(tmp_path: Path) -> None:
         ((".",), "directory"),
         ((OPENING, "-o", "text.mid"), "text.mid"),
     ):
-        done = segue("compose", *words, cwd=tmp_path)
+        done = in_process.segue("compose", *words, cwd=tmp_path)
         assert done.returncode == 2, words
         assert done.stdout == "", words
         assert len(done.stderr.splitlines()) == 1, done.stderr
         assert what.lower() in done.stderr.lower(), done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_call_leaves_the_result_that_was_there(tmp_path: Path) -> None:
+    assert segue("compose", OPENING, "--bars", 1, "--no-audio", cwd=tmp_path).returncode == 0
+    there = {path.name: path.read_bytes() for path in (tmp_path / "out" / "opening").iterdir()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "composer.cli", "compose", str(OPENING), "--bars", "500", "--no-audio"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for text in iter(lambda: process.stderr.read(1), ""):  # type: ignore[union-attr]
+        if text == "b":  # of the bar of progress: it composes
+            break
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out" / "opening").iterdir()} == there
+
+
+def test_openings_of_one_name_have_a_folder_each_and_the_same_again_its_own(tmp_path: Path) -> None:
+    notes = tuple(Note(tick, 60, tick + 240, 80) for tick in range(0, TICKS_PER_BAR, 480))
+    for name, pitch in (("a", 60), ("b", 62)):
+        (tmp_path / name).mkdir()
+        moved = tuple(replace(note, pitch=pitch) for note in notes)
+        (tmp_path / name / "song.mid").write_bytes(dump_midi(Score(moved, end=TICKS_PER_BAR)))
+    words = ("--bars", 1, "--no-audio")
+    folders = [segue("compose", f"{name}/song.mid", *words, cwd=tmp_path).stdout.strip() for name in "abab"]
+    assert folders == ["out/song", "out/song-2", "out/song", "out/song-2"]
+    for name, folder in zip("ab", folders[:2], strict=True):
+        given = parse_midi((tmp_path / name / "song.mid").read_bytes())
+        assert parse_midi((tmp_path / folder / "piece.mid").read_bytes()).notes[: len(notes)] == given.notes
+
+
+def test_a_checkpoint_that_is_not_there_is_said_before_a_recording_is_heard(tmp_path: Path) -> None:
+    (tmp_path / "hum.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")  # which would be refused as well, later
+    done = segue("compose", "hum.wav", "--checkpoint", "nowhere", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import in_process
 import pytest
 from engine_models import random_checkpoint
 
@@ -165,7 +166,7 @@ def test_a_sweep_tries_settings_of_one_checkpoint(run: Path, tmp_path: Path) -> 
     openings.mkdir()
     (openings / "mine.mid").write_bytes(song(50, bars=2))
     where = ("--openings", openings, "--bars", 2, "--seeds", 1, "--no-audio", "--device", "cpu", "-o", tmp_path)
-    done = command(run, *where, "--sweep", "temperature.pitch=0.01,1.0", "--set", "top_p.all=1")
+    done = in_process.segue("audition", run, *where, "--sweep", "temperature.pitch=0.01,1.0", "--set", "top_p.all=1")
     assert done.returncode == 0, done.stderr
     found = read(tmp_path)
     assert [c["name"] for c in found["candidates"]] == ["temperature.pitch=0.01", "temperature.pitch=1.0"]
@@ -187,7 +188,7 @@ def test_a_sweep_tries_settings_of_one_checkpoint(run: Path, tmp_path: Path) -> 
 def test_the_experiments_of_the_article(run: Path, tmp_path: Path, preset: str, names: list[str]) -> None:
     (tmp_path / "mine.mid").write_bytes(song(50, bars=2))
     where = ("--openings", tmp_path, "--bars", 2, "--no-audio", "--device", "cpu", "-o", tmp_path)
-    done = command(run / "step-000010", *where, "--preset", preset)
+    done = in_process.segue("audition", run / "step-000010", *where, "--preset", preset)
     assert done.returncode == 0, done.stderr
     assert [candidate["name"] for candidate in read(tmp_path)["candidates"]] == names
     if names[0] == "greedy":
@@ -215,7 +216,7 @@ def test_what_cannot_be_tried_is_said(
     (tmp_path / "broken" / "broken.mid").write_bytes(b"MThd")
     places = {"EMPTY": tmp_path / "empty", "BROKEN": tmp_path / "broken", "CORPUS": corpus}
     given = [places.get(str(option), option) for option in options]
-    done = command(run, *given, "--no-audio", "-o", tmp_path / "out", "--cache", corpus / "cache")
+    done = in_process.segue("audition", run, *given, "--no-audio", "-o", tmp_path / "out", "--cache", corpus / "cache")
     assert done.returncode == 2
     assert said in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()

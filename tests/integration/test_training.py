@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import in_process
 import pytest
 import torch
 
@@ -46,9 +47,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train_command(corpus: Path, run: Path, steps: int) -> list[str]:
-    words = [sys.executable, "-m", "composer.cli", "train", str(corpus), "--out", str(run), "--steps", str(steps)]
+def train_words(corpus: Path, run: Path, steps: int) -> list[str]:
+    words = ["train", str(corpus), "--out", str(run), "--steps", str(steps)]
     return [*words, "--learning-rate", "0.01", "--warmup", "5", "--cache", str(corpus / "cache"), *MODEL, *RUN]
+
+
+def train_command(corpus: Path, run: Path, steps: int) -> list[str]:
+    return [sys.executable, "-m", "composer.cli", *train_words(corpus, run, steps)]
 
 
 def train(corpus: Path, run: Path, steps: int) -> None:
@@ -92,8 +97,7 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_curve(corpus: Path, unbr
 
 def test_a_run_of_another_model_is_not_gone_on_with(corpus: Path, unbroken: Path) -> None:
     before = (unbroken / CURVES).read_bytes()
-    command = [*train_command(corpus, unbroken, 50), "--dim", "64"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = in_process.segue(*train_words(corpus, unbroken, 50), "--dim", "64")
     assert done.returncode == 2
     assert "holds another run" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
@@ -101,8 +105,7 @@ def test_a_run_of_another_model_is_not_gone_on_with(corpus: Path, unbroken: Path
 
 
 def test_a_run_that_could_not_resume_to_its_curve_is_refused(corpus: Path, tmp_path: Path) -> None:
-    command = [*train_command(corpus, tmp_path / "run", 10), "--evaluate-every", "4"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = in_process.segue(*train_words(corpus, tmp_path / "run", 10), "--evaluate-every", "4")
     assert done.returncode == 2
     assert done.stderr == "segue: save_every has to be a multiple of evaluate_every.\n"
 
@@ -143,8 +146,7 @@ def test_weights_survive_the_way_to_disk(unbroken: Path) -> None:
     "option", [("--heads", "0"), ("--evaluate-every", "0"), ("--seed", "-1"), ("--batch", "0"), ("--dropout", "2")]
 )
 def test_impossible_runs_are_refused_in_a_sentence(corpus: Path, tmp_path: Path, option: tuple[str, str]) -> None:
-    command = [*train_command(corpus, tmp_path / "run", 10), *option]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = in_process.segue(*train_words(corpus, tmp_path / "run", 10), *option)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "run").exists()

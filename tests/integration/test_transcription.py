@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import in_process
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -165,7 +166,7 @@ def test_refusals_of_recordings_are_one_sentence(tmp_path: Path) -> None:
         (("compose", "still.wav", "--bpm", "9"), "between 30 and 300"),
         (("transcribe", "empty", "-o", "midi"), "no recording"),
     ):
-        done = segue(*words, cwd=tmp_path)
+        done = in_process.segue(*words, cwd=tmp_path)
         assert done.returncode == 2, words
         assert what in done.stderr
         assert len(done.stderr.splitlines()) == 1, done.stderr

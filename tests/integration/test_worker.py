@@ -36,6 +36,7 @@ CHECKPOINT = random_checkpoint(positions="rotary", alibi=False)  # left to torch
 VOCABULARY = CHECKPOINT.vocabulary
 BREAKING = Path(__file__).with_name("breaking_worker.py")
 SLOTS = 2
+LONG = 48  # bars: some seconds, in which much can happen to a piece that shall be finished
 
 
 @asynccontextmanager
@@ -198,7 +199,7 @@ async def test_two_workers_share_the_work_and_compose_nothing_twice(database_url
 
 async def test_a_piece_whose_lease_ran_out_under_a_living_worker_is_begun_anew_once(database_url: str) -> None:
     async with opened(database_url) as jobs, working(jobs) as worker:
-        (job,) = await submit(jobs, draft(asked(1, bars=MAX_BARS)))
+        (job,) = await submit(jobs, draft(asked(1, bars=LONG)))
         await until(jobs, [job], begun)
         async with asyncio.timeout(PATIENCE):
             while (found := await jobs.get(job.id)) and found.attempt == 1:
@@ -208,7 +209,7 @@ async def test_a_piece_whose_lease_ran_out_under_a_living_worker_is_begun_anew_o
         (finished,) = await until(jobs, [job], done)
         drawn = worker.words
     assert (finished.attempt, finished.worker) == (2, worker.name)
-    assert [words_of(finished)] == composed(asked(1, bars=MAX_BARS))
+    assert [words_of(finished)] == composed(asked(1, bars=LONG))
     assert len(words_of(finished)) < drawn < 2 * len(words_of(finished)), "the first try was given up"
 
 
@@ -321,7 +322,7 @@ async def test_a_database_that_goes_away_for_a_while_loses_nothing(
     database_url: str, server: Postgres | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("composer.database.BUSY_MILLISECONDS", 50)
-    wanted = [asked(seed, bars=MAX_BARS) for seed in range(2)]
+    wanted = [asked(seed, bars=LONG) for seed in range(2)]
     async with opened(database_url, lease_seconds=0.3) as jobs, working(jobs, slots=3) as worker:
         submitted = await submit(jobs, *map(draft, wanted))
         await until(jobs, submitted, begun)

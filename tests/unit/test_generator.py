@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import math
 import resource
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from engine_models import KINDS, random_checkpoint, steps_of
 from composer.encoding import decode, encode
 from composer.engine.generator import Generator
 from composer.engine.scheduler import Piece
-from composer.engine.steps import PREFILL_WORDS
-from composer.request import Request
+from composer.engine.steps import PREFILL_WORDS, Drawn
+from composer.errors import PieceError
+from composer.request import Guards, Request
 from composer.rules import broken_rules
 from composer.sampling import Nucleus, SamplingParams
 from composer.score import TICKS_PER_BAR, Note, Score
@@ -46,7 +48,10 @@ def requests(count: int, bars: int = 2) -> list[Request]:
 
 
 def test_a_million_random_words_break_no_rule() -> None:
-    """The model is random and its settings are the hottest there are: every word that can be drawn is drawn."""
+    """The model is random and its settings are the hottest there are: every word that can be drawn is drawn.
+
+    The first quarter is composed under guard, the rest without: watching costs more than drawing.
+    """
     tiny = Vocabulary(8, tuple(range(60, 66)), (60, 90), (1, 2, 4), ("N", "C", "Am"), (90.0, 120.0))
     checkpoint = random_checkpoint(tiny, dim=16, layers=1, heads=2, kv_heads=1, window=16)
     slots = 2000
@@ -55,7 +60,8 @@ def test_a_million_random_words_break_no_rule() -> None:
     total, bars = 0, 24
     start = tuple(encode(Score((Note(0, 60, 240, 90),), end=TICKS_PER_BAR), tiny))
     while total < 1_000_000:
-        pieces = compose(generator, [Request(start, bars, seed=total + k, sampling=hot) for k in range(slots)])
+        guards = Guards() if total == 0 else Guards(loops=False, copies=False, drift=False)
+        pieces = compose(generator, [Request(start, bars, total + k, hot, guards) for k in range(slots)])
         for piece in pieces:
             assert list(broken_rules(piece.words, tiny, bars)) == []
             total += piece.drawn
@@ -204,3 +210,65 @@ def test_the_gpu_keeps_the_rules_and_repeats_itself() -> None:
     assert [piece.words for piece in first] == [piece.words for piece in second]
     for piece in first:
         assert list(broken_rules(piece.words, VOCABULARY, piece.request.bars)) == []
+
+
+# ---------------------------------------------------------------------- a piece that breaks off
+
+
+def compose_with_a_broken_one(generator: Generator) -> list[Piece]:
+    """Three pieces in two slots, the first of which breaks off."""
+    first, *others = compose(generator, requests(3))
+    assert isinstance(first.error, PieceError)
+    with pytest.raises(PieceError, match="broken off"):
+        generator.composed(first, 1.0)
+    return others
+
+
+@pytest.mark.parametrize("broken", ["_begin", "_read", "_look_after"])
+def test_what_breaks_in_one_piece_ends_that_piece_alone(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = compose(Generator(CHECKPOINT, 2), requests(3))
+    generator = Generator(CHECKPOINT, 2)
+    act = getattr(generator, broken)
+
+    def broken_for_the_first(piece: Piece) -> None:
+        if piece.request.seed == 0 and (broken != "_look_after" or piece.drawn == 3):
+            raise ZeroDivisionError("by nothing")
+        act(piece)
+
+    monkeypatch.setattr(generator, broken, broken_for_the_first)
+    others = compose_with_a_broken_one(generator)
+    assert [(piece.words, piece.nats) for piece in others] == [(piece.words, piece.nats) for piece in expected[1:]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_without_numbers_ends_its_piece_alone_and_leaves_a_clean_slot(kind: str) -> None:
+    checkpoint = random_checkpoint(dim=16, layers=1, heads=2, kv_heads=1, window=200)
+    asked = [Request(opening(2, pitch), 2, seed) for seed, pitch in enumerate((50, 60, 62))]
+    expected = compose(Generator(checkpoint, 2, steps=steps_of(kind, checkpoint, 2)), asked)
+    steps = steps_of(kind, checkpoint, 2)
+    generator = Generator(checkpoint, 2, steps=steps)
+    step = steps.step
+
+    def step_and_spoil(slots: Sequence[int], drawn: Sequence[int]) -> list[Drawn]:
+        made = step(slots, drawn)
+        running = [piece.request.seed for piece in generator.scheduler.running if not piece.unread]
+        return [Drawn(one.word, math.nan) if seed == 0 else one for seed, one in zip(running, made, strict=True)]
+
+    steps.step = step_and_spoil  # type: ignore[method-assign]
+    first, *others = compose(generator, asked)
+    assert first.error is not None
+    assert "no numbers" in first.error.reason
+    assert [(piece.words, piece.nats) for piece in others] == [(piece.words, piece.nats) for piece in expected[1:]]
+
+
+@pytest.mark.parametrize("kind", ["torch", "native float32", "native int8"])
+def test_a_model_that_gives_no_numbers_breaks_pieces_and_not_the_engine(kind: str) -> None:
+    """Weights are finite, what is made of them is not."""
+    checkpoint = random_checkpoint(dim=16, layers=1, heads=2, kv_heads=1, window=24)
+    for name, weight in checkpoint.model.named_parameters():
+        if "feed" in name and weight.ndim == 2:
+            torch.nn.init.constant_(weight, 1e30)
+    generator = Generator(checkpoint, 2, steps=steps_of(kind, checkpoint, 2))
+    for piece in compose(generator, requests(3)):
+        assert piece.error is not None
+        assert "no numbers" in piece.error.reason

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from composer.errors import RequestError
+from composer.request import Request
 from composer.rules import broken_rules
 from composer.words import BAR, END, Family, Word, default_vocabulary
 
@@ -30,3 +32,31 @@ def test_words_by_the_rules() -> None:
 )
 def test_each_broken_rule_is_said(words: list[Word], bars: int, said: str) -> None:
     assert list(broken_rules(words, default_vocabulary(), bars)) == [said]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "does not begin with a bar"),
+        ([AT_ONE, HIGH], "does not begin with a bar"),
+        ([BAR, END], "1: an end"),
+        ([BAR, END, BAR], "1: an end in the middle"),
+        ([BAR, HIGH], "1: a note before any position"),
+        ([BAR, AT_FIVE, AT_ONE], "2: position 1 after 5"),
+        ([BAR, AT_ONE, LOW, HIGH], "3: pitch 50 after 40"),
+        ([BAR, Word(0)], "1: padding"),
+        ([BAR, Word(9)], "1: no family is 9"),
+        ([BAR, Word(-1)], "1: no family is -1"),
+        ([BAR, AT_ONE._replace(chord=10_000)], "1: METRICAL with chord 10000"),
+        ([BAR, AT_ONE._replace(position=-3)], "1: METRICAL with position -3"),
+    ],
+)
+def test_an_opening_that_breaks_a_rule_is_refused_at_the_door(words: list[Word], said: str) -> None:
+    asked = Request(tuple(words), 2, 0).to_json()
+    with pytest.raises(RequestError, match=said):
+        Request.from_json(asked, default_vocabulary())
+
+
+def test_an_opening_by_the_rules_is_taken() -> None:
+    request = Request((BAR, AT_ONE, HIGH, LOW, AT_FIVE, HIGH, BAR), 2, 0)
+    assert Request.from_json(request.to_json(), default_vocabulary()) == request

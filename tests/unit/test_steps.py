@@ -17,13 +17,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from composer.encoding import encode
-from composer.engine.checkpoint import Checkpoint
-from composer.engine.generator import Generator
+from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from composer.engine.generator import Generator, why_slow
+from composer.engine.native import library
 from composer.engine.native.library import builds
 from composer.engine.native.steps import NativeSteps
 from composer.engine.native.weights import LANES, is_supported, pack
 from composer.engine.scheduler import Piece
 from composer.engine.torch_steps import TorchSteps
+from composer.errors import CheckpointError, CompositionError
 from composer.request import Guards, Request
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams
@@ -245,3 +247,66 @@ def test_an_output_without_weights_stays_nothing() -> None:
     packed, scales = pack(np.zeros((2, 5), np.float32), whole=False)
     assert not packed.any()
     assert np.isfinite(scales).all()
+
+
+# ---------------------------------------------------------------------- what is refused, and what is said
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["norm.weight", "blocks.0.attention.out.weight", "stages.0.heads.bias"])
+def test_weights_that_are_no_numbers_are_refused(name: str, bad: float, tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(**TINY)
+    dict(checkpoint.model.named_parameters())[name].view(-1)[0] = bad
+    for whole in (False, True):
+        with pytest.raises(CompositionError, match="not all finite"):
+            NativeSteps(checkpoint.model, 1, whole=whole)
+    save_checkpoint(tmp_path, checkpoint.model, checkpoint.vocabulary)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors holds weights that are no finite numbers"):
+        load_checkpoint(tmp_path)
+
+
+TOO_LARGE = """
+import resource
+from engine_models import random_checkpoint
+from composer.engine.native.steps import NativeSteps
+from composer.errors import CompositionError
+model = random_checkpoint(dim=64, layers=2, heads=1, kv_heads=1, window=1 << 16, positions="music").model
+NativeSteps(model, 1, 1)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20), used + (256 << 20)))
+try:
+    NativeSteps(model, 64, 1)
+except CompositionError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_what_fails_in_cpp_is_an_error_in_python() -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", TOO_LARGE], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "not enough memory" in done.stdout
+
+
+def test_a_machine_without_the_compiled_step_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint, cpu = random_checkpoint(**TINY), torch.device("cpu")
+    assert why_slow(checkpoint, cpu) is None
+    rotary = why_slow(random_checkpoint(positions="rotary", alibi=False), cpu)
+    assert rotary is not None
+    assert "rotary" in rotary
+    monkeypatch.setattr(library, "library", lambda: None)
+    sentence = why_slow(checkpoint, cpu)
+    assert sentence is not None
+    assert "g++" in sentence
+    assert why_slow(checkpoint, torch.device("cuda")) is None
+    assert isinstance(Generator(checkpoint, 1).steps, TorchSteps)
+
+
+def test_a_build_of_another_version_is_not_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = str(library.library()._name)  # type: ignore[union-attr]
+    assert library.load(path) is not None
+    monkeypatch.setattr(library, "VERSION", library.VERSION + 1)
+    assert library.load(path) is None
+    (tmp_path / "step.so").write_bytes(b"of another machine")
+    assert library.load(str(tmp_path / "step.so")) is None

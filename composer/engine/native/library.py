@@ -11,11 +11,16 @@ import ctypes
 import functools
 import importlib.util
 from ctypes import POINTER, Structure, c_float, c_int, c_int32, c_uint8, c_void_p
+from typing import Any
 
 import torch
 
 from composer.engine.anchors import FIELDS
+from composer.errors import CompositionError
 from composer.words import ATTRIBUTES
+
+VERSION = 2  # of the structures and functions, as in step.cpp
+DONE, NO_MEMORY = 0, 1  # what the functions return, as in step.cpp
 
 Floats, Ints = POINTER(c_float), POINTER(c_int32)
 
@@ -98,21 +103,41 @@ def builds() -> tuple[str, ...]:
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The best build that runs on this processor, or None where none was compiled."""
+    """The best build that runs on this processor, or None where none of this version was compiled."""
     for build in builds():
         spec = importlib.util.find_spec(f"composer.engine.native.{build}")
-        if spec is not None and spec.origin is not None:
-            return _declared(ctypes.CDLL(spec.origin))
+        if spec is not None and spec.origin is not None and (loaded := load(spec.origin)) is not None:
+            return loaded
     return None
 
 
+def load(path: str) -> ctypes.CDLL | None:
+    """A build of step.cpp, or None where the system cannot load it, or it was compiled of another version."""
+    try:
+        loaded = ctypes.CDLL(path)
+        return _declared(loaded) if loaded.segue_version() == VERSION else None
+    except (OSError, AttributeError):
+        return None
+
+
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
-    loaded.segue_open.restype = c_void_p
-    loaded.segue_open.argtypes = [POINTER(Model), POINTER(Settings), c_int, c_int, c_int, c_int]
+    loaded.segue_open.argtypes = [POINTER(Model), POINTER(Settings), c_int, c_int, c_int, c_int, POINTER(c_void_p)]
     loaded.segue_close.argtypes = [c_void_p]
     loaded.segue_read.argtypes = [c_void_p, c_int, c_int, Ints, Ints, c_int]
     loaded.segue_go.argtypes = [c_void_p, c_int, Ints, c_int, c_int]
     loaded.segue_step.argtypes = [c_void_p, c_int, Ints, Ints, Ints, Floats]
-    for function in (loaded.segue_close, loaded.segue_read, loaded.segue_go, loaded.segue_step):
-        function.restype = None
+    for function in (loaded.segue_open, loaded.segue_read, loaded.segue_go, loaded.segue_step):
+        function.restype = _check
+    loaded.segue_close.restype = None
     return loaded
+
+
+def _check(outcome: int) -> Any:
+    """Raises CompositionError unless what was called is done."""
+    if outcome == NO_MEMORY:
+        raise CompositionError(
+            "There is not enough memory to compose so many pieces at once. Ask for fewer (--takes and --spare; --slots "
+            "of a worker), or close something else, and try again."
+        )
+    if outcome != DONE:
+        raise CompositionError("The compiled step has broken off. Compile it again: pip install --force-reinstall .")

@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -108,6 +109,12 @@ struct Total {
 
 int padded(int n, int to) { return (n + to - 1) / to * to; }
 
+// What to multiply numbers by so that the largest becomes `finest`; 0 where they are too small for that.
+float inverse_of(float largest, float finest) {
+    float inverse = finest / largest;
+    return std::isfinite(inverse) ? inverse : 0.0f;
+}
+
 // Memory in large pages where the system has them: with small ones a step over many slots waits for their tables.
 template <class T>
 struct InLargePages {
@@ -148,6 +155,7 @@ struct Packed<float> {
     struct Operand {
         const float* x = nullptr;
         int stride = 0;
+        void reserve(int, int) {}
         void set(const float* from, int, int stride_, const Stretches&) { x = from, stride = stride_; }
     };
 };
@@ -162,19 +170,31 @@ struct Packed<int8_t> {
 
     class Operand {
       public:
+        void reserve(int rows, int numbers) {
+            if (numbers_.size() < size_t(rows) * padded(numbers, FOLD))
+                numbers_.resize(size_t(rows) * padded(numbers, FOLD));
+            if (steps_.size() < size_t(rows)) steps_.resize(rows);
+        }
+
         void set(const float* x, int rows, int stride, const Stretches& where) {
             stride_ = padded(std::max(where.end(0), where.end(1)), FOLD);
-            if (numbers_.size() < size_t(rows) * stride_) numbers_.resize(size_t(rows) * stride_);
-            if (steps_.size() < size_t(rows)) steps_.resize(rows);
             // As fine as int16 allows, and as the sum of all products does in int32.
             float finest = std::min(32512.0f, std::floor(2147483000.0f / (127.0f * float(where.count))));
             for (int r = 0; r < rows; ++r) {
                 const float* from = x + size_t(r) * stride;
                 float most = 0;
-                for (int s = 0; s < 2; ++s) most = std::max(most, largest(from + where.begin[s], where.length[s]));
-                float inverse = most > 0 ? finest / most : 0.0f;
-                steps_[r] = most / finest;
+                for (int s = 0; s < 2; ++s) {
+                    float some = largest(from + where.begin[s], where.length[s]);
+                    if (some > most || std::isnan(some)) most = some;  // and nothing is more than NaN
+                }
                 int16_t* to = &numbers_[size_t(r) * stride_];
+                if (!std::isfinite(most)) {  // so are all products: int16 would hide it
+                    std::fill(to, to + stride_, int16_t(0));
+                    steps_[r] = std::numeric_limits<float>::quiet_NaN();
+                    continue;
+                }
+                float inverse = inverse_of(most, finest);
+                steps_[r] = most / finest;
                 for (int s = 0; s < 2; ++s) {
                     for (int k = where.begin[s] / FOLD * FOLD; k < where.begin[s]; ++k) to[k] = 0;
                     for (int k = where.begin[s]; k < where.end(s); ++k) {
@@ -194,18 +214,25 @@ struct Packed<int8_t> {
         float step(int row) const { return steps_[row]; }
 
       private:
+        // As bits: without the sign they rise as the numbers do, and what is no number stands above all others.
         static float largest(const float* x, int count) {
-            Vec most{};
+            constexpr int32_t UNSIGNED = 0x7fffffff;
+            IntVec most{};
             int k = 0;
             for (; k + WIDE <= count; k += WIDE) {
-                Vec some = load(x + k);
-                some = some < Vec{} ? -some : some;
+                IntVec some = reinterpret_cast<IntVec>(load(x + k)) & UNSIGNED;
                 most = some > most ? some : most;
             }
-            float one = 0;
+            int32_t one = 0;
             for (int lane = 0; lane < WIDE; ++lane) one = std::max(one, most[lane]);
-            for (; k < count; ++k) one = std::max(one, std::fabs(x[k]));
-            return one;
+            for (; k < count; ++k) {
+                int32_t bits;
+                std::memcpy(&bits, x + k, sizeof bits);
+                one = std::max(one, bits & UNSIGNED);
+            }
+            float value;
+            std::memcpy(&value, &one, sizeof value);
+            return value;
         }
 
         std::vector<int16_t> numbers_;  // (rows, stride)
@@ -366,8 +393,13 @@ namespace {
 // barrier takes under a microsecond on free cores, and on a busy one nobody stands in the way of whom it waits for.
 class Team {
   public:
-    explicit Team(int most) : most_(most) {
-        for (int number = 1; number < most; ++number) others_.emplace_back([this, number] { serve(number); });
+    // Of fewer than `most` where the system gives no more threads: the result is the same.
+    explicit Team(int most) {
+        others_.reserve(most);
+        try {
+            for (int number = 1; number < most; ++number) others_.emplace_back([this, number] { serve(number); });
+        } catch (const std::system_error&) {
+        }
     }
 
     ~Team() {
@@ -380,11 +412,12 @@ class Team {
         for (auto& other : others_) other.join();
     }
 
-    // work(number) for each number below `size`, at the same time. timed: whether this is one of many that are alike
+    // work(number) for each number below `size`, at the same time; it throws nothing, for the others would wait for ever.
+    // timed: whether this is one of many that are alike
     template <class Work>
     void run(const Work& work, bool timed) {
         auto began = Clock::now();
-        size = pace_.together(timed) ? most_ : 1;
+        size = pace_.together(timed) ? 1 + int(others_.size()) : 1;
         if (size > 1) {
             work_ = &work;
             call_ = [](const void* what, int number) { (*static_cast<const Work*>(what))(number); };
@@ -400,9 +433,10 @@ class Team {
     }
 
     void barrier() {
-        if (size == 1) return;
-        int now = turn_.load(std::memory_order_relaxed);
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size - 1) {
+        int all = size;  // read before it is told that this thread has arrived: then the next run may write it
+        if (all == 1) return;
+        unsigned now = turn_.load(std::memory_order_relaxed);
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) == all - 1) {
             arrived_.store(0, std::memory_order_relaxed);
             turn_.store(now + 1, std::memory_order_release);
             return;
@@ -462,7 +496,7 @@ class Team {
     }
 
     void serve(int number) {
-        for (int seen = 0;;) {
+        for (unsigned seen = FIRST;;) {
             for (int tries = 0; round_.load(std::memory_order_acquire) == seen && tries < 8000; ++tries) pause(tries);
             if (round_.load(std::memory_order_acquire) == seen) {
                 std::unique_lock lock(mutex_);
@@ -475,12 +509,13 @@ class Team {
         }
     }
 
-    const int most_;
     Pace pace_;
     std::vector<std::thread> others_;
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::atomic<int> round_{0}, arrived_{0}, turn_{0};
+    static constexpr unsigned FIRST = -10;  // they wrap around after hours, so let them do it at once as well
+    std::atomic<unsigned> round_{FIRST}, turn_{FIRST};
+    std::atomic<int> arrived_{0};
     bool ended_ = false;
     const void* work_ = nullptr;
     void (*call_)(const void*, int) = nullptr;
@@ -497,6 +532,16 @@ struct Past {
     std::vector<int32_t> alike;    // (farthest,): how many of the last words came alike
     int64_t bar = 0;
     int32_t position = 0, chord = 0;
+    size_t room = 0;               // of words
+
+    // Room for so many words more: then to remember them takes no memory, and cannot fail.
+    void reserve(int more) {
+        size_t needed = keys.size() + more;
+        if (needed <= room) return;
+        needed = std::max(needed, 2 * room);
+        words.reserve(needed * ATTRIBUTES), full.reserve(needed * ATTRIBUTES), keys.reserve(needed), same.reserve(needed);
+        room = needed;
+    }
 
     void clear(int farthest) {
         words.clear(), full.clear(), keys.clear(), same.clear();
@@ -565,6 +610,7 @@ class Engine {
     void read(int slot, int count, const int32_t* words, const int32_t* anchors, bool first) {
         Past& past = slot_[slot].past;
         if (first) past.clear(m_.farthest);
+        past.reserve(count);
         int before = int(past.keys.size());
         for (int i = 0; i < count; ++i)
             row_[i] = Row{slot, before + i, words + i * ATTRIBUTES, anchors + i * FIELDS, {}};
@@ -581,11 +627,13 @@ class Engine {
         s.bars_left = bars_left;
     }
 
-    // One word for each of some slots. drawn: how many words each has drawn before
+    // One word for each of some slots. drawn: how many words each has drawn before   nats: NaN, and no word, where the
+    // model gives no numbers to draw by
     void step(int count, const int32_t* slots, const int32_t* drawn, int32_t* words, float* nats) {
         std::vector<int32_t> anchors(size_t(count) * FIELDS);
         for (int i = 0; i < count; ++i) {
-            const Slot& s = slot_[slots[i]];
+            Slot& s = slot_[slots[i]];
+            s.past.reserve(1);
             int32_t* told = &anchors[i * FIELDS];
             std::copy_n(set_.anchors + slots[i] * FIELDS, FIELDS, told);
             told[FIELDS - 2] = 1 + std::clamp(s.last_bar - s.bars_left, 0, set_.farthest_bar);
@@ -604,7 +652,7 @@ class Engine {
             for (int i = t; i < count; i += team_.size) {
                 int32_t* word = words + i * ATTRIBUTES;
                 nats[i] = draw(i, drawn[i], word, *scratch_[t]);
-                advance(slot_[slots[i]], word);
+                if (!std::isnan(nats[i])) advance(slot_[slots[i]], word);
             }
         }, true);
     }
@@ -627,6 +675,9 @@ class Engine {
             }
             logits.resize(widest + WIDE);
             gates.resize(most);
+            candidates.reserve(*std::max_element(e.m_.sizes, e.m_.sizes + ATTRIBUTES));
+            operand.reserve(std::max(e.rows_, e.group_), std::max(e.m_.dim, e.m_.layer[0].up.outputs));
+            operand.reserve(e.group_, e.ring_);
         }
     };
 
@@ -679,10 +730,12 @@ class Engine {
             return 1.0f;
         } else {
             float most = 0;
-            for (int d = 0; d < head_dim_; ++d) most = std::max(most, std::fabs(from[d]));
-            float inverse = most > 0 ? 127.0f / most : 0.0f;
-            for (int d = 0; d < head_dim_; ++d) *place(d) = int8_t(std::lrintf(from[d] * inverse));
-            return most / 127.0f;
+            for (int d = 0; d < head_dim_; ++d)
+                if (float size = std::fabs(from[d]); size > most || std::isnan(size)) most = size;
+            bool finite = std::isfinite(most);  // if not, the scale says so: int8 would hide it
+            float inverse = finite ? inverse_of(most, 127.0f) : 0.0f;
+            for (int d = 0; d < head_dim_; ++d) *place(d) = finite ? int8_t(std::lrintf(from[d] * inverse)) : int8_t(0);
+            return finite ? most / 127.0f : std::numeric_limits<float>::quiet_NaN();
         }
     }
 
@@ -713,7 +766,7 @@ class Engine {
             for (int i = 0; i < rows; ++i) norm(&x_[size_t(i) * dim], layer.feed_norm, normed + size_t(i) * dim);
             int feed = layer.up.outputs;
             linear(normed, rows, dim, layer.up, t, [&](int row, int column, Vec value) {
-                Vec kept = value > Vec{} ? value : Vec{};
+                Vec kept = value < Vec{} ? Vec{} : value;  // NaN stays
                 store(&feed_[size_t(row) * feed + column], kept * kept);
             });
             team_.barrier();
@@ -919,7 +972,7 @@ class Engine {
         for (int j = 0; j < count; j += TURN)
             for (int v = 0; v < TURN / WIDE; ++v) {
                 Vec shifted = load(scores + j + v * WIDE) - highest;
-                Vec weight = shifted > all(-87.0f) ? exp(shifted) : Vec{};
+                Vec weight = shifted <= all(-87.0f) ? Vec{} : exp(shifted);  // NaN stays
                 store(scores + j + v * WIDE, weight);
                 total.parts[v] += weight;
             }
@@ -953,6 +1006,7 @@ class Engine {
                 int a = stage.names[n];
                 if (a == FAMILY) nats += draw_family(slot, logits, uniform[a], word, scratch);
                 else if (FAMILY_OF[a] == word[FAMILY]) nats += draw_one(slot, a, logits, uniform[a], word, scratch);
+                if (std::isnan(nats)) return nats;
                 logits += m_.sizes[a];
             }
         }
@@ -1011,8 +1065,8 @@ class Engine {
 
     float draw_family(int slot, const float* logits, float uniform, int32_t* word, Scratch& scratch) {
         const Slot& s = slot_[slot];
-        float high = std::max(logits[BAR], logits[END]), low = std::min(logits[BAR], logits[END]);
-        float over = high + std::log1p(std::exp(low - high));
+        float apart = std::fabs(logits[BAR] - logits[END]);  // NaN if one of them is
+        float over = std::max(logits[BAR], logits[END]) + std::log1p(std::exp(-apart));
         float pull = set_.pulls[slot * PULLS + NOTES_PULL];
         scratch.candidates.clear();
         auto may = [&](int family, float logit) { scratch.candidates.push_back({logit, 0, family}); };
@@ -1037,10 +1091,13 @@ class Engine {
         });
     }
 
-    // Nucleus sampling of scratch.candidates. Returns the nats of the one that is drawn, neither pulled nor warmed.
+    // Nucleus sampling of scratch.candidates. Returns the nats of the one that is drawn, neither pulled nor warmed; NaN,
+    // and nothing is drawn, where there is none or not all are numbers.
     template <class Pulled>
     float choose(int slot, int a, float uniform, int32_t* word, Scratch& scratch, Pulled pulled) {
+        constexpr float NOTHING = std::numeric_limits<float>::quiet_NaN();
         auto& some = scratch.candidates;
+        if (some.empty()) return NOTHING;
         float highest = some[0].logit;
         double everything = 0;
         for (auto& one : some) highest = std::max(highest, one.logit);
@@ -1051,6 +1108,7 @@ class Engine {
         float temperature = std::max(set, set_.coldest), top = -std::numeric_limits<float>::infinity(), total = 0;
         for (auto& one : some) top = std::max(top, one.weight = (one.logit + pulled(one.id)) / temperature);
         for (auto& one : some) total += one.weight = std::exp(one.weight - top);
+        if (!std::isfinite(everything) || !std::isfinite(total)) return NOTHING;
         std::sort(some.begin(), some.end(), [](const Candidate& one, const Candidate& other) {
             return one.weight != other.weight ? one.weight > other.weight : one.id < other.id;
         });
@@ -1090,32 +1148,57 @@ struct Handle {
     std::unique_ptr<Engine<float>> whole;
 };
 
+// What the functions below return: an exception of C++ must not reach whoever calls them.
+enum Outcome { DONE, NO_MEMORY, BROKEN };
+
+template <class Act>
+int outcome(const Act& act) noexcept {
+    try {
+        act();
+        return DONE;
+    } catch (const std::bad_alloc&) {
+        return NO_MEMORY;
+    } catch (...) {
+        return BROKEN;
+    }
+}
+
+// act(engine) with whichever engine the handle holds.
+template <class Act>
+int with(void* handle, const Act& act) noexcept {
+    auto h = static_cast<Handle*>(handle);
+    return outcome([&] { h->whole ? act(*h->whole) : act(*h->small); });
+}
+
 }  // namespace
 
 extern "C" {
 
-void* segue_open(const Model* model, const Settings* settings, int slots, int chunk, int threads, int whole) {
-    auto handle = new Handle;
-    if (whole) handle->whole.reset(new Engine<float>(*model, *settings, slots, chunk, threads));
-    else handle->small.reset(new Engine<int8_t>(*model, *settings, slots, chunk, threads));
-    return handle;
+// Raised whenever a structure or a function here changes: a build of another version is not taken (library.py).
+int segue_version() { return 2; }
+
+int segue_open(const Model* model, const Settings* settings, int slots, int chunk, int threads, int whole,
+               void** opened) {
+    return outcome([&] {
+        auto handle = std::make_unique<Handle>();
+        if (whole) handle->whole.reset(new Engine<float>(*model, *settings, slots, chunk, threads));
+        else handle->small.reset(new Engine<int8_t>(*model, *settings, slots, chunk, threads));
+        *opened = handle.release();
+    });
 }
 
 void segue_close(void* handle) { delete static_cast<Handle*>(handle); }
 
-void segue_read(void* handle, int slot, int count, const int32_t* words, const int32_t* anchors, int first) {
-    auto h = static_cast<Handle*>(handle);
-    h->whole ? h->whole->read(slot, count, words, anchors, first) : h->small->read(slot, count, words, anchors, first);
+int segue_read(void* handle, int slot, int count, const int32_t* words, const int32_t* anchors, int first) {
+    return with(handle, [&](auto& engine) { engine.read(slot, count, words, anchors, first); });
 }
 
-void segue_go(void* handle, int slot, const int32_t* word, int bars_before, int bars_left) {
-    auto h = static_cast<Handle*>(handle);
-    h->whole ? h->whole->go(slot, word, bars_before, bars_left) : h->small->go(slot, word, bars_before, bars_left);
+int segue_go(void* handle, int slot, const int32_t* word, int bars_before, int bars_left) {
+    return with(handle, [&](auto& engine) { engine.go(slot, word, bars_before, bars_left); });
 }
 
-void segue_step(void* handle, int count, const int32_t* slots, const int32_t* drawn, int32_t* words, float* nats) {
-    auto h = static_cast<Handle*>(handle);
-    h->whole ? h->whole->step(count, slots, drawn, words, nats) : h->small->step(count, slots, drawn, words, nats);
+int segue_step(void* handle, int count, const int32_t* slots, const int32_t* drawn, int32_t* words, float* nats) {
+    return with(handle, [&](auto& engine) { engine.step(count, slots, drawn, words, nats); });
 }
 
 }  // extern "C"

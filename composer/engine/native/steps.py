@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from ctypes import byref, c_void_p
 from typing import Any
 
 import numpy as np
@@ -63,12 +64,27 @@ class NativeSteps:
             alike_words=returns.ALIKE_WORDS,
         )
         threads = threads or torch.get_num_threads()
-        self._engine = loaded.segue_open(self._weights.model, self._settings, slots, PREFILL_WORDS, threads, whole)
+        self._engine = c_void_p()
+        loaded.segue_open(
+            self._weights.model, self._settings, slots, PREFILL_WORDS, threads, whole, byref(self._engine)
+        )
         weakref.finalize(self, loaded.segue_close, self._engine)
 
     @staticmethod
-    def are_there(model: CompoundWordTransformer) -> bool:
-        return library.library() is not None and is_supported(model)
+    def missing(model: CompoundWordTransformer) -> str | None:
+        """Why there are none for this model here, as a sentence that ends in what can be done; None if there are."""
+        if not is_supported(model):
+            return (
+                f"The compiled step does not know this checkpoint's {model.config.positions} positions or its size, so "
+                "composing on this CPU is up to 180 times slower than it could be. Take another checkpoint, or a GPU."
+            )
+        if library.library() is None:
+            return (
+                "The compiled step of the model is missing or of another version, so composing on this CPU is up to "
+                "180 times slower than it could be. Install a C++ compiler (g++) and then this package again: "
+                "pip install --force-reinstall --no-deps . in its folder."
+            )
+        return None
 
     def start(self, slot: int, sampling: SamplingParams, seed: int, anchors: Row, ending: bool) -> None:
         self._temperature[slot] = [sampling[name].temperature for name in ATTRIBUTES]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from composer.engine.model import Block, CompoundWordTransformer, Stage
 from composer.engine.native import library
+from composer.errors import CompositionError
 from composer.words import ATTRIBUTES
 
 LANES = 64  # columns of a packed group, as in step.cpp
@@ -37,7 +38,7 @@ def is_supported(model: CompoundWordTransformer) -> bool:
 
 
 class Weights:
-    """Everything that does not change while a model composes.
+    """Everything that does not change while a model composes. Raises CompositionError if a weight is no number.
 
     model: the structure that step.cpp reads; it points into arrays that live as long as this does
     size: bytes of the packed matrices, all of which a step reads
@@ -139,7 +140,9 @@ class Weights:
 
     def _matrix(self, weight: Tensor, bias: Tensor | None) -> library.Matrix:
         """weight: (outputs, inputs), as in nn.Linear"""
-        packed, scales = pack(weight.detach().float().numpy(), self._whole)
+        numbers = weight.detach().float().numpy()
+        _check(numbers)
+        packed, scales = pack(numbers, self._whole)
         outputs = len(scales)
         held = np.zeros(outputs, np.float32)
         if bias is not None:
@@ -159,6 +162,7 @@ class Weights:
 
     def _floats(self, values: Tensor | Floats) -> Any:
         array = np.ascontiguousarray(values.detach() if isinstance(values, Tensor) else values, np.float32)
+        _check(array)
         self._kept.append(array)
         return array.ctypes.data_as(library.Floats)
 
@@ -171,6 +175,14 @@ class Weights:
         array = (structure * len(rows))(*rows)
         self._kept.append(array)
         return array
+
+
+def _check(numbers: Floats) -> None:
+    if not np.isfinite(numbers).all():
+        raise CompositionError(
+            "The model's weights are not all finite numbers, so nothing can be composed with them. Take another "
+            "checkpoint, one from earlier in its training for instance."
+        )
 
 
 Part = TypeVar("Part", bound=nn.Module)
