@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bot.buttons import Act, custom_id, row
 from bot.conversation import MAX_BARS
 from bot.errors import FormError
-from bot.messages import LANGUAGES, MUSICAL_NAMES, Language, describe
+from bot.messages import LANGUAGES, MUSICAL_NAMES, Language, Stranger, describe
 from bot.pieces import PATTERN, AgainForm, PieceButton, parse_bars, parse_knob
 from bot.storage import Piece, Place
 from composer.errors import OutOfRangeError, SegueError, SettingsError, UnknownNameError
@@ -124,7 +124,7 @@ def test_whatever_is_typed_there_are_settings_or_a_refusal_in_a_sentence(text: s
 def test_what_is_not_understood_is_shown_as_it_was_typed(text: str, wrong: str) -> None:
     with pytest.raises((FormError, UnknownNameError)) as refused:
         parse_knob(text, "temperature", USUAL)
-    assert wrong.split()[0] in describe(refused.value, "en")
+    assert str(Stranger(wrong.split()[0])) in describe(refused.value, "en")
 
 
 @pytest.mark.parametrize("text", ["pich 0.5", "family 0.5", "position 1"])
@@ -177,7 +177,7 @@ def test_whatever_is_typed_there_are_bars_or_a_refusal_in_a_sentence(text: str) 
 def test_what_is_no_whole_number_is_shown() -> None:
     with pytest.raises(SegueError) as refused:
         parse_bars("12.5", 17)
-    assert "12.5" in describe(refused.value, "en")
+    assert str(Stranger("12.5")) in describe(refused.value, "en")
 
 
 # ---------------------------------------------------------------------- the form, and the buttons
