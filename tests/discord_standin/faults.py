@@ -24,6 +24,7 @@ class Request:
     token: str | None  # of the header Authorization
     body: Json | list[Json] | None
     files: dict[str, bytes]
+    numbers: tuple[int, ...]  # n of each files[n]
     at: float
     status: int = 0
     code: int | None = None  # Discord's JSON code of a refusal

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from aiohttp import BodyPartReader, web
 
 from .commands import check_commands
+from .contract import Contract
 from .errors import DiscordError, Form, missing_access, missing_permissions, no_such_route, unauthorized, unknown
 from .faults import Faults, Kind, Log, Request
 from .gateway import Gateway
@@ -75,8 +76,11 @@ def route(method: str, template: str, token: bool = True) -> Callable[[Handler],
 class Rest:
     """Answers requests below /api/v10."""
 
-    def __init__(self, world: World, gateway: Gateway, faults: Faults, log: Log, timing: Timing) -> None:
+    def __init__(
+        self, world: World, gateway: Gateway, faults: Faults, log: Log, timing: Timing, contract: Contract
+    ) -> None:
         self.world, self.gateway, self.faults, self.log, self.timing = world, gateway, faults, log, timing
+        self.contract = contract
 
     # ---- the way of a request
 
@@ -93,6 +97,7 @@ class Rest:
             token=request.headers.get("Authorization"),
             body=body,
             files={file.name: file.data for file in files.values()},
+            numbers=tuple(files),
             at=self.world.clock.now(),
         )
         self.log.add(entry)
@@ -130,6 +135,7 @@ class Rest:
         """Note in the log how a request ended, and give the answer."""
         entry.status, entry.done_at = status, self.world.clock.now()
         entry.code = body.get("code") if status >= 400 and isinstance(body, dict) else None
+        self.contract.exchange(entry, body)
         self.world.thread.changed()
         return reply(status or 500, body, headers)
 

@@ -195,6 +195,7 @@ async def running(standin: Standin, kind: type[Bot] | type[ShardedBot] = Bot, **
 def standin() -> Iterator[Standin]:
     with Standin() as standin:
         yield standin
+    assert standin.contract.of("answer", "event") == []
 
 
 @pytest.fixture
