@@ -80,8 +80,8 @@ def described() -> tuple[Registry[Any], dict[str, list[Operation]]]:
 def loosened(document: Any) -> Any:
     """The description where Discord's documents, or Discord itself, are milder.
 
-    A new file's id is a number, `recipient_id` may be one, `channel_types` knows media channels, and permissions are a
-    text. What fits several branches of a oneOf is taken.
+    A new file's id is a number, `recipient_id` may be one, `channel_types` knows media channels, permissions are a
+    text, and so are the codes in the tree of a 50035. What fits several branches of a oneOf is taken.
     """
 
     def walk(node: Any) -> Any:
@@ -101,10 +101,12 @@ def loosened(document: Any) -> Any:
         if name.endswith("Request") and "default_member_permissions" in properties:
             properties["default_member_permissions"] = {"type": ["integer", "string", "null"]}
     schemas["CreatePrivateChannelRequest"]["properties"]["recipient_id"] = snowflake
-    types = schemas["ChannelTypes"]
-    for kind, key in (("enum", None), ("anyOf", "const")):
-        if kind in types:
-            types[kind].append(16 if key is None else {key: 16})
+    schemas["ChannelTypes"]["anyOf"].append({"const": 16})
+    schemas["InnerErrors"] = {  # whose codes are words, "BASE_TYPE_REQUIRED", in the documents
+        "type": "object",
+        "properties": {"_errors": {"type": "array", "items": {"required": ["code", "message"]}}},
+        "required": ["_errors"],
+    }
     return absolute(document)
 
 

@@ -133,7 +133,7 @@ class Faults:
         self, method: str, pattern: str, retry_after: float = 0.3, everywhere: bool = False, times: int = 1
     ) -> Fault:
         """Answer 429: wait `retry_after` seconds; everywhere: with all other requests too."""
-        body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": everywhere}
+        body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": everywhere, "code": 0}
         headers = {"Via": "1.1 google", "Retry-After": str(max(1, round(retry_after)))}
         headers |= {"X-RateLimit-Scope": "global" if everywhere else "user"}
         if everywhere:

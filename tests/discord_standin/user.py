@@ -273,7 +273,7 @@ class User(Person):
             resolved: dict[str, Json] = {}
             rows = [self._filled(row, values, opened.channel, resolved) for row in modal.body["components"]]
             data = {"custom_id": modal.custom_id, "components": rows} | ({"resolved": resolved} if resolved else {})
-            return self._send(SUBMIT, opened.channel, data, opened.owners, source=opened.source)
+            return self._send(SUBMIT, opened.channel, data, opened.owners, source=opened.source, opened_by=opened)
 
         return await self.thread.call(work).answered()
 
@@ -368,12 +368,18 @@ class User(Person):
         return self._send(COMPONENT, message.channel, data, owners, source=message)
 
     def _send(
-        self, type_: int, channel: Channel, data: Json, owners: dict[str, str], source: Message | None = None
+        self,
+        type_: int,
+        channel: Channel,
+        data: Json,
+        owners: dict[str, str],
+        source: Message | None = None,
+        opened_by: Interaction | None = None,
     ) -> Reply:
         context = self._context(channel)
         if channel.deleted or (self not in channel.recipients and channel.guild is None):
             raise RefusedError("the person is not in that channel")
-        more = {"owners": owners, "context": context, "source": source}
+        more = {"owners": owners, "context": context, "source": source, "opened_by": opened_by}
         interaction = self.world.new_interaction(type_, self, channel, data, **more)
         if not self.world.dispatch("INTERACTION_CREATE", interaction.payload(), channel.guild):
             raise DidNotRespondError("The application did not respond: no bot is connected for this channel's shard")
