@@ -102,6 +102,7 @@ def loosened(document: Any) -> Any:
             properties["default_member_permissions"] = {"type": ["integer", "string", "null"]}
     schemas["CreatePrivateChannelRequest"]["properties"]["recipient_id"] = snowflake
     schemas["ChannelTypes"]["anyOf"].append({"const": 16})
+    schemas["MessageReferenceType"]["anyOf"].append({"const": 1})  # forwarded
     schemas["InnerErrors"] = {  # whose codes are words, "BASE_TYPE_REQUIRED", in the documents
         "type": "object",
         "properties": {"_errors": {"type": "array", "items": {"required": ["code", "message"]}}},

@@ -11,7 +11,7 @@ from .commands import MESSAGE_MENU, USER_MENU, Typed, called, convert, fill_opti
 from .errors import DidNotRespondError, RefusedError
 from .messages import SELECTS, TEXT_INPUT, write_message
 from .permissions import Permission
-from .posts import VOICE, Attachment, Json, Message
+from .posts import SNAPSHOT, VOICE, Attachment, Json, Message
 from .state import Channel, Interaction, Person, Role
 from .timing import Timing
 from .voice import recorded
@@ -299,6 +299,21 @@ class User(Person):
             file = self.world.store(Attachment(voice.NAME, data, voice.TYPE), "attachments")
             file.voice = heard
             return write_message(self.world, channel, self, {"flags": VOICE}, {}, "person", attachments=[file])
+
+        return self.thread.call(work)
+
+    def forward(self, message: Message, channel: Channel) -> Message:
+        """Forward a message: the new one is empty and holds a snapshot of it."""
+
+        def work() -> Message:
+            self._look_at(message)
+            if Permission.SEND_MESSAGES not in channel.permissions_of(self):
+                raise RefusedError("the person cannot write here")
+            new = Message(self.world, self.world.ids.next(), channel, self, flags=SNAPSHOT, forwarded=message)
+            new.snapshot = message.as_snapshot()
+            new.save_version("person")
+            channel.everything[new.id] = new
+            return new
 
         return self.thread.call(work)
 

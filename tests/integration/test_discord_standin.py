@@ -760,6 +760,25 @@ async def test_what_others_write_is_hidden_without_the_intent(standin: Standin, 
         assert reply.message.content == f"ann: secret {MIDI!r}"
 
 
+async def test_a_forwarded_message_holds_a_snapshot(standin: Standin, ann: User, channel: Channel) -> None:
+    theirs = standin.user("bob").post(channel, "listen", Attachment("a.mid", MIDI))
+    forwarded = ann.forward(theirs, standin.guild().channel())
+    async with running(standin) as bot:
+
+        @bot.tree.context_menu(name="Look")
+        async def look(interaction: Interaction, message: discord.Message) -> None:
+            (snapshot,) = message.message_snapshots
+            data = await snapshot.attachments[0].read()
+            kind = message.reference.type.name if message.reference else None
+            text = f"{message.content!r} {len(message.attachments)} {kind} {snapshot.content} {data!r}"
+            await interaction.response.send_message(text)
+
+        await bot.tree.sync()
+        reply = await ann.message_menu("Look", forwarded)
+        assert reply.message is not None
+        assert reply.message.content == f"'' 0 forward listen {MIDI!r}"
+
+
 async def test_voice_messages(standin: Standin, ann: User, channel: Channel) -> None:
     message = ann.speak(channel, opus(3.5))
     async with running(standin) as bot:
