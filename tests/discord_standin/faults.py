@@ -24,6 +24,7 @@ class Request:
     token: str | None  # of the header Authorization
     body: Json | list[Json] | None
     files: dict[str, bytes]
+    numbers: tuple[int, ...]  # n of each files[n]
     at: float
     status: int = 0
     code: int | None = None  # Discord's JSON code of a refusal
@@ -132,7 +133,7 @@ class Faults:
         self, method: str, pattern: str, retry_after: float = 0.3, everywhere: bool = False, times: int = 1
     ) -> Fault:
         """Answer 429: wait `retry_after` seconds; everywhere: with all other requests too."""
-        body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": everywhere}
+        body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": everywhere, "code": 0}
         headers = {"Via": "1.1 google", "Retry-After": str(max(1, round(retry_after)))}
         headers |= {"X-RateLimit-Scope": "global" if everywhere else "user"}
         if everywhere:

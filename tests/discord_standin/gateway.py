@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from .contract import Contract
 from .loop import LoopThread, in_thread
 from .posts import Json
 from .state import World
@@ -112,6 +113,7 @@ class Gateway:
     identifies: list[Identify] = field(default_factory=list)
     resumes: int = 0
     heartbeats: int = 0
+    contract: Contract = field(default_factory=Contract, repr=False)
 
     def __post_init__(self) -> None:
         self.world.dispatcher = self.dispatch
@@ -167,6 +169,7 @@ class Gateway:
         sessions = [session for session in self.sessions.values() if session.has(guild)]
         for session in sessions:
             session.dispatch(event, body)
+        self.contract.event(event, body)
         return bool(sessions)
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
@@ -246,8 +249,11 @@ class Gateway:
         ready |= {"guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds]}
         ready |= {"shard": list(session.shard), "application": {"id": str(self.world.bot.id), "flags": 0}}
         session.dispatch("READY", ready)
+        self.contract.event("READY", ready)
         for guild in guilds:
-            session.dispatch("GUILD_CREATE", guild.payload() | {"unavailable": False})
+            body = guild.payload() | {"unavailable": False}
+            session.dispatch("GUILD_CREATE", body)
+            self.contract.event("GUILD_CREATE", body)
 
     def resume(self, connection: Connection, body: Json) -> None:
         session = self.sessions.get(body["session_id"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .state import Channel, Interaction, Person, World
 
 ATTACHMENT_URL_SECONDS = 24 * 3600.0
-EPHEMERAL, LOADING, VOICE = 1 << 6, 1 << 7, 1 << 13  # message flags
+EPHEMERAL, LOADING, VOICE, SNAPSHOT = 1 << 6, 1 << 7, 1 << 13, 1 << 14  # message flags
 
 Json = dict[str, Any]
 
@@ -116,6 +116,8 @@ class Message:
     type: int = 0
     nonce: str | None = None
     reference: Message | None = None
+    forwarded: Message | None = None  # stands in it as a snapshot, as it was then
+    snapshot: Json = field(default_factory=dict)
     shown_to: Person | None = None  # ephemeral: only this person sees it
     interaction: Interaction | None = None
     allowed_mentions: Json | None = None
@@ -195,6 +197,12 @@ class Message:
             Version(now, via, self.content, list(self.embeds), list(self.components), files, self.loading)
         )
 
+    def as_snapshot(self) -> Json:
+        """What a message that forwards this one tells of it: not who wrote it."""
+        kept = ("type", "content", "mentions", "mention_roles", "attachments", "embeds", "timestamp")
+        whole = self.payload(nested=True)
+        return {key: whole[key] for key in (*kept, "edited_timestamp", "flags", "components")}
+
     def payload(self, nested: bool = False, hidden: bool = False) -> Json:
         """nested: without the message it answers; hidden: as a bot without the message content intent sees it."""
         mentioned = [self.world.people[id_].payload() for id_ in self.mentioned.users if id_ in self.world.people]
@@ -218,6 +226,10 @@ class Message:
             if not nested:
                 gone = self.reference.deleted
                 message["referenced_message"] = None if gone else self.reference.payload(nested=True, hidden=hidden)
+        if self.forwarded is not None:
+            origin = {"message_id": str(self.forwarded.id), "channel_id": str(self.forwarded.channel.id)}
+            message["message_reference"] = {"type": 1, **origin}
+            message["message_snapshots"] = [] if hidden else [{"message": self.snapshot}]
         if self.interaction is not None:
             message["webhook_id"] = message["application_id"] = str(self.world.bot.id)
             message["interaction_metadata"] = self.interaction.metadata()

@@ -13,16 +13,19 @@ from typing import Any, NamedTuple
 from aiohttp import BodyPartReader, web
 
 from .commands import check_commands
+from .contract import Contract
 from .errors import DiscordError, Form, missing_access, missing_permissions, no_such_route, unauthorized, unknown
 from .faults import Faults, Kind, Log, Request
 from .gateway import Gateway
 from .messages import Upload, check_modal, check_rights, edit_message, thinking, write_message
 from .permissions import Permission
 from .posts import EPHEMERAL, Json, Message, StoredFile
-from .state import DM, THREAD, Channel, Interaction, Person, World
+from .state import DM, MIB, THREAD, Channel, Interaction, Person, World
 from .timing import Timing
 
 CREATES_A_DAY = 200
+FOLLOW_UPS = 5  # an interaction, of an app that only its user has installed
+LARGEST_REQUEST = 25 * MIB
 MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, AUTOCOMPLETE, MODAL = 4, 5, 6, 7, 8, 9
 # The interaction's type -> the answers it may get.
 ANSWERS = {2: (4, 5, 9), 3: (4, 5, 6, 7, 9), 4: (8,), 5: (4, 5, 6, 7)}
@@ -75,8 +78,11 @@ def route(method: str, template: str, token: bool = True) -> Callable[[Handler],
 class Rest:
     """Answers requests below /api/v10."""
 
-    def __init__(self, world: World, gateway: Gateway, faults: Faults, log: Log, timing: Timing) -> None:
+    def __init__(
+        self, world: World, gateway: Gateway, faults: Faults, log: Log, timing: Timing, contract: Contract
+    ) -> None:
         self.world, self.gateway, self.faults, self.log, self.timing = world, gateway, faults, log, timing
+        self.contract = contract
 
     # ---- the way of a request
 
@@ -93,6 +99,7 @@ class Rest:
             token=request.headers.get("Authorization"),
             body=body,
             files={file.name: file.data for file in files.values()},
+            numbers=tuple(files),
             at=self.world.clock.now(),
         )
         self.log.add(entry)
@@ -117,6 +124,8 @@ class Rest:
                 raise no_such_route()
             if found.token and entry.token != f"Bot {self.gateway.token}":
                 raise unauthorized()
+            if sum(len(file.data) for file in files.values()) > LARGEST_REQUEST:
+                raise DiscordError(413, 40005, "Request entity too large")
             match = found.pattern.match(entry.path)
             assert match is not None
             return found.handler(self, Call(match.groupdict(), entry.query, entry.body, files))
@@ -130,6 +139,7 @@ class Rest:
         """Note in the log how a request ended, and give the answer."""
         entry.status, entry.done_at = status, self.world.clock.now()
         entry.code = body.get("code") if status >= 400 and isinstance(body, dict) else None
+        self.contract.exchange(entry, body)
         self.world.thread.changed()
         return reply(status or 500, body, headers)
 
@@ -193,6 +203,10 @@ class Rest:
         owner = Person(self.world, bot.id - 1, "owner").payload()
         application: Json = {"id": str(bot.id), "name": bot.name, "description": "", "icon": None, "flags": 0}
         application |= {"bot_public": True, "bot_require_code_grant": False, "owner": owner, "team": None}
+        application |= {"type": None, "flags_new": "0", "redirect_uris": [], "interactions_endpoint_url": None}
+        application |= {"role_connections_verification_url": None, "approximate_user_install_count": 0}
+        application |= {"approximate_guild_count": len(self.world.guilds), "approximate_user_authorization_count": 0}
+        application |= {"explicit_content_filter": 0, "eligible_oauth2_scopes": []}
         return application | {"verify_key": "0" * 64, "summary": "", "bot": bot.payload()}
 
     # ---- who and where
@@ -365,6 +379,8 @@ class Rest:
             # Discord's old habit: the first follow-up after a deferred answer fills that answer.
             edit_message(waiting, call.body, call.files, "followup")
             return 200, waiting.payload()
+        if "0" not in interaction.owners and len(interaction.followups) >= FOLLOW_UPS:
+            raise DiscordError(400, 40094, "This interaction has hit the maximum number of follow up messages")
         more = {"reference": interaction.original} if interaction.original is not None else {}
         message = self.respond(interaction, call.body, call.files, "followup", **more)
         interaction.followups.append(message)
@@ -412,13 +428,17 @@ class Rest:
             raise DiscordError(400, 50083, "Thread is archived")
         if body.get("nonce") is not None and body.get("enforce_nonce"):
             earliest = self.world.clock.now() - self.timing.nonce_seconds
-            for message in self.world.channels[channel.id].everything.values():
-                same = message.author is bot and message.nonce == str(body["nonce"])
-                if same and message.versions[0].at > earliest:
-                    return 200, message.payload()
+            first = self.world.nonces.get(str(body["nonce"]))
+            if first is not None and first.versions[0].at > earliest:
+                if first.deleted:
+                    raise unknown("Message")
+                return 200, first.payload()
         check_rights(channel, bot, body, call.files)
         more = self._reference(channel, body)
-        return 200, write_message(self.world, channel, bot, body, call.files, "channel", **more).payload()
+        message = write_message(self.world, channel, bot, body, call.files, "channel", **more)
+        if message.nonce is not None:
+            self.world.nonces[message.nonce] = message
+        return 200, message.payload()
 
     def _reference(self, channel: Channel, body: Json) -> Json:
         reference = body.get("message_reference")
@@ -487,14 +507,16 @@ class Rest:
 
 def callback_response(interaction: Interaction) -> Json:
     about: Json = {"id": str(interaction.id), "type": interaction.type}
-    resource: Json = {"type": interaction.answer}
     if interaction.original is not None:
         original = interaction.original
         about |= {"response_message_id": str(original.id), "response_message_loading": original.loading}
         about |= {"response_message_ephemeral": original.ephemeral}
-    if interaction.original is not None and interaction.answer in (MESSAGE, DEFERRED, UPDATE):
-        resource["message"] = interaction.original.payload()
-    return {"interaction": about, "resource": resource}
+    if interaction.original is None or interaction.answer not in (MESSAGE, UPDATE):
+        return {"interaction": about}  # a deferral's message is had from GET @original
+    return {
+        "interaction": about,
+        "resource": {"type": interaction.answer, "message": interaction.original.payload()},
+    }
 
 
 def checked_choices(data: Json) -> list[Json]:

@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from aiohttp import web
 
 from .clock import Clock, Snowflakes
+from .contract import Contract
 from .faults import Faults, Log
 from .gateway import Gateway
 from .loop import LoopThread, in_thread
@@ -38,6 +39,7 @@ class Standin:
     faults         what shall go wrong
     connections    the gateway's side: shards, drops, resumes
     bot            the bot's account
+    contract       what did not fit Discord's description of its API
     """
 
     def __init__(self, token: str = "stand-in-token", shards: int = 1, max_concurrency: int = 1) -> None:
@@ -49,7 +51,9 @@ class Standin:
         self.requests = Log()
         self.faults = Faults(self.thread)
         self.connections = Gateway(self.world, token, shards=shards, max_concurrency=max_concurrency)
-        self._rest = Rest(self.world, self.connections, self.faults, self.requests, self.timing)
+        self.contract = Contract()
+        self.connections.contract = self.contract
+        self._rest = Rest(self.world, self.connections, self.faults, self.requests, self.timing, self.contract)
 
     # ---- starting and ending
 

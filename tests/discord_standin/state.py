@@ -49,7 +49,7 @@ class Person:
 
     def payload(self) -> Json:
         payload: Json = {"id": str(self.id), "username": self.name, "discriminator": "0", "global_name": None}
-        return payload | {"avatar": None, "bot": self.is_bot, "public_flags": 0}
+        return payload | {"avatar": None, "bot": self.is_bot, "public_flags": 0, "flags": 0, "primary_guild": None}
 
 
 @dataclass(eq=False)
@@ -135,7 +135,14 @@ class Guild:
 
     def member(self, person: Person) -> Json:
         roles = [str(self.bot_role.id)] if person is self.world.bot else []
-        member: Json = {"user": person.payload(), "roles": roles, "nick": None, "avatar": None, "flags": 0}
+        member: Json = {
+            "user": person.payload(),
+            "roles": roles,
+            "nick": None,
+            "avatar": None,
+            "banner": None,
+            "flags": 0,
+        }
         member |= {"joined_at": iso(1.6e9), "premium_since": None, "deaf": False, "mute": False, "pending": False}
         return member | {"communication_disabled_until": None}
 
@@ -152,7 +159,14 @@ class Guild:
             guild[empty] = []
         guild |= {"preferred_locale": self.locale, "premium_tier": tier, "large": False}
         guild |= dict.fromkeys(("verification_level", "default_message_notifications", "explicit_content_filter"), 0)
-        guild |= dict.fromkeys(("mfa_level", "nsfw_level", "system_channel_flags", "afk_timeout"), 0)
+        guild |= dict.fromkeys(("mfa_level", "nsfw_level", "system_channel_flags", "premium_subscription_count"), 0)
+        guild |= {"afk_timeout": 300, "region": "deprecated", "max_presences": None, "max_members": 500_000}
+        guild |= {"max_stage_video_channel_users": 50, "max_video_channel_users": 25, "incidents_data": None}
+        guild |= dict.fromkeys(("widget_enabled", "premium_progress_bar_enabled", "nsfw"), False)
+        guild |= dict.fromkeys(("description", "home_header", "splash", "discovery_splash", "banner"))
+        guild |= dict.fromkeys(("application_id", "afk_channel_id", "system_channel_id", "widget_channel_id"))
+        guild |= dict.fromkeys(("vanity_url_code", "rules_channel_id", "safety_alerts_channel_id"))
+        guild |= {"public_updates_channel_id": None}
         return guild
 
 
@@ -283,6 +297,7 @@ class Interaction:
     owners: dict[str, str]
     context: int
     source: Message | None = None  # the message whose button was clicked
+    opened_by: Interaction | None = None  # what was answered with the modal
     created_at: float = 0.0
     answered_at: float | None = None
     answer: int | None = None  # the type of the callback
@@ -306,6 +321,8 @@ class Interaction:
         metadata |= {"authorizing_integration_owners": self.owners}
         if self.type == 3 and self.source is not None:
             metadata["interacted_message_id"] = str(self.source.id)
+        if self.opened_by is not None:
+            metadata["triggering_interaction_metadata"] = self.opened_by.metadata()
         return metadata
 
     def payload(self) -> Json:
@@ -344,6 +361,7 @@ class World:
     interactions: dict[str, Interaction] = field(default_factory=dict)  # by token
     commands: dict[int | None, list[Json]] = field(default_factory=dict)  # guild or None for global
     command_creates: dict[int | None, int] = field(default_factory=dict)
+    nonces: dict[str, Message] = field(default_factory=dict)  # of the bot's messages, whatever their channel
     failures: list[Exception] = field(default_factory=list)
     dispatcher: Callable[[str, Json, int | None], bool] = lambda *_: False
 

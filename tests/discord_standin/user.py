@@ -11,7 +11,7 @@ from .commands import MESSAGE_MENU, USER_MENU, Typed, called, convert, fill_opti
 from .errors import DidNotRespondError, RefusedError
 from .messages import SELECTS, TEXT_INPUT, write_message
 from .permissions import Permission
-from .posts import VOICE, Attachment, Json, Message
+from .posts import SNAPSHOT, VOICE, Attachment, Json, Message
 from .state import Channel, Interaction, Person, Role
 from .timing import Timing
 from .voice import recorded
@@ -273,7 +273,7 @@ class User(Person):
             resolved: dict[str, Json] = {}
             rows = [self._filled(row, values, opened.channel, resolved) for row in modal.body["components"]]
             data = {"custom_id": modal.custom_id, "components": rows} | ({"resolved": resolved} if resolved else {})
-            return self._send(SUBMIT, opened.channel, data, opened.owners, source=opened.source)
+            return self._send(SUBMIT, opened.channel, data, opened.owners, source=opened.source, opened_by=opened)
 
         return await self.thread.call(work).answered()
 
@@ -299,6 +299,21 @@ class User(Person):
             file = self.world.store(Attachment(voice.NAME, data, voice.TYPE), "attachments")
             file.voice = heard
             return write_message(self.world, channel, self, {"flags": VOICE}, {}, "person", attachments=[file])
+
+        return self.thread.call(work)
+
+    def forward(self, message: Message, channel: Channel) -> Message:
+        """Forward a message: the new one is empty and holds a snapshot of it."""
+
+        def work() -> Message:
+            self._look_at(message)
+            if Permission.SEND_MESSAGES not in channel.permissions_of(self):
+                raise RefusedError("the person cannot write here")
+            new = Message(self.world, self.world.ids.next(), channel, self, flags=SNAPSHOT, forwarded=message)
+            new.snapshot = message.as_snapshot()
+            new.save_version("person")
+            channel.everything[new.id] = new
+            return new
 
         return self.thread.call(work)
 
@@ -368,12 +383,18 @@ class User(Person):
         return self._send(COMPONENT, message.channel, data, owners, source=message)
 
     def _send(
-        self, type_: int, channel: Channel, data: Json, owners: dict[str, str], source: Message | None = None
+        self,
+        type_: int,
+        channel: Channel,
+        data: Json,
+        owners: dict[str, str],
+        source: Message | None = None,
+        opened_by: Interaction | None = None,
     ) -> Reply:
         context = self._context(channel)
         if channel.deleted or (self not in channel.recipients and channel.guild is None):
             raise RefusedError("the person is not in that channel")
-        more = {"owners": owners, "context": context, "source": source}
+        more = {"owners": owners, "context": context, "source": source, "opened_by": opened_by}
         interaction = self.world.new_interaction(type_, self, channel, data, **more)
         if not self.world.dispatch("INTERACTION_CREATE", interaction.payload(), channel.guild):
             raise DidNotRespondError("The application did not respond: no bot is connected for this channel's shard")

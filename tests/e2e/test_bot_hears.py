@@ -54,6 +54,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[Pla
         asyncio.run(bot.start())
         yield Place(standin, bot, guild, standin.user("ann"))
         assert bot.end() == 0, "SIGTERM ends it in good order"
+        bot.check_contract()
         log = bot.log.read_text()
         assert "Traceback" not in log, log
 

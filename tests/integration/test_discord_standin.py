@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import pytest
 from discord_standin import INVITE, Attachment, Channel, DidNotRespondError, RefusedError, Standin, User
+from discord_standin.contract import DESCRIPTION, Contract
 
 with warnings.catch_warnings():  # on Python 3.11 and 3.12 discord.py imports audioop, which 3.13 left out
     warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
@@ -195,6 +196,7 @@ async def running(standin: Standin, kind: type[Bot] | type[ShardedBot] = Bot, **
 def standin() -> Iterator[Standin]:
     with Standin() as standin:
         yield standin
+    assert standin.contract.of("answer", "event") == []
 
 
 @pytest.fixture
@@ -758,6 +760,25 @@ async def test_what_others_write_is_hidden_without_the_intent(standin: Standin, 
         assert reply.message.content == f"ann: secret {MIDI!r}"
 
 
+async def test_a_forwarded_message_holds_a_snapshot(standin: Standin, ann: User, channel: Channel) -> None:
+    theirs = standin.user("bob").post(channel, "listen", Attachment("a.mid", MIDI))
+    forwarded = ann.forward(theirs, standin.guild().channel())
+    async with running(standin) as bot:
+
+        @bot.tree.context_menu(name="Look")
+        async def look(interaction: Interaction, message: discord.Message) -> None:
+            (snapshot,) = message.message_snapshots
+            data = await snapshot.attachments[0].read()
+            kind = message.reference.type.name if message.reference else None
+            text = f"{message.content!r} {len(message.attachments)} {kind} {snapshot.content} {data!r}"
+            await interaction.response.send_message(text)
+
+        await bot.tree.sync()
+        reply = await ann.message_menu("Look", forwarded)
+        assert reply.message is not None
+        assert reply.message.content == f"'' 0 forward listen {MIDI!r}"
+
+
 async def test_voice_messages(standin: Standin, ann: User, channel: Channel) -> None:
     message = ann.speak(channel, opus(3.5))
     async with running(standin) as bot:
@@ -976,6 +997,107 @@ async def test_a_nonce_keeps_a_message_single(standin: Standin, channel: Channel
         await place.send("once", nonce="job7")
     assert [m.content for m in channel.messages] == ["once", "once"]
     assert [r.status for r in standin.requests.to("POST", "/channels/*")] == [0, 200, 0, 200]
+
+
+async def test_a_nonce_is_the_authors_and_knows_what_was_deleted(standin: Standin, channel: Channel) -> None:
+    other = standin.guild().channel()
+    async with running(standin) as bot:
+        first = await bot.get_channel(channel.id).send("once", nonce="job7")
+        again = await bot.get_channel(other.id).send("once", nonce="job7")
+        assert (again.id, other.messages) == (first.id, [])
+        await first.delete()
+        with pytest.raises(discord.NotFound) as error:
+            await bot.get_channel(channel.id).send("once", nonce="job7")
+        assert code(error) == (404, 10008)
+
+
+# ---- what Discord's documents say
+
+
+async def test_an_app_of_a_users_own_has_five_follow_ups(standin: Standin) -> None:
+    foreign = standin.guild("Elsewhere", has_bot=False).channel()
+    async with running(standin) as bot:
+        waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=60))
+        await asyncio.sleep(0)
+        await standin.user("eve", installed=True).command("where", foreign)
+        interaction = await waiting
+        for number in range(5):
+            await interaction.followup.send(str(number))
+        with pytest.raises(discord.HTTPException) as error:
+            await interaction.followup.send("5")
+        assert code(error) == (400, 40094)
+    assert [m.content for m in foreign.messages][1:] == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_request_is_at_most_25_mib(standin: Standin) -> None:
+    channel = standin.guild(attachment_size_limit=50 * 1024 * 1024).channel()
+    async with running(standin) as bot:
+        files = [discord.File(io.BytesIO(bytes(13 * 1024 * 1024)), name) for name in ("a.mp3", "b.mp3")]
+        with pytest.raises(discord.HTTPException) as error:
+            await bot.get_channel(channel.id).send(files=files)
+        assert code(error) == (413, 40005)
+        assert channel.messages == []
+
+
+async def test_only_a_message_or_an_update_comes_back_from_a_callback(
+    standin: Standin, ann: User, channel: Channel
+) -> None:
+    async with running(standin) as bot:
+        seen: list[Any] = []
+
+        @bot.tree.command(description="x")
+        async def later(interaction: Interaction) -> None:
+            seen.append((await interaction.response.defer(thinking=True)).resource)  # type: ignore[union-attr]
+
+        @bot.tree.command(description="x")
+        async def now(interaction: Interaction) -> None:
+            seen.append((await interaction.response.send_message("now")).resource)
+
+        await bot.tree.sync()
+        await ann.command("later", channel)
+        await standin.until(lambda: len(seen) == 1, timeout=60)
+        await ann.command("now", channel)
+        await standin.until(lambda: len(seen) == 2, timeout=60)
+        assert seen[0] is None
+        assert seen[1].content == "now"
+
+
+async def test_a_token_reaches_the_messages_of_its_interaction_only(
+    standin: Standin, ann: User, channel: Channel
+) -> None:
+    async with running(standin) as bot:
+        interaction = await answered(bot, ann, channel)
+        by_bot = await bot.get_channel(channel.id).send("mine")
+        other = await (await answered(bot, ann, channel)).followup.send("of another", wait=True)
+        for message in (by_bot, other):
+            for action in (
+                interaction.followup.fetch_message(message.id),
+                interaction.followup.edit_message(message.id, content="x"),
+                interaction.followup.delete_message(message.id),
+            ):
+                with pytest.raises(discord.NotFound) as error:
+                    await action
+                assert code(error) == (404, 10008)
+        own = await interaction.followup.send("own", wait=True)
+        await interaction.followup.edit_message(own.id, content="changed")
+        await interaction.followup.delete_message("@original")
+    assert [m.content for m in channel.messages] == ["mine", "hi", "of another", "changed"]
+
+
+@pytest.mark.skipif(not Contract.at_hand(), reason=f"Discord's description of its API is not at {DESCRIPTION}")
+async def test_what_does_not_fit_the_description_is_noted(standin: Standin, channel: Channel) -> None:
+    async with running(standin) as bot:
+        await bot.get_channel(channel.id).send("fits")
+        assert standin.contract.violations == []
+        route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=channel.id)
+        await bot.http.request(route, json={"content": "x", "tts": "loudly"}, params={"wait": "1"})
+        standin.contract.event("CHANNEL_UPDATE", channel.payload() | {"position": "first"})
+        assert [(found.side, found.what) for found in standin.contract.violations] == [
+            ("request", "the query has no 'wait'"),
+            ("request", "$.tts: 'loudly' is not of type 'boolean', 'null'"),
+            ("event", "$.position: 'first' is not of type 'integer'"),
+        ]
+        standin.contract.violations.clear()
 
 
 # ---- the gateway
