@@ -9,13 +9,15 @@
 
 A worker claims a job for `lease_seconds` and beats to keep it. A lease that has run out is claimed by whoever is alive,
 which is one attempt more. What a worker says about a job counts only while worker and attempt are still those of the
-row, so one that was asleep cannot overwrite; one that nobody missed beats and goes on. A job that runs is cancelled once
-its worker has heard of it and dropped it.
+row, so one that was asleep cannot overwrite; one that nobody missed beats and goes on. A job that runs is cancelled
+once its worker has heard of it and dropped it.
 
 An attempt is lost by a worker's death, never by its slowness: whom a job was taken from stands in `losses` until that
 worker is heard of again, and a job fails when it has cost so many workers, all of them silent for long. A job that came
-back may have killed its worker, so it is claimed alone, and its neighbours of then share one loss with it at most. Beside the state, each job has a tender: the process that brings the answer to the person, which holds it by a lease
-of the same kind until it is delivered. All times are the database's.
+back may have killed its worker, so it is claimed alone, and its neighbours of then share one loss with it at most.
+
+Beside the state, each job has a tender: the process that brings the answer to the person, which holds it by a lease of
+the same kind until it is delivered. All times are the database's.
 
 Jobs are of two kinds, and whoever works does one of them. A transcription's recording lies beside its row as long as it
 is in line, and not a moment longer.
@@ -243,7 +245,7 @@ class Jobs:
         heard_of = workers.c.seen_at > now() - SILENT_LEASES * lease_seconds
         self._worker_lives = sa.exists().where(workers.c.name == jobs.c.worker, heard_of)
         self._maker_lives = sa.exists().where(workers.c.maker == jobs.c.maker, heard_of)
-        self._last_try = _LOST + 1 >= max_attempts
+        self._last_try = max_attempts <= _LOST + 1
         self._hopeless = _RAN_OUT & (jobs.c.cancel_requested | (self._last_try & ~self._worker_lives))
 
     # ---- who asks
@@ -407,7 +409,6 @@ class Jobs:
             chosen = _together((await connection.execute(first)).all(), held.scalars().all())
             if not chosen:
                 return []
-            await self._lose(connection, chosen, worker)
             taken = await connection.execute(
                 sa.update(jobs)
                 .where(jobs.c.id.in_([row.id for row in chosen]), claimable)
@@ -415,6 +416,7 @@ class Jobs:
                 .returning(jobs.c.priority, jobs.c.turn, *_JOB)
             )
             in_order = sorted(taken, key=lambda row: (-row.priority, row.turn, row.id))
+            await self._lose(connection, chosen, worker)
         return [_job(row) for row in in_order]
 
     async def recording(self, job: Job) -> bytes | None:
@@ -536,7 +538,7 @@ class Jobs:
         await connection.execute(sa.update(jobs).where(self._hopeless).values(values))
         await self._discard(connection)
 
-    async def _lose(self, connection: AsyncConnection, taken: Sequence[sa.Row[Any]], worker: str) -> None:
+    async def _lose(self, connection: AsyncConnection, taken: Sequence[Any], worker: str) -> None:
         """Write down from whom jobs are taken whose lease ran out."""
         lost = [{"job": row.id, "worker": row.worker} for row in taken if row.worker not in (None, worker)]
         for row in lost:
@@ -665,8 +667,8 @@ def _forecast(row: sa.RowMapping) -> float | None:
     return float(before / row["together"] + (row["bars"] - row["bars_done"]) / row["each"])
 
 
-def _together(line: Sequence[sa.Row[Any]], held: Sequence[int]) -> Sequence[sa.Row[Any]]:
-    """The first of a line that a worker may have at once, beside what it holds (attempts). Whoever came back is alone."""
+def _together(line: Sequence[Any], held: Sequence[int]) -> Sequence[Any]:
+    """The first of a line that a worker may have at once, beside what it holds (attempts). What came back is alone."""
     if any(attempt > 1 for attempt in held):
         return []
     fresh = list(takewhile(lambda row: row.attempt == 0, line))
