@@ -169,7 +169,7 @@ jobs = sa.Table(
     sa.Column("finished_at", sa.Double),
     sa.Column("delivered_at", sa.Double),
     sa.Column("worker", sa.String),
-    sa.Column("maker", sa.String, nullable=False, server_default=""),  # of whoever had it last; see Jobs.claim
+    sa.Column("maker", sa.String, nullable=False, server_default=sa.text("''")),  # see Jobs.claim
     sa.Column("lease_until", sa.Double),
     sa.Column("tender", sa.String),
     sa.Column("tended_until", sa.Double),
@@ -201,7 +201,7 @@ workers = sa.Table(
     sa.Column("kind", sa.String, nullable=False, server_default=Kind.COMPOSE),  # of the jobs that it does
     sa.Column("slots", sa.Integer, nullable=False),
     sa.Column("vocabulary", sa.String, nullable=False),
-    sa.Column("maker", sa.String, nullable=False, server_default=""),
+    sa.Column("maker", sa.String, nullable=False, server_default=sa.text("''")),
     sa.Column("bars_per_second", sa.Double),  # of one slot; of one that transcribes, percent
     sa.Column("seen_at", sa.Double, nullable=False),
 )

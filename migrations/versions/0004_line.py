@@ -13,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     for table in ("jobs", "workers"):
-        op.add_column(table, sa.Column("maker", sa.String, nullable=False, server_default=""))
+        op.add_column(table, sa.Column("maker", sa.String, nullable=False, server_default=sa.text("''")))
     op.create_table(
         "losses",
         sa.Column("job", sa.Integer, primary_key=True, autoincrement=False),
