@@ -38,6 +38,7 @@ from composer.places import HOME
 SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
 MIGRATIONS = HOME / "migrations"
 BUSY_MILLISECONDS = 30_000  # how long a transaction waits for those of other processes on SQLite
+TRUNCATE_MILLISECONDS = 200  # how long the log of SQLite waits for readers before it is emptied; else at the next write
 POLL_SECONDS = 0.02  # between two glances at SQLite's version: a tenth of a percent of one core
 ALIVE_SECONDS = 10.0  # between two looks whether PostgreSQL's bell still has its connection
 CHANNEL = "segue"
@@ -111,6 +112,7 @@ class Database:
         self._ringing: asyncio.Task[None] | None = None
         self._hanging = asyncio.Lock()
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._forgetting = False
 
     def __repr__(self) -> str:
         return f"Database({_address(self._url)})"
@@ -137,11 +139,21 @@ class Database:
         On SQLite it is alone from its beginning. On PostgreSQL it is not; see `lock`.
         """
         with self._told_as_sentences():
-            async with self._turn, self._connected(self._writers) as connection, connection.begin():
-                yield connection
-                if not self._is_sqlite:
-                    # Only if something was written: a worker that finds nothing to claim wakes nobody.
-                    await connection.execute(_NOTIFY)
+            async with self._turn, self._connected(self._writers) as connection:
+                async with connection.begin():
+                    yield connection
+                    if not self._is_sqlite:
+                        # Only if something was written: a worker that finds nothing to claim wakes nobody.
+                        await connection.execute(_NOTIFY)
+                if self._forgetting:
+                    self._forgetting = self._is_sqlite and not await _truncate_log(connection)
+
+    def forgetting(self) -> None:
+        """What this write transaction deletes shall be nowhere any more, not in SQLite's log of changes either.
+
+        The log is emptied after the transaction, or after a later one where somebody still reads it.
+        """
+        self._forgetting = True
 
     async def lock(self, connection: AsyncConnection, number: int) -> None:
         """From here to the end of this write transaction, wait for others that have called this with the number."""
@@ -282,9 +294,24 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
         "journal_mode=WAL",  # readers and a writer side by side
         "synchronous=NORMAL",  # a power cut may cost the last commits, never the file
         "foreign_keys=ON",
+        "secure_delete=ON",  # what is deleted is overwritten, however SQLite was built
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+async def _truncate_log(connection: AsyncConnection) -> bool:
+    """Empty the write-ahead log, outside a transaction. False: somebody still reads or writes it."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    await driver.execute(f"PRAGMA busy_timeout={TRUNCATE_MILLISECONDS}")
+    try:
+        async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+            busy, *_ = await cursor.fetchone()
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        await driver.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+    return not busy
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -9,15 +9,22 @@
 
 A worker claims a job for `lease_seconds` and beats to keep it. A lease that has run out is claimed by whoever is alive,
 which is one attempt more. What a worker says about a job counts only while worker and attempt are still those of the
-row, so one that was asleep cannot overwrite. A job that runs is cancelled once its worker has heard of it and dropped
-it. Beside the state, each job has a tender: the process that brings the answer to the person, which holds it by a lease
-of the same kind until it is delivered. All times are the database's.
+row, so one that was asleep cannot overwrite; one that nobody missed beats and goes on. A job that runs is cancelled
+once its worker has heard of it and dropped it.
+
+An attempt is lost by a worker's death, never by its slowness: whom a job was taken from stands in `losses` until that
+worker is heard of again, and a job fails when it has cost so many workers, all of them silent for long. A job that came
+back may have killed its worker, so it is claimed alone, and its neighbours of then share one loss with it at most.
+
+Beside the state, each job has a tender: the process that brings the answer to the person, which holds it by a lease of
+the same kind until it is delivered. All times are the database's.
 
 Jobs are of two kinds, and whoever works does one of them. A transcription's recording lies beside its row as long as it
 is in line, and not a moment longer.
 
-The line is fair: a job's turn is one more than the highest of its owner's jobs in line, and at least the lowest of
-anybody's (start-time fair queueing). So nobody's tenth stands before another's first, and nobody starves.
+The line is fair in bars: a job's turn is where the last of its owner's jobs in line ends, its turn and its bars, and at
+least the lowest of anybody's (start-time fair queueing). So nobody's tenth stands before another's first, who asks for
+long pieces waits longer for the next, and nobody starves.
 
 On PostgreSQL a transaction that looks at many rows before it writes, or writes many, takes one lock first: limits hold
 and no two such transactions can be in each other's way. On SQLite a transaction that writes is alone anyway.
@@ -30,6 +37,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,6 +48,7 @@ from composer.database import JOBS_LOCK, Database, metadata, now
 from composer.errors import LineFullError
 
 DAY_SECONDS = 86400.0
+SILENT_LEASES = 4  # a worker not heard of for so many is taken for dead; before that, for slow
 PERFORMANCE = "performance-1"  # the "vocabulary" of a transcription: how composer.transcription.performance writes
 PERCENT = 100  # the "bars" of a transcription, which nobody knows before it is done
 TOO_MANY_ATTEMPTS = "attempts"  # the reason of a job whose workers all died on it
@@ -160,6 +169,7 @@ jobs = sa.Table(
     sa.Column("finished_at", sa.Double),
     sa.Column("delivered_at", sa.Double),
     sa.Column("worker", sa.String),
+    sa.Column("maker", sa.String, nullable=False, server_default=sa.text("''")),  # see Jobs.claim
     sa.Column("lease_until", sa.Double),
     sa.Column("tender", sa.String),
     sa.Column("tended_until", sa.Double),
@@ -178,6 +188,12 @@ recordings = sa.Table(
     sa.Column("job", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("data", sa.LargeBinary, nullable=False),
 )
+losses = sa.Table(  # whom a job that is in line was taken from, and who has not been heard of since
+    "losses",
+    metadata,
+    sa.Column("job", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("worker", sa.String, primary_key=True),
+)
 workers = sa.Table(
     "workers",
     metadata,
@@ -185,6 +201,7 @@ workers = sa.Table(
     sa.Column("kind", sa.String, nullable=False, server_default=Kind.COMPOSE),  # of the jobs that it does
     sa.Column("slots", sa.Integer, nullable=False),
     sa.Column("vocabulary", sa.String, nullable=False),
+    sa.Column("maker", sa.String, nullable=False, server_default=sa.text("''")),
     sa.Column("bars_per_second", sa.Double),  # of one slot; of one that transcribes, percent
     sa.Column("seen_at", sa.Double, nullable=False),
 )
@@ -197,7 +214,7 @@ _RUNNING = jobs.c.state == State.RUNNING
 _IN_LINE = jobs.c.state.in_([State.QUEUED, State.RUNNING])
 _RAN_OUT = _RUNNING & (jobs.c.lease_until < now())
 _UNDELIVERED = jobs.c.delivered_at.is_(None)
-_NO_LONGER_NEEDED = ~sa.exists().where(jobs.c.id == recordings.c.job, _IN_LINE)
+_LOST = sa.select(sa.func.count()).where(losses.c.job == jobs.c.id).correlate(jobs).scalar_subquery()
 _UNTENDED = _UNDELIVERED & (jobs.c.tender.is_(None) | (jobs.c.tended_until < now()))
 # What counts for a day: neither our failures nor what was taken back before it had cost anything.
 _COUNTS = (jobs.c.state != State.FAILED) & ((jobs.c.state != State.CANCELLED) | jobs.c.started_at.is_not(None))
@@ -218,14 +235,18 @@ class Jobs:
 
     Each method is one transaction, but for those that take a connection: they join the caller's write transaction.
     lease_seconds: how long a worker or a tender that says nothing is taken to be alive; beat every third of it
-    max_attempts: how many workers may die on a job before it fails
+    max_attempts: how many workers may die on a job before it fails; taken for dead who is silent for SILENT_LEASES
     """
 
     def __init__(self, database: Database, lease_seconds: float = 15.0, max_attempts: int = 5) -> None:
         self.database, self.lease_seconds, self.max_attempts = database, lease_seconds, max_attempts
         self._lease = now() + lease_seconds
         self._alive = workers.c.seen_at > now() - lease_seconds
-        self._hopeless = _RAN_OUT & (jobs.c.cancel_requested | (jobs.c.attempt >= max_attempts))
+        heard_of = workers.c.seen_at > now() - SILENT_LEASES * lease_seconds
+        self._worker_lives = sa.exists().where(workers.c.name == jobs.c.worker, heard_of)
+        self._maker_lives = sa.exists().where(workers.c.maker == jobs.c.maker, heard_of)
+        self._last_try = max_attempts <= _LOST + 1
+        self._hopeless = _RAN_OUT & (jobs.c.cancel_requested | (self._last_try & ~self._worker_lives))
 
     # ---- who asks
 
@@ -274,7 +295,8 @@ class Jobs:
         await self.database.lock(connection, JOBS_LOCK)
         deleted = await connection.execute(sa.delete(jobs).where(jobs.c.owner == owner).returning(jobs.c.id))
         gone = sorted(deleted.scalars())
-        await _discard(connection)
+        await self._discard(connection)
+        self.database.forgetting()
         return gone
 
     async def abandon(self, job_id: int, reason: str) -> bool:
@@ -290,6 +312,7 @@ class Jobs:
 
     async def strip(self, job_id: int) -> None:
         """Forget what a job that has ended was about; that it was there stays."""
+        self.database.forgetting()
         await self._change((jobs.c.id == job_id) & ~_IN_LINE, {"payload": {}, "result": None})
 
     # ---- who brings the answer
@@ -322,41 +345,59 @@ class Jobs:
     # ---- who works
 
     async def enlist(
-        self, worker: str, slots: int, vocabulary: str, bars_per_second: float | None, kind: Kind = Kind.COMPOSE
+        self,
+        worker: str,
+        slots: int,
+        vocabulary: str,
+        bars_per_second: float | None,
+        kind: Kind = Kind.COMPOSE,
+        maker: str = "",
     ) -> None:
         """Say that a worker is alive, what it can do, and how fast one slot is. Once every third of a lease.
 
-        worker: a name that no other process has, nor had
+        worker: a name that no other process has, nor had   maker: see claim
         """
         row = {"kind": kind, "slots": slots, "vocabulary": vocabulary, "bars_per_second": bars_per_second}
-        row |= {"seen_at": now()}
+        row |= {"maker": maker, "seen_at": now()}
         async with self.database.write() as connection:
             known = await connection.execute(sa.update(workers).where(workers.c.name == worker).values(row))
             if not known.rowcount:
                 await connection.execute(sa.insert(workers).values(name=worker, **row))
+            await connection.execute(sa.delete(losses).where(losses.c.worker == worker))  # it was slow, not dead
 
     async def retire(self, worker: str) -> None:
         """A worker's clean stop: what it still has goes back in line, as if it had never been claimed."""
         async with self._alone() as connection:
             await connection.execute(sa.delete(workers).where(workers.c.name == worker))
+            await connection.execute(sa.delete(losses).where(losses.c.worker == worker))
             held = (jobs.c.worker == worker) & _RUNNING
             await connection.execute(sa.update(jobs).where(held).values(_BACK_IN_LINE))
-            await _discard(connection)
+            await self._discard(connection)
 
-    async def claim(self, worker: str, vocabulary: str, count: int, kind: Kind = Kind.COMPOSE) -> list[Job]:
+    async def claim(
+        self, worker: str, vocabulary: str, count: int, kind: Kind = Kind.COMPOSE, maker: str = ""
+    ) -> list[Job]:
         """Take up to `count` jobs that this worker can do, the first in line first.
 
+        maker: what the same seed gives the same words by, checkpoint and precision. A job that was begun waits for
+        another worker of its maker as long as one is heard of; then anybody's will do.
+        A job that came back after its lease ran out is given to a worker that has nothing else, and nothing beside it;
+        until it is, nothing behind it is given to those who could take it.
         Jobs whose lease has run out are among them, and nothing rings when that happens: call this now and then, with
         0 too. A worker that slept may get a job that it still has; the one with the higher attempt is the right one.
         """
-        claimable = (jobs.c.kind == kind) & (jobs.c.vocabulary == vocabulary) & (_QUEUED | _RAN_OUT)
+        mine = jobs.c.worker == worker
+        free = _QUEUED | (_RAN_OUT & (mine | ~self._last_try))
+        same = jobs.c.maker.in_(["", maker]) | ~self._maker_lives
+        claimable = (jobs.c.kind == kind) & (jobs.c.vocabulary == vocabulary) & free & same
         async with self.database.read() as connection:  # so that workers with nothing to do are in nobody's way
             if not await connection.scalar(sa.select(sa.exists().where(claimable | self._hopeless))):
                 return []
-        first = sa.select(jobs.c.id).where(claimable).order_by(*_ORDER).limit(count)
+        first = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.worker).where(claimable).order_by(*_ORDER).limit(count)
         values = {
             "state": State.RUNNING,
             "worker": worker,
+            "maker": maker,
             "attempt": jobs.c.attempt + 1,
             "bars_done": 0,
             "started_at": now(),
@@ -364,13 +405,18 @@ class Jobs:
         }
         async with self._alone() as connection:
             await self._give_up(connection)
+            held = await connection.execute(sa.select(jobs.c.attempt).where(mine, _RUNNING, ~_RAN_OUT))
+            chosen = _together((await connection.execute(first)).all(), held.scalars().all())
+            if not chosen:
+                return []
             taken = await connection.execute(
                 sa.update(jobs)
-                .where(jobs.c.id.in_(first), claimable)
+                .where(jobs.c.id.in_([row.id for row in chosen]), claimable)
                 .values(values)
                 .returning(jobs.c.priority, jobs.c.turn, *_JOB)
             )
             in_order = sorted(taken, key=lambda row: (-row.priority, row.turn, row.id))
+            await self._lose(connection, chosen, worker)
         return [_job(row) for row in in_order]
 
     async def recording(self, job: Job) -> bytes | None:
@@ -448,11 +494,15 @@ class Jobs:
 
     async def sweep(self, days: float) -> int:
         """Delete jobs that were delivered longer ago than that, and workers not heard of for a day. Returns how many
-        jobs. What is deleted counts against no limit, so `days` should not be less than 1."""
+        jobs. Of a job that still counts against a day's limit what it was about is forgotten, and the row a day old."""
+        old = jobs.c.delivered_at < now() - days * DAY_SECONDS
+        counted = jobs.c.submitted_at > now() - DAY_SECONDS
         async with self._alone() as connection:
             await connection.execute(sa.delete(workers).where(workers.c.seen_at < now() - DAY_SECONDS))
-            old = jobs.c.delivered_at < now() - days * DAY_SECONDS
-            return (await connection.execute(sa.delete(jobs).where(old))).rowcount
+            await connection.execute(sa.update(jobs).where(old, counted).values(payload={}, result=None))
+            gone = (await connection.execute(sa.delete(jobs).where(old, ~counted))).rowcount
+            self.database.forgetting()
+        return gone
 
     # ---- parts of the above
 
@@ -466,7 +516,7 @@ class Jobs:
         """Change the one row that fits, in one statement. False if none does."""
         async with self.database.write() as connection:
             changed = (await connection.execute(sa.update(jobs).where(one).values(values))).rowcount > 0
-            await _discard(connection)
+            await self._discard(connection)
         return changed
 
     async def _end(self, job: Job, state: State, **values: Any) -> bool:
@@ -486,15 +536,31 @@ class Jobs:
             "lease_until": None,
         }
         await connection.execute(sa.update(jobs).where(self._hopeless).values(values))
-        await _discard(connection)
+        await self._discard(connection)
+
+    async def _lose(self, connection: AsyncConnection, taken: Sequence[Any], worker: str) -> None:
+        """Write down from whom jobs are taken whose lease ran out."""
+        lost = [{"job": row.id, "worker": row.worker} for row in taken if row.worker not in (None, worker)]
+        for row in lost:
+            there = sa.exists().where(losses.c.job == row["job"], losses.c.worker == row["worker"])
+            if not await connection.scalar(sa.select(there)):
+                await connection.execute(sa.insert(losses).values(row))
+
+    async def _discard(self, connection: AsyncConnection) -> None:
+        """Forget the recordings and the losses of jobs that have ended or are gone."""
+        for table in (losses, recordings):
+            no_longer_needed = ~sa.exists().where(jobs.c.id == table.c.job, _IN_LINE)
+            gone = await connection.execute(sa.delete(table).where(no_longer_needed))
+            if table is recordings and gone.rowcount:
+                self.database.forgetting()
 
     async def _insert(self, connection: AsyncConnection, draft: Draft, tender: str | None) -> Job:
-        theirs = sa.case((jobs.c.owner == draft.owner, jobs.c.turn))
-        turns = sa.select(sa.func.min(jobs.c.turn), sa.func.max(theirs)).where(_IN_LINE)
+        theirs = sa.case((jobs.c.owner == draft.owner, jobs.c.turn + jobs.c.bars))
+        turns = sa.select(sa.func.min(jobs.c.turn), sa.func.max(theirs)).where(_IN_LINE, jobs.c.kind == draft.kind)
         lowest, highest = (await connection.execute(turns)).one()
         row = {name: getattr(draft, name) for name in _DRAFT} | {
             "payload": dict(draft.payload),
-            "turn": max(lowest or 0, 0 if highest is None else highest + 1),
+            "turn": max(lowest or 0, highest or 0),
             "state": State.QUEUED,
             "submitted_at": now(),
             "tender": tender,
@@ -601,9 +667,12 @@ def _forecast(row: sa.RowMapping) -> float | None:
     return float(before / row["together"] + (row["bars"] - row["bars_done"]) / row["each"])
 
 
-async def _discard(connection: AsyncConnection) -> None:
-    """Forget the recordings of jobs that have ended or are gone."""
-    await connection.execute(sa.delete(recordings).where(_NO_LONGER_NEEDED))
+def _together(line: Sequence[Any], held: Sequence[int]) -> Sequence[Any]:
+    """The first of a line that a worker may have at once, beside what it holds (attempts). What came back is alone."""
+    if any(attempt > 1 for attempt in held):
+        return []
+    fresh = list(takewhile(lambda row: row.attempt == 0, line))
+    return fresh if fresh or held else line[:1]
 
 
 async def _count(connection: AsyncConnection, which: ColumnElement[bool]) -> int:

@@ -44,7 +44,8 @@ from composer.words import BAR
 PROGRESS_SECONDS = 0.2  # between two writes of how far the pieces are, for all of them together
 GRACE_SECONDS = 20.0  # for what is begun, once the worker is asked to stop
 LAST_STEP_SECONDS = 10.0  # at the end, for the step that is under way: torch aborts a process that ends within one
-LONGEST_PAUSE = 30.0  # seconds between two tries to reach the database
+HANG_SECONDS = 120.0  # without a step while there is something to compose, after which the process ends itself
+HUNG_STATUS = 70  # of a process that has ended itself because its engine hung
 WARM_UP_BARS = 2
 
 log = structlog.get_logger("worker")
@@ -52,6 +53,10 @@ log = structlog.get_logger("worker")
 
 class EngineStoppedError(Exception):
     """The engine's thread has ended with an error; the process cannot go on."""
+
+
+class EngineHangsError(Exception):
+    """The engine's thread has been within one step for long; only the end of the process can end that."""
 
 
 @dataclass
@@ -80,8 +85,15 @@ class Engine(threading.Thread):
         super().__init__(name="engine", daemon=True)  # a step cannot be interrupted; the process may end all the same
         self.error: BaseException | None = None
         self._generator, self._on_news = generator, on_news
+        self._stamp: float | None = None  # when the present step began; None while there is nothing to compose
         self._orders: queue.SimpleQueue[tuple[str, Task | None]] = queue.SimpleQueue()
         self._tasks: dict[Piece, Task] = {}
+
+    @property
+    def seconds_in_step(self) -> float:
+        """For how long it has been within one step; 0 while it waits for something to compose."""
+        stamp = self._stamp
+        return 0.0 if stamp is None else time.monotonic() - stamp
 
     def submit(self, task: Task) -> None:
         self._orders.put(("submit", task))
@@ -95,6 +107,7 @@ class Engine(threading.Thread):
     def run(self) -> None:
         try:
             while self._obey():
+                self._stamp = time.monotonic()
                 ended = self._generator.step()
                 for piece in ended:
                     self._finish(self._tasks.pop(piece))
@@ -106,7 +119,10 @@ class Engine(threading.Thread):
     def _obey(self) -> bool:
         """Carry out what was ordered, waiting while there is nothing to compose. False: stop."""
         while not self._orders.empty() or not self._tasks:
+            if not self._tasks:
+                self._stamp = None
             order, task = self._orders.get()
+            self._stamp = time.monotonic()
             if task is None:
                 return False
             if order == "submit":
@@ -129,20 +145,27 @@ class Engine(threading.Thread):
 class Worker:
     """One process' share of the work, from the first claim until it is asked to stop.
 
-    grace: seconds for what is begun, once it is asked to
+    grace: seconds for what is begun, once it is asked to   hang: seconds within one step that are too many
     """
 
     def __init__(
-        self, jobs: Jobs, checkpoint: Checkpoint, slots: int, device: torch.device, grace: float = GRACE_SECONDS
+        self,
+        jobs: Jobs,
+        checkpoint: Checkpoint,
+        slots: int,
+        device: torch.device,
+        grace: float = GRACE_SECONDS,
+        hang: float = HANG_SECONDS,
     ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self.slots = slots
         self.bars_per_second: float | None = None  # of one slot
         self.stopping = False
-        self._jobs, self._grace = jobs, grace
+        self._jobs, self._grace, self._hang = jobs, grace, hang
         self._vocabulary = checkpoint.vocabulary
         self._warm_up_words = 0
         self._generator = Generator(checkpoint, slots, device)
+        self.maker = f"{checkpoint.digest} {self._generator.steps.arithmetic} {device.type}"
         self._tasks: dict[int, Task] = {}
         self._news = asyncio.Event()
         self._beaten = self._enlisted = self._stop_by = float("-inf")
@@ -159,6 +182,11 @@ class Worker:
         """Slots in use."""
         return len(self._tasks)
 
+    @property
+    def stalled(self) -> bool:
+        """The engine has not ended a step for a lease: then it counts as dead until it does."""
+        return self._engine.seconds_in_step > self._jobs.lease_seconds
+
     def stop(self) -> None:
         """Claim nothing more, finish what can be finished in the grace and hand back the rest; twice: at once."""
         self._stop_by = time.monotonic() + (0 if self.stopping else self._grace)
@@ -166,7 +194,7 @@ class Worker:
         self._news.set()
 
     async def run(self) -> None:
-        """Work until stopped. Raises EngineStoppedError if the engine breaks; then the leases run out."""
+        """Work until stopped. Raises EngineStoppedError or EngineHangsError; then the leases run out."""
         await asyncio.to_thread(self._warm_up)
         self._engine.start()
         log.info("ready", worker=self.name, slots=self.slots, bars_per_second=self.bars_per_second)
@@ -179,7 +207,7 @@ class Worker:
                         await self._round()
                         pause = 0.0
                     except (SQLAlchemyError, DatabaseError, OSError) as error:
-                        pause = min(LONGEST_PAUSE, 2 * pause or 0.5)
+                        pause = min(max(0.5, self._jobs.lease_seconds / 3), 2 * pause or 0.5)
                         log.warning("database out of reach", error=type(error).__name__, pause=pause)
                         await asyncio.sleep(pause)
                 await self._jobs.retire(self.name)
@@ -193,6 +221,10 @@ class Worker:
     def _over(self) -> bool:
         if self._engine.error is not None:
             raise EngineStoppedError from self._engine.error
+        if (seconds := self._engine.seconds_in_step) > self._hang:
+            jobs = sorted(self._tasks)
+            log.error("the engine hangs; this process ends, to be started again", seconds=round(seconds), jobs=jobs)
+            raise EngineHangsError
         return self.stopping and (not self._tasks or time.monotonic() >= self._stop_by)
 
     async def _listen(self, wait: Callable[[float], Awaitable[bool]]) -> None:
@@ -203,14 +235,19 @@ class Worker:
     async def _round(self) -> None:
         """Everything that is due: then wait until something is."""
         self._news.clear()
-        await self._enlist()
-        if not self.stopping and (free := self.slots - len(self._tasks)):
-            for job in await self._jobs.claim(self.name, self._vocabulary.digest, free):
-                await self._begin(job)
-        await self._beat()
+        if not self.stalled:
+            await self._report()
         for task in [task for task in self._tasks.values() if task.composed or task.broken]:
             await (self._fail(task, task.broken) if task.broken else self._finish(task))
         await self._sleep()
+
+    async def _report(self) -> None:
+        """That this worker lives and goes on with what it has, before it asks for more: so it keeps what it has."""
+        await self._enlist()
+        await self._beat()
+        if not self.stopping and (free := self.slots - len(self._tasks)):
+            for job in await self._jobs.claim(self.name, self._vocabulary.digest, free, maker=self.maker):
+                await self._begin(job)
 
     async def _sleep(self) -> None:
         seconds = PROGRESS_SECONDS if self._tasks else self._jobs.lease_seconds / 3
@@ -221,17 +258,19 @@ class Worker:
         """Tell that this worker lives, and how fast it is."""
         if time.monotonic() - self._enlisted >= self._jobs.lease_seconds / 3:
             self._enlisted = time.monotonic()
-            await self._jobs.enlist(self.name, self.slots, self._vocabulary.digest, self.bars_per_second)
+            speed = self.bars_per_second
+            await self._jobs.enlist(self.name, self.slots, self._vocabulary.digest, speed, maker=self.maker)
 
     async def _begin(self, job: Job) -> None:
+        if overslept := self._tasks.get(job.id):  # its lease ran out meanwhile, and the claim was ours again
+            overslept.job = job
+            return
         try:
             request = Request.from_json(job.payload, self._vocabulary)
         except SegueError as error:
             log.error("unusable request", job=job.id, error=str(error))
             await self._jobs.fail(job, "request")
             return
-        if overslept := self._tasks.pop(job.id, None):  # its lease ran out meanwhile, and the claim was ours again
-            self._engine.cancel(overslept)
         log.info("begun", job=job.id, attempt=job.attempt, bars=request.bars)
         self._tasks[job.id] = task = Task(job, request)
         self._engine.submit(task)
@@ -358,5 +397,8 @@ async def work(
         exposition.gauge("segue_slots", "Slots there are.", lambda: worker.slots)
         exposition.gauge("segue_bars_per_second", "Speed of one slot.", lambda: worker.bars_per_second or 0)
         exposition.gauge("segue_listening", "Recordings transcribed now.", lambda: bool(listener and listener.busy))
-        async with exposition.served(metrics_port), _listening(listener, worker):
-            await worker.run()
+        try:
+            async with exposition.served(metrics_port, lambda: not worker.stalled), _listening(listener, worker):
+                await worker.run()
+        except EngineHangsError:
+            os._exit(HUNG_STATUS)  # whatever else would be waited for at the end might hang as well

@@ -263,6 +263,10 @@ class Life:
         here = replace(PLACE, guild=None, channel=1311010203455259001, message=1311010203455259002)
         running, unwanted = await self.ask(ANN, 64, 11, here), await self.ask(BOB, 32, 12)
         await self.jobs.claim("worker-b-21-ab12cd", digest, 2)
+        # One more that another worker died on.
+        await self.ask(BOB, 6, 13)
+        await self.asleep.claim("worker-a-22-dead00", digest, 1)
+        await Jobs(self.database).claim("worker-c-4-5e6f70", digest, 1)
         await self.jobs.beat("worker-b-21-ab12cd", {running.id: 17, unwanted.id: 3})
         await self.jobs.cancel(unwanted.id)
         for seed in (21, 22):

@@ -804,3 +804,119 @@ async def test_the_same_key_keeps_one_recording(database_url: str) -> None:
         await jobs.finish(await claim_recording(jobs), {"notes": []})
         await submit(jobs, [recording("hum", data=b"again")])
         assert await kept(jobs) == 0
+
+
+# ---------------------------------------------------------------------- slow, dead, alone, and made alike
+
+
+async def test_a_worker_that_is_only_slow_costs_no_attempt(database_url: str) -> None:
+    async with opened(database_url, max_attempts=2) as jobs:
+        (job,) = await submit(jobs, [draft("a")])
+        for number in range(6):  # each is late with its beat, but is heard of
+            await jobs.enlist(f"w {number % 2}", 1, WORDS, None)
+            taken = await asleep(jobs).claim(f"w {number % 2}", WORDS, 1)
+            assert [each.id for each in taken] == [job.id]
+            await jobs.enlist("w 0", 1, WORDS, None)
+            await jobs.enlist("w 1", 1, WORDS, None)
+        assert await jobs.beat("w 1", {job.id: 1}) == set()
+        assert await state(jobs, job) == State.RUNNING
+
+
+async def test_a_last_attempt_waits_until_its_worker_is_known_to_be_dead(database_url: str) -> None:
+    async with opened(database_url, max_attempts=1) as jobs:
+        (job,) = await submit(jobs, [draft("a")])
+        await jobs.enlist("w", 1, WORDS, None)
+        await asleep(jobs).claim("w", WORDS, 1)
+        assert await jobs.claim("other", WORDS, 1) == []
+        assert await state(jobs, job) == State.RUNNING
+        async with jobs.database.write() as connection:
+            await connection.execute(sa.update(workers_table).values(seen_at=now() - 3600))
+        assert await jobs.claim("other", WORDS, 1) == []
+        assert await state(jobs, job) == State.FAILED
+
+
+async def test_what_came_back_is_claimed_alone_and_takes_no_neighbour_along(database_url: str) -> None:
+    async with opened(database_url, max_attempts=3) as jobs:
+        killer, *others = await submit(jobs, [draft(name, name) for name in "abcd"])
+        for number in range(20):
+            claimed = await asleep(jobs).claim(f"w {number}", WORDS, 4)
+            if killer.id not in {job.id for job in claimed}:
+                for job in claimed:
+                    assert await jobs.finish(job, {})
+        assert [await state(jobs, job) for job in others] == [State.DONE] * 3
+        assert await state(jobs, killer) == State.FAILED
+
+
+async def test_nothing_joins_what_came_back_and_it_joins_nothing(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        back, first, second = await submit(jobs, [draft(name, name) for name in "abc"])
+        await asleep(jobs).claim("dead", WORDS, 1)
+        assert [job.id for job in await jobs.claim("heir", WORDS, 4)] == [back.id]
+        assert await jobs.claim("heir", WORDS, 4) == []
+        busy = await jobs.claim("busy", WORDS, 1)
+        assert [job.id for job in busy] == [first.id]
+        await age(jobs, back, 3600, "lease_until")
+        assert await jobs.claim("busy", WORDS, 4) == []
+        await jobs.finish(busy[0], {})
+        assert [job.id for job in await jobs.claim("busy", WORDS, 4)] == [back.id]
+        assert await state(jobs, second) == State.QUEUED
+
+
+async def test_what_was_begun_waits_for_its_maker_while_one_lives(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        (job,) = await submit(jobs, [draft("a")])
+        await asleep(jobs).claim("killed", WORDS, 1, maker="one int8")
+        await jobs.enlist("same", 1, WORDS, None, maker="one int8")
+        assert await jobs.claim("other", WORDS, 1, maker="two bfloat16") == []
+        (same,) = await asleep(jobs).claim("same", WORDS, 1, maker="one int8")
+        assert same.id == job.id
+        async with jobs.database.write() as connection:
+            await connection.execute(sa.update(workers_table).values(seen_at=now() - 3600))
+        assert [each.id for each in await jobs.claim("other", WORDS, 1, maker="two bfloat16")] == [job.id]
+
+
+async def test_a_long_piece_weighs_what_many_short_ones_do(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        await submit(jobs, [draft("long 0", "ann", bars=128), draft("long 1", "ann", bars=128)])
+        await submit(jobs, drafts(5, "bob", bars=4))
+        assert await keys_in_line(jobs) == ["long 0", *(f"bob {number}" for number in range(5)), "long 1"]
+
+
+async def test_what_is_kept_for_less_than_a_day_counts_for_a_day(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        (job,) = await submit(jobs, [draft("a")], Limits(a_day=1), tender="bot")
+        await jobs.finish(await claim_one(jobs), {"words": [1]})
+        await jobs.delivered(job.id, "bot")
+        await age(jobs, job, 7200, "delivered_at")
+        assert await jobs.sweep(0.01) == 0
+        with pytest.raises(LineFullError):
+            await submit(jobs, [draft("b")], Limits(a_day=1))
+        found = await jobs.get(job.id)
+        assert found is not None
+        assert (found.payload, found.result) == ({}, None)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("how", ["forget", "finish", "sweep"])
+async def test_what_is_forgotten_is_in_no_file_of_sqlite(database_url: str, how: str) -> None:
+    secret = b"hummed in private " * 100
+    async with opened(database_url) as jobs:
+        path = Path(database_url.removeprefix("sqlite+aiosqlite:///"))
+        (job,) = await submit(jobs, [recording("hum", data=secret)], tender="bot")
+
+        def found() -> bool:
+            return any(b"hummed in private" in file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
+
+        assert found()
+        if how == "forget":
+            async with jobs.database.write() as connection:
+                await jobs.forget(connection, "ann")
+        else:
+            said = {"notes": "hummed in private"} if how == "sweep" else {}
+            await jobs.finish(await claim_recording(jobs), said)
+        if how == "sweep":
+            assert found()
+            await jobs.delivered(job.id, "bot")
+            await age(jobs, job, 9 * DAY_SECONDS, "submitted_at", "delivered_at")
+            assert await jobs.sweep(7) == 1
+        assert not found()

@@ -124,7 +124,7 @@ async def test_the_tables_are_those_that_the_code_takes_them_for(empty_database_
             await connection.run_sync(metadata.create_all)
             expected = await schema(connection)
     bots = {"people", "presets", "guilds", "pieces", "hearings", "marks"}
-    assert {"jobs", "workers", "recordings"} | bots == set(expected)
+    assert {"jobs", "workers", "recordings", "losses"} | bots == set(expected)
     assert there == expected
 
 
@@ -174,11 +174,13 @@ async def test_what_was_under_way_at_a_version_goes_on_where_it_was(empty_databa
         ]
         in_line = sorted(wanted, key=lambda row: (-row["priority"], row["turn"], row["id"]))
         for kind, language in ((Kind.COMPOSE, VOCABULARY.digest), (Kind.TRANSCRIBE, PERFORMANCE)):
-            claimed = await jobs.claim("worker", language, 100, kind)
+            claimed = []
+            while some := await jobs.claim("worker", language, 100, kind):  # those that came back alone
+                claimed += some
+                for job in some:
+                    assert await jobs.finish(job, {"words": []})
             mine = [row for row in in_line if row["kind"] == kind]
             assert [(job.id, job.attempt) for job in claimed] == [(row["id"], row["attempt"] + 1) for row in mine]
-            for job in claimed:
-                assert await jobs.finish(job, {"words": []})
         assert all([await jobs.delivered(number, "bot") for number in undelivered])
 
         async with database.write() as connection:
