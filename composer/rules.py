@@ -41,7 +41,7 @@ def broken_words(words: Sequence[Word], vocabulary: Vocabulary) -> Iterator[str]
         family = Family(word.family)
         for name in ATTRIBUTES[1:]:
             value = getattr(word, name)
-            if (name in USED[family]) != (value > 0) or value >= vocabulary.sizes[name]:
+            if not (0 < value < vocabulary.sizes[name] if name in USED[family] else value == 0):
                 yield f"{number}: {family.name} with {name} {value}"
         match family:
             case Family.BAR:

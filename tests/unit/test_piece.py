@@ -400,16 +400,40 @@ def test_what_is_out_of_range_is_refused_with_the_range(
 
 SIZES = [VOCABULARY.sizes[name] for name in ATTRIBUTES]
 inner_words = st.builds(Word, *(st.integers(0, (Family.END if n == 0 else size) - 1) for n, size in enumerate(SIZES)))
+places = st.dictionaries(  # position, chord, tempo -> the notes there, by their pitch
+    st.tuples(*(st.integers(1, VOCABULARY.sizes[name] - 1) for name in ("position", "chord", "tempo"))),
+    st.dictionaries(
+        st.integers(1, VOCABULARY.sizes["pitch"] - 1),
+        st.tuples(*(st.integers(1, VOCABULARY.sizes[name] - 1) for name in ("velocity", "duration"))),
+        max_size=3,
+    ),
+    max_size=4,
+)
+
+
+def bar_of(there: dict[tuple[int, int, int], dict[int, tuple[int, int]]]) -> list[Word]:
+    words, last = [BAR], 0
+    for (position, chord, tempo), notes in sorted(there.items()):
+        if position > last:
+            words.append(Word(Family.METRICAL, position, chord=chord, tempo=tempo))
+            words += [Word(Family.NOTE, 0, pitch, *notes[pitch]) for pitch in sorted(notes, reverse=True)]
+            last = position
+    return words
+
+
 requests = st.builds(
     Request,
-    words=st.lists(inner_words, max_size=30).map(lambda rest: (BAR, *rest)),
+    words=st.lists(places, min_size=1, max_size=4).map(
+        lambda bars: tuple(word for bar in bars for word in bar_of(bar))
+    ),
     bars=st.integers(1, MAX_BARS),
     seed=st.integers(0, MAX_SEED),
     sampling=params,
     guards=guards,
     ending=st.booleans(),
 )
-GOOD = Request((BAR, Word(Family.NOTE, 0, 5, 5, 5)), 8, 7).to_json()
+PLACE, NOTE = Word(Family.METRICAL, 1, chord=1, tempo=1), Word(Family.NOTE, 0, 5, 5, 5)
+GOOD = Request((BAR, PLACE, NOTE), 8, 7).to_json()
 
 
 def through_json(data: object) -> Any:
@@ -450,9 +474,14 @@ def flat(*words: Word) -> list[int]:
         flat(BAR, END, BAR),
         flat(BAR)[:-1],
         [*flat(BAR), 1],
-        *(flat(BAR, Word(2)._replace(**{name: size})) for name, size in zip(ATTRIBUTES, SIZES, strict=True)),
-        *(flat(BAR, Word(2)._replace(**{name: -1})) for name in ATTRIBUTES),
-        flat(BAR, Word(2, 10**30)),
+        flat(BAR, NOTE),
+        flat(BAR, PLACE, NOTE, NOTE),
+        flat(BAR, PLACE, NOTE, PLACE),
+        *(flat(BAR, PLACE._replace(**{name: size}), NOTE) for name, size in zip(ATTRIBUTES, SIZES, strict=True)),
+        *(flat(BAR, PLACE, NOTE._replace(**{name: size})) for name, size in zip(ATTRIBUTES, SIZES, strict=True)),
+        *(flat(BAR, PLACE._replace(**{name: -1}), NOTE) for name in ATTRIBUTES),
+        *(flat(BAR, PLACE, NOTE._replace(**{name: -1})) for name in ATTRIBUTES),
+        flat(BAR, PLACE._replace(position=10**30)),
     ],
 )
 def test_words_that_are_no_opening_are_refused(words: list[int]) -> None:
@@ -471,7 +500,7 @@ def test_words_of_a_larger_vocabulary_are_refused() -> None:
     smaller = replace(VOCABULARY, durations=VOCABULARY.durations[:4])
     with pytest.raises(RequestError):
         Request.from_json(GOOD, smaller)
-    assert Request.from_json(GOOD | {"words": flat(BAR, Word(Family.NOTE, 0, 5, 5, 4))}, smaller).bars == 8
+    assert Request.from_json(GOOD | {"words": flat(BAR, PLACE, NOTE._replace(duration=4))}, smaller).bars == 8
 
 
 junk = st.recursive(
