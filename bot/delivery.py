@@ -120,7 +120,7 @@ class Delivery:
                 aiohttp.ClientError,
                 OSError,
                 TimeoutError,
-                _NotConnectedError,
+                _NotNowError,
             ) as error:
                 if isinstance(error, discord.HTTPException) and _too_large(error):
                     raise TooLargeError("The files are too large for this channel.") from error
@@ -242,8 +242,9 @@ class Delivery:
 
     async def _follow_up(self, piece: Piece, letter: Letter) -> Place:
         """It has no nonce: rather the bot's own message, where that may be, and for the end alone."""
-        place = piece.place
-        sent = await self._webhook(place).send(
+        place, webhook = piece.place, self._webhook(piece.place)
+        await _check_answered(webhook)
+        sent = await webhook.send(
             letter.text,
             view=buttons(piece, letter.acts),
             files=letter.attachments(),
@@ -306,7 +307,7 @@ class Delivery:
 
     def _connected(self) -> discord.Client:
         if self.client is None or self.client.is_closed():
-            raise _NotConnectedError
+            raise _NotNowError
         return self.client
 
 
@@ -322,8 +323,19 @@ class _Closed(NamedTuple):
     only_files: bool
 
 
-class _NotConnectedError(discord.DiscordException):
-    """The client is being started anew."""
+class _NotNowError(discord.DiscordException):
+    """The client is being started anew, or the command's own answer is still owed."""
+
+
+async def _check_answered(webhook: discord.Webhook) -> None:
+    """Raises _NotNowError as long as a command's answer is owed, for a follow-up would become it, and that message is
+    another take's."""
+    try:
+        original = await webhook.fetch_message("@original")  # type: ignore[arg-type] # as Discord has it
+    except discord.NotFound:  # it was deleted: nothing is owed
+        return
+    if original.flags.loading:
+        raise _NotNowError
 
 
 def _moved(place: Place, channel: discord.PartialMessageable | discord.DMChannel, message: int) -> Place:

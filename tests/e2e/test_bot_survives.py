@@ -92,7 +92,9 @@ async def test_eight_of_eight_arrive_once_though_worker_and_bot_are_killed(slow:
         )
         await scene.bot.kill_worker()
         await scene.bot.until_rows(
-            "select count(*) from jobs where state = 'running' and attempt = 2", [(8,)], PATIENCE
+            "select count(*) from jobs where state = 'running' and attempt = 2",
+            [(1,)],
+            PATIENCE,  # alone
         )
         await scene.bot.until_rows("select count(*) > 0 from jobs where state = 'done'", [(1,)], PATIENCE)
         await scene.bot.kill()

@@ -118,3 +118,14 @@ async def test_a_title_that_automod_refuses_is_left_out(tiny: Path, tmp_path: Pa
             assert message.channel is scene.channel
         refused = [m for m in finished(scene.channel) if say("en", "untitled") in m.content]
         assert len(refused) == 1
+
+
+async def test_a_follow_up_does_not_take_the_answer_that_a_command_still_owes(tiny: Path, tmp_path: Path) -> None:
+    async with running(tmp_path, tiny) as scene:
+        slow = scene.standin.faults.fail("PATCH", "/webhooks/*", 500, times=40)  # nothing fills the first answer
+        await scene.ask(takes=2, private=True)
+        await slow.hit(3, timeout=PATIENCE)
+        await scene.bot.until_rows("select count(*) from jobs where state = 'done'", [(2,)], PATIENCE)
+        slow.remove()
+        await scene.bot.until_rows(DELIVERED, [(2,)], PATIENCE)
+        assert len(finished(scene.channel)) == 2
