@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from composer.errors import CompositionError, from_reason
+from composer.sandbox import environment
 
 CHILD = (sys.executable, "-m", "composer.ear_process")
 LIMIT_SECONDS = 600.0  # for one recording: far more than it takes beside a busy batch
@@ -86,6 +87,7 @@ class Ear:
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,  # it ends when this process does, even by kill -9
                 stdout=asyncio.subprocess.PIPE,
+                env=environment(),
                 start_new_session=True,  # Ctrl-C is for the worker
                 limit=LONGEST_LINE,
             )

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from composer.ear import LENGTH_BYTES
 from composer.errors import OpeningError, to_reason
+from composer.sandbox import limit
 
 PRIORITY = 10  # how much nicer than the batch that composes beside it
 MEMORY_BYTES = 4 * 2**30  # of its own data; transcribing takes less than half of it
@@ -25,7 +26,7 @@ MEMORY_BYTES = 4 * 2**30  # of its own data; transcribing takes less than half o
 
 def main() -> None:
     os.nice(PRIORITY)
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    limit(resource.RLIMIT_DATA, MEMORY_BYTES)
     # What a library prints shall not stand among the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from composer import errors
 from composer.errors import CompositionError, HostileMidiError, NoNotesError, NotMidiError, OpeningError
+from composer.sandbox import environment, limit
 from composer.score import (
     DEFAULT_BPM,
     EARLY_TICKS,
@@ -157,9 +157,8 @@ def dump_midi(score: Score, program: int = 0, title: str = "") -> bytes:
 
 # --- the child of read_midi -----------------------------------------------------------------------------------------
 
-# No variable of ours (the bot's token is one) goes to the child, but for where a Python may find its own library.
 # Threads of BLAS would take address space each.
-_CHILD_ENV = {"OPENBLAS_NUM_THREADS": "1"} | {n: os.environ[n] for n in ("LD_LIBRARY_PATH",) if n in os.environ}
+_CHILD_ENV = environment() | {"OPENBLAS_NUM_THREADS": "1"}
 _CHILD_CODE = "import sys; sys.path[:] = sys.argv[1:]; from composer.midi import answer; answer()"
 
 
@@ -173,8 +172,8 @@ def _child_command() -> list[str]:
 
 def answer() -> None:
     """The child's side: tie its own hands, read a file from stdin, write a score or an error as JSON to stdout."""
-    _limit(resource.RLIMIT_AS, CHILD_MEMORY)
-    _limit(resource.RLIMIT_CPU, CHILD_CPU)
+    limit(resource.RLIMIT_AS, CHILD_MEMORY)
+    limit(resource.RLIMIT_CPU, CHILD_CPU)
     try:
         reply = json.dumps(_sent(parse_midi(sys.stdin.buffer.read())))
     except MemoryError:
@@ -184,11 +183,6 @@ def answer() -> None:
     except OpeningError as error:
         reply = json.dumps({"error": type(error).__name__, "fields": vars(error)})
     sys.stdout.write(reply)
-
-
-def _limit(what: int, most: int) -> None:
-    _, hard = resource.getrlimit(what)
-    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _sent(score: Score) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -210,3 +211,25 @@ async def test_an_ear_that_is_no_longer_wanted_leaves_no_process() -> None:
     assert not alive(pid)
     with pytest.raises(EarError, match="died"):
         await ear.hear(json.dumps({"die": 15}).encode(), lambda _: None)
+
+
+async def test_what_hears_recordings_knows_neither_database_nor_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("DATABASE_URL", "DISCORD_TOKEN", "A_SECRET"):
+        monkeypatch.setenv(name, "hidden")
+    ear = Ear(CHILD)
+    try:
+        await ear.hear(json.dumps({}).encode(), lambda _: None)
+        assert ear._process is not None
+        variables = Path(f"/proc/{ear._process.pid}/environ").read_bytes()
+        assert b"PATH=" in variables
+        assert b"hidden" not in variables
+    finally:
+        await ear.close()
+
+
+def test_the_ear_starts_where_less_memory_is_allowed_than_it_would_take() -> None:
+    shell = f'ulimit -d 2097152 && exec "{sys.executable}" -m composer.ear_process'
+    done = subprocess.run(["sh", "-c", shell], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
