@@ -331,12 +331,11 @@ class Conversations:
         return True
 
     async def _until_pressed(self, number: int, seconds: float) -> None:
-        pressed = self._presses.setdefault(number, asyncio.Event())
+        self._presses[number] = pressed = asyncio.Event()
         try:
-            async with asyncio.timeout(seconds):
-                await pressed.wait()
-        except TimeoutError:
-            pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await pressed.wait()
         finally:
             del self._presses[number]
 

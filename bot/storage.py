@@ -62,9 +62,7 @@ pieces = sa.Table(
     sa.Column("guild", sa.BigInteger),
     sa.Column("channel", sa.BigInteger, nullable=False),
     sa.Column("message", sa.BigInteger),  # the one that tells how far it is and in the end holds the piece
-    sa.Column(
-        "by_webhook", sa.Boolean, nullable=False, server_default=sa.false()
-    ),  # whether the interaction's webhook made that message
+    sa.Column("by_webhook", sa.Boolean, nullable=False, server_default=sa.false()),  # see Place
     sa.Column("token", sa.String(255)),  # of the interaction; good for 15 minutes
     sa.Column("application", sa.BigInteger, nullable=False),
     sa.Column("asked_at", sa.Double, nullable=False),  # by the database's clock

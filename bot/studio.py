@@ -30,6 +30,7 @@ from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.request import MAX_BARS, Composed, Request
+from composer.sandbox import environment
 from composer.score import TICKS_PER_BAR, Score
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
@@ -182,14 +183,18 @@ class _Children:
     def _new_pool(self) -> ProcessPoolExecutor:
         # spawn: a child of this process, with its threads and sockets, must not be forked from the middle of it.
         spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, mp_context=spawn, initializer=_live_with_the_parent)
+        return ProcessPoolExecutor(self._processes, mp_context=spawn, initializer=_begin)
 
 
 # ------------------------------------------------------------------ in a child
 
 
-def _live_with_the_parent() -> None:
-    """Ctrl-C is for the bot; and where the bot is killed, its children end too."""
+def _begin() -> None:
+    """Know no secret, nor tell one to what is started from here, ffmpeg for instance; and live with the parent: Ctrl-C
+    is for the bot, and where the bot is killed, its children end too."""
+    kept = environment()
+    os.environ.clear()
+    os.environ.update(kept)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -151,7 +151,8 @@ class Database:
     def forgetting(self) -> None:
         """What this write transaction deletes shall be nowhere any more, not in SQLite's log of changes either.
 
-        The log is emptied after the transaction, or after a later one where somebody still reads it.
+        To be called within it, or another would take it for its own. The log is emptied after the transaction, or
+        after a later one where somebody still reads it.
         """
         self._forgetting = True
 

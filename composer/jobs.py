@@ -312,8 +312,10 @@ class Jobs:
 
     async def strip(self, job_id: int) -> None:
         """Forget what a job that has ended was about; that it was there stays."""
-        self.database.forgetting()
-        await self._change((jobs.c.id == job_id) & ~_IN_LINE, {"payload": {}, "result": None})
+        async with self.database.write() as connection:
+            self.database.forgetting()
+            ended = sa.update(jobs).where(jobs.c.id == job_id, ~_IN_LINE)
+            await connection.execute(ended.values(payload={}, result=None))
 
     # ---- who brings the answer
 

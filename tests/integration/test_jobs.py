@@ -897,7 +897,7 @@ async def test_what_is_kept_for_less_than_a_day_counts_for_a_day(database_url: s
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("how", ["forget", "finish", "sweep"])
+@pytest.mark.parametrize("how", ["forget", "finish", "strip", "sweep"])
 async def test_what_is_forgotten_is_in_no_file_of_sqlite(database_url: str, how: str) -> None:
     secret = b"hummed in private " * 100
     async with opened(database_url) as jobs:
@@ -912,8 +912,12 @@ async def test_what_is_forgotten_is_in_no_file_of_sqlite(database_url: str, how:
             async with jobs.database.write() as connection:
                 await jobs.forget(connection, "ann")
         else:
-            said = {"notes": "hummed in private"} if how == "sweep" else {}
+            said = {"notes": "hummed in private"} if how in ("strip", "sweep") else {}
             await jobs.finish(await claim_recording(jobs), said)
+        if how == "strip":
+            assert found()
+            others = [jobs.enlist(f"worker {n}", 1, WORDS, None) for n in range(8)]  # write at the same time
+            await asyncio.gather(*others, jobs.strip(job.id))
         if how == "sweep":
             assert found()
             await jobs.delivered(job.id, "bot")

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import shlex
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from recordings import song
 
 from bot import studio as module
 from bot.errors import PieceFullError
-from bot.studio import Finished, Read, Studio, render_sound
+from bot.studio import READ_SECONDS, Finished, Read, Studio, _Children, render_sound
 from composer.encoding import decode
 from composer.engine.generator import Generator
 from composer.errors import (
@@ -309,6 +310,17 @@ async def test_children_that_are_killed_are_replaced_and_their_work_is_done(stud
     sound, read = await asyncio.gather(*work)
     assert sound == render_sound(midi, 0, "", 10**7, None)
     assert read == await studio.read(midi, Order())
+
+
+async def test_what_a_child_starts_knows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "hidden")
+    children = _Children(1, READ_SECONDS)
+    try:
+        told = await children.run(subprocess.check_output, ["env"])
+    finally:
+        children.pool.shutdown()
+    assert b"PATH=" in told
+    assert b"hidden" not in told
 
 
 async def test_a_child_that_dies_of_every_try_is_told_and_the_next_one_lives(studio: Studio) -> None:

@@ -13,7 +13,7 @@ from composer.engine.generator import Generator
 from composer.engine.scheduler import Piece
 from composer.engine.steps import PREFILL_WORDS, Drawn
 from composer.errors import PieceError
-from composer.request import Guards, Request
+from composer.request import Request
 from composer.rules import broken_rules
 from composer.sampling import Nucleus, SamplingParams
 from composer.score import TICKS_PER_BAR, Note, Score
@@ -48,10 +48,7 @@ def requests(count: int, bars: int = 2) -> list[Request]:
 
 
 def test_a_million_random_words_break_no_rule() -> None:
-    """The model is random and its settings are the hottest there are: every word that can be drawn is drawn.
-
-    The first quarter is composed under guard, the rest without: watching costs more than drawing.
-    """
+    """The model is random and its settings are the hottest there are: every word that can be drawn is drawn."""
     tiny = Vocabulary(8, tuple(range(60, 66)), (60, 90), (1, 2, 4), ("N", "C", "Am"), (90.0, 120.0))
     checkpoint = random_checkpoint(tiny, dim=16, layers=1, heads=2, kv_heads=1, window=16)
     slots = 2000
@@ -60,8 +57,7 @@ def test_a_million_random_words_break_no_rule() -> None:
     total, bars = 0, 24
     start = tuple(encode(Score((Note(0, 60, 240, 90),), end=TICKS_PER_BAR), tiny))
     while total < 1_000_000:
-        guards = Guards() if total == 0 else Guards(loops=False, copies=False, drift=False)
-        pieces = compose(generator, [Request(start, bars, total + k, hot, guards) for k in range(slots)])
+        pieces = compose(generator, [Request(start, bars, seed=total + k, sampling=hot) for k in range(slots)])
         for piece in pieces:
             assert list(broken_rules(piece.words, tiny, bars)) == []
             total += piece.drawn
