@@ -68,6 +68,7 @@ class SegueClient(discord.AutoShardedClient):
     async def close(self) -> None:
         if self._registering is not None:
             self._registering.cancel()
+            await asyncio.wait([self._registering])  # it may be at the database, which is closed next
         await super().close()
 
     async def on_ready(self) -> None:

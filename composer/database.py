@@ -111,7 +111,7 @@ class Database:
         self._bell: _Bell | None = None
         self._ringing: asyncio.Task[None] | None = None
         self._hanging = asyncio.Lock()
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._under_way: set[asyncio.Future[Any]] = set()
         self._forgetting = False
 
     def __repr__(self) -> str:
@@ -241,7 +241,18 @@ class Database:
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """A connection of the pool. Opening and closing go on where whoever wanted it is cancelled meanwhile: drivers
-        leak what they are interrupted in."""
+        leak what they are interrupted in. And the database is not closed below somebody who holds one."""
+        held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way.add(held)
+        try:
+            async with self._opened(engine) as connection:
+                yield connection
+        finally:
+            self._under_way.discard(held)
+            held.set_result(None)
+
+    @asynccontextmanager
+    async def _opened(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         opening = self._see_through(engine.connect().start())
         try:
             connection = await asyncio.shield(opening)

@@ -172,6 +172,27 @@ async def test_what_is_cut_short_leaves_no_lock_and_no_connection(database_url: 
 # ---------------------------------------------------------------------- wake-ups
 
 
+async def test_it_is_not_closed_below_a_transaction(database_url: str) -> None:
+    """What was cancelled meanwhile would be waited for by nobody, and its connection be closed by a loop that ends."""
+    database, began, go_on = Database(database_url), asyncio.Event(), asyncio.Event()
+
+    async def write() -> None:
+        async with database.write() as connection:
+            await connection.execute(sa.select(1))
+            began.set()
+            await go_on.wait()
+
+    writing = asyncio.create_task(write())
+    await began.wait()
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0.1)
+    assert not closing.done()
+    go_on.set()
+    await closing
+    assert writing.done()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_commit_is_heard_by_everybody(database_url: str) -> None:
     async with (
         Database(database_url) as here,
