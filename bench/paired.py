@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from composer.engine.model import ModelConfig
-from composer.training.dataset import load_corpus
+from composer.training.dataset import FirstEdition, load_corpus
 from composer.training.train import VALIDATION_WHOLE, Run, TrainingConfig, read_curves
 from composer.words import ATTRIBUTES, default_vocabulary
 
@@ -58,7 +58,8 @@ def main() -> None:
     for name in options.only:
         model = ModelConfig(vocabulary.sizes, **size, **VARIANTS[name])
         folder = options.out / name.replace(" ", "-").replace(",", "")
-        Run(folder, corpora, vocabulary, model, config, torch.device("cpu")).train()
+        data = FirstEdition(corpora, vocabulary, config.length, config.seed, model.past, crowding=False)
+        Run(folder, data, model, config, torch.device("cpu")).train()
         last = [row for row in read_curves(folder) if int(row["step"]) == options.steps]
         valid = [row for row in last if row["split"].startswith(VALIDATION_WHOLE)]
         means = (sum(float(row[column]) for row in valid) / len(valid) for column in columns)

@@ -11,6 +11,7 @@ measures. They lie on a plateau: a tenth more or less of one moves the share of 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import cache
 from itertools import product
@@ -59,17 +60,24 @@ _NO_CHORD = _State(None, "")
 _STATES = (*(_State(root, quality) for quality, root in product(CHORD_QUALITIES, range(OCTAVE))), _NO_CHORD)
 
 
-def find_chords(notes: Sequence[Note], end: int) -> tuple[Chord, ...]:
-    """The chords of a 4/4 piece, each where it begins: on a beat, the first one at tick 0, no two equal in a row.
+def find_chords(notes: Sequence[Note], end: int, beats: Sequence[tuple[int, float]] | None = None) -> tuple[Chord, ...]:
+    """The chords of a piece, each where it begins: on a beat, the first one at tick 0, no two equal in a row.
 
-    end: in ticks; what sounds later is not heard.   A piece transposed gets its chords transposed, exactly.
+    end: in ticks; what sounds later is not heard.   beats: where they begin, the first one at tick 0, and what a
+    change of chord costs there; quarters in 4/4 where it is not said.
+    A piece transposed gets its chords transposed, exactly.
     """
+    if beats is None:
+        count = max(1, -(-end // TICKS_PER_BEAT))
+        beats = [(beat * TICKS_PER_BEAT, CHANGE_COST[beat % BEATS_PER_BAR]) for beat in range(count)]
+    starts = [start for start, _ in beats]
     # Pitches are counted from the lowest note. A transposed piece is then the same sum to the last bit, and what is
     # equally likely is decided alike.
     reference = min((note.pitch for note in notes), default=0)
-    path = _best_path(_scores(*_listen(notes, max(1, -(-end // TICKS_PER_BEAT)), reference)))
+    scores = _scores(*_listen(notes, [*starts, max(end, starts[-1] + TICKS_PER_BEAT)], reference))
+    path = _best_path(scores, [cost for _, cost in beats])
     changes = [beat for beat, state in enumerate(path) if beat == 0 or state != path[beat - 1]]
-    return tuple(_chord(beat * TICKS_PER_BEAT, _STATES[path[beat]], reference) for beat in changes)
+    return tuple(_chord(starts[beat], _STATES[path[beat]], reference) for beat in changes)
 
 
 def _chord(tick: int, state: _State, reference: int) -> Chord:
@@ -77,19 +85,22 @@ def _chord(tick: int, state: _State, reference: int) -> Chord:
     return Chord(tick, root, state.quality)
 
 
-def _listen(notes: Sequence[Note], beats: int, reference: int) -> tuple[Array, Array]:
+def _listen(notes: Sequence[Note], lines: Sequence[int], reference: int) -> tuple[Array, Array]:
     """Chroma and bass of each beat, both (beats, 12), pitch classes counted from reference.
 
+    lines: where the beats begin, and where the last one ends, in ticks
     A row of the chroma sums to 1; a row of the bass is 1 at the lowest note, if one is new. Both are 0 in silence.
     """
+    beats = len(lines) - 1
     chroma, bass = np.zeros((2, beats, OCTAVE))
     lowest: dict[int, int] = {}
     for note in notes:
         start = max(0, _nearest_step(note.start))
         length = min(max(_nearest_step(note.end) - start, TICKS_PER_STEP), AUDIBLE_BEATS * TICKS_PER_BEAT)
-        for beat in range(start // TICKS_PER_BEAT, min(-(-(start + length) // TICKS_PER_BEAT), beats)):
-            age = beat * TICKS_PER_BEAT - start  # below 0 on the beat within which the note is struck
-            loudness = _loudness(max(0, age), min(age + TICKS_PER_BEAT, length))
+        first, behind = bisect_right(lines, start) - 1, bisect_left(lines, start + length)
+        for beat in range(first, min(behind, beats)):
+            age = lines[beat] - start  # below 0 on the beat within which the note is struck
+            loudness = _loudness(max(0, age), min(lines[beat + 1] - start, length))
             chroma[beat, (note.pitch - reference) % OCTAVE] += loudness
             if age < BASS_BEATS * TICKS_PER_BEAT:
                 lowest[beat] = min(note.pitch, lowest.get(beat, note.pitch))
@@ -134,17 +145,17 @@ def _gains() -> tuple[Array, Array]:
     return chroma, bass
 
 
-def _best_path(scores: Array) -> list[int]:
+def _best_path(scores: Array, change_costs: Sequence[float]) -> list[int]:
     """The state of each beat on the path of the highest total, scores less costs of change (Viterbi 1967).
 
     A change costs the same whatever the chords, so the only state worth changing from is the best one so far.
     """
     stay = np.arange(scores.shape[1])
-    total = scores[0] - CHANGE_COST[0] * (stay != _STATES.index(_NO_CHORD))  # a piece comes out of silence
+    total = scores[0] - change_costs[0] * (stay != _STATES.index(_NO_CHORD))  # a piece comes out of silence
     origins = []  # for each beat but the first: from which state each state is best reached
     for beat in range(1, len(scores)):
         leader = int(total.argmax())
-        changed = total[leader] - CHANGE_COST[beat % BEATS_PER_BAR]
+        changed = total[leader] - change_costs[beat]
         origins.append(np.where(total >= changed, stay, leader))
         total = np.maximum(total, changed) + scores[beat]
     path = [int(total.argmax())]

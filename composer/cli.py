@@ -365,7 +365,7 @@ def train(
     better.
     """
     from composer.engine.model import ModelConfig
-    from composer.training.dataset import load_corpus
+    from composer.training.dataset import FirstEdition, load_corpus
     from composer.training.train import Run, TrainingConfig
     from composer.words import default_vocabulary
 
@@ -407,7 +407,8 @@ def train(
             f"{corpus.name}: {len(corpus.train)} stretches to train on, {len(corpus.validation)} to validate;", end=" "
         )
         print(f"left out: {corpus.left_out or 'nothing'}")
-    Run(out, loaded, vocabulary, model, config, _torch_device(device), start).train()
+    data = FirstEdition(loaded, vocabulary, length, seed, model.past, crowding=corruption > 0)
+    Run(out, data, model, config, _torch_device(device), start).train()
 
 
 @app.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -95,6 +96,11 @@ class Vocabulary:
             parse_chord(name)
 
     @property
+    def positions_per_whole(self) -> int:
+        """In a whole note, which is a bar."""
+        return self.positions
+
+    @property
     def ticks_per_position(self) -> int:
         return TICKS_PER_BAR // self.positions
 
@@ -169,7 +175,7 @@ class Vocabulary:
 
 def nearest(values: Sequence[float], value: float) -> int:
     """The index of the rising `values` that lies nearest to `value`; the lower one where two are as near."""
-    above = int(np.searchsorted(values, value))
+    above = bisect_left(values, value)
     if above == 0:
         return 0
     if above == len(values):

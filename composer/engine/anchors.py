@@ -11,7 +11,7 @@ In training an anchor is taken from some bars that stand before the word, as an 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,11 +35,23 @@ BARS_BEFORE, BARS_LEFT = FIELDS.index("bars_before"), FIELDS.index("bars_left") 
 Row = tuple[int, ...]  # an id a field
 
 
+class AnyVocabulary(Protocol):
+    """What both editions of the words have."""
+
+    @property
+    def pitches(self) -> tuple[int, ...]: ...
+
+    @property
+    def positions_per_whole(self) -> int: ...
+
+
 class Bars:
     """What the bars of some words hold, summed up so that any stretch of them is described at once."""
 
-    def __init__(self, words: npt.NDArray[np.integer], vocabulary: Vocabulary) -> None:
-        """words: (words, attributes)"""
+    def __init__(
+        self, words: npt.NDArray[np.integer], vocabulary: AnyVocabulary, lengths: npt.NDArray[np.float64] | None = None
+    ) -> None:
+        """words: (words, attributes)   lengths: (bars,) of each bar in whole notes; all 1 where it is not said"""
         family, pitch, velocity, duration = (
             words[:, ATTRIBUTES.index(name)].astype(np.int64) for name in ("family", "pitch", "velocity", "duration")
         )
@@ -49,7 +61,7 @@ class Bars:
         onset = np.append((family[:-1] == Family.METRICAL) & note[1:], False)
         sounding = np.zeros((self.count, 12))
         classes = (np.array([0, *vocabulary.pitches]) % 12)[pitch[note]]
-        longest = vocabulary.positions
+        longest = vocabulary.positions_per_whole
         np.add.at(sounding, (self.of_word[note], classes), np.minimum(duration[note], longest))
         columns = [
             np.bincount(self.of_word[note], minlength=self.count),
@@ -58,13 +70,14 @@ class Bars:
         ]
         rows = np.concatenate([np.stack(columns, axis=1), sounding], axis=1)
         self.sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])
+        self.wholes = np.append(0.0, np.cumsum(np.ones(self.count) if lengths is None else lengths))
 
     def anchors(self, first: int, behind: int, transposed: int = 0) -> Row:
         """The ids of the fields before BARS_BEFORE for the bars from `first` up to `behind`, moved by semitones."""
         notes, onsets, velocity, *sounding = self.sums[behind] - self.sums[first]
         if notes == 0:
             return (UNKNOWN,) * BARS_BEFORE
-        bars = behind - first
+        bars = self.wholes[behind] - self.wholes[first]
         key = key_of(np.roll(sounding, transposed))
         assert key is not None
         return (
@@ -104,9 +117,10 @@ def _log_bin(count: float, steps: int, last: int) -> int:
 class Anchors(nn.Module):
     """The sum of an embedding a field. It begins as 0."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, styles: int = 0) -> None:
         super().__init__()
-        self.embeddings = nn.ModuleList(nn.Embedding(size, dim) for size in SIZES)
+        sizes = (*SIZES, 1 + styles) if styles else SIZES
+        self.embeddings = nn.ModuleList(nn.Embedding(size, dim) for size in sizes)
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids: (..., fields) -> (..., dim)"""

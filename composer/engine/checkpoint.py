@@ -18,7 +18,10 @@ from composer.engine.model import CompoundWordTransformer, ModelConfig
 from composer.engine.runs import FILE as RUNS
 from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError
+from composer.music.words import Vocabulary as SecondVocabulary
 from composer.words import Vocabulary
+
+AnyVocabulary = Vocabulary | SecondVocabulary
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.json"
 
@@ -34,7 +37,7 @@ class Checkpoint:
     runs: RunIndex | None = None  # of the songs that it was trained on, where it brings them along
 
 
-def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: Vocabulary) -> None:
+def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: AnyVocabulary) -> None:
     """Write the model's folder, weights in bf16: half the size, and training has not been more precise."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()}
@@ -44,15 +47,16 @@ def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: Vo
     (folder / VOCABULARY).write_text(vocabulary.to_json() + "\n")
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read a model's folder. Raises CheckpointError, which names the file that is missing or does not match."""
+def load_model(folder: Path) -> tuple[CompoundWordTransformer, AnyVocabulary]:
+    """A model of either edition of the words, in float32. Raises CheckpointError as load_checkpoint does."""
     for name in (WEIGHTS, CONFIG, VOCABULARY):
         if not (folder / name).is_file():
             raise CheckpointError(folder, f"{name} is missing")
     try:
-        vocabulary = Vocabulary.from_json((folder / VOCABULARY).read_text())
+        vocabulary = _vocabulary((folder / VOCABULARY).read_text())
         config = json.loads((folder / CONFIG).read_text())
-        model_config = ModelConfig(**{f.name: config["model"][f.name] for f in fields(ModelConfig)})
+        known = {f.name for f in fields(ModelConfig)}
+        model_config = ModelConfig(**{name: value for name, value in config["model"].items() if name in known})
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(folder, f"{CONFIG} or {VOCABULARY} is damaged") from error
     if config.get("vocabulary_digest") != vocabulary.digest or model_config.sizes != vocabulary.sizes:
@@ -65,6 +69,19 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(folder, f"{WEIGHTS} is damaged or not of this {CONFIG}") from error
     if not all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values()):
         raise CheckpointError(folder, f"{WEIGHTS} holds weights that are no finite numbers; take an earlier one")
+    return model, vocabulary
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read the folder of a model that composes. Raises CheckpointError, which names the file that is missing or does
+    not match."""
+    model, vocabulary = load_model(folder)
+    if not isinstance(vocabulary, Vocabulary):
+        raise CheckpointError(folder, "it speaks the second edition of the words, which nothing composes in yet")
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     runs = RunIndex.load(folder / RUNS) if (folder / RUNS).is_file() else None
     return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest, runs)
+
+
+def _vocabulary(text: str) -> AnyVocabulary:
+    return SecondVocabulary.from_json(text) if "meters" in json.loads(text) else Vocabulary.from_json(text)

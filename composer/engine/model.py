@@ -7,7 +7,7 @@ own head, and the family is predicted first. Beyond it, an attribute may be pred
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -20,7 +20,7 @@ from composer.engine.attention import LayerCache, Positions, SelfAttention, sinu
 from composer.engine.returns import PLACES_PER_POSITION, Copying, Returns, hint_count
 from composer.words import ATTRIBUTES, IGNORE
 
-Heads = Literal["chained", "parallel"]
+Heads = Literal["chained", "parallel", "roles"]
 
 # Attributes of one stage are predicted at once, given those of the stages before. No word uses two attributes of a
 # chained stage, so chaining costs three more stages, not six: a note is pitch, then duration, then velocity; a
@@ -28,6 +28,8 @@ Heads = Literal["chained", "parallel"]
 STAGES: Mapping[Heads, tuple[tuple[str, ...], ...]] = {
     "chained": (("family",), ("position", "pitch"), ("chord", "duration"), ("tempo", "velocity")),
     "parallel": (("family",), ("position", "pitch", "velocity", "duration", "chord", "tempo")),  # the paper's
+    # Of the second edition of the words: the role before the pitch.
+    "roles": (("family",), ("meter", "position", "role"), ("chord", "pitch"), ("tempo", "duration"), ("velocity",)),
 }
 
 # Embedding widths: half of the paper's, for a model half as wide.
@@ -39,14 +41,19 @@ EMBEDDING_DIMS: Mapping[str, int] = {
     "duration": 64,
     "chord": 128,
     "tempo": 64,
+    "meter": 32,
+    "role": 32,
 }
+
+SEGMENTS = 3  # what a word is to the model: HEARD, GIVEN in advance, or DRAWN between what is given
+HEARD, GIVEN, DRAWN = range(SEGMENTS)
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything that decides the shapes of the weights, and the dropout of training."""
 
-    sizes: Mapping[str, int]  # ids an attribute, in the order of ATTRIBUTES (Vocabulary.sizes)
+    sizes: Mapping[str, int]  # ids an attribute, in the order of a word's columns (Vocabulary.sizes)
     dim: int = 256
     layers: int = 6
     heads: int = 4
@@ -61,17 +68,21 @@ class ModelConfig:
     memory: int = 1536  # so many words back lags and likeness reach
     copying: float = 1.0  # times what training found, the hints count: set by ear and measure when all is learned
     anchors: bool = False  # each word is told what the opening was like (anchors.py)
+    styles: tuple[str, ...] = ()  # that it may be told of as well
+    segments: bool = False  # each word is told what it is to the model
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lags", tuple(self.lags))  # a list, where it comes from JSON
-        if tuple(self.sizes) != ATTRIBUTES:
-            raise ValueError(f"sizes are those of {', '.join(ATTRIBUTES)}, in this order")
+        object.__setattr__(self, "styles", tuple(self.styles))
+        predicted = {name for stage in STAGES.get(self.head_order, ()) for name in stage}
+        if tuple(self.sizes)[: len(ATTRIBUTES)] != ATTRIBUTES or set(self.sizes) != predicted:
+            raise ValueError(f"sizes are those of {', '.join(ATTRIBUTES)}, in this order, and as head_order has them")
         if min(self.dim, self.layers, self.heads, self.kv_heads, self.window) < 1:
             raise ValueError("dim, layers, heads, kv_heads and window have to be at least 1")
         if self.dim % (2 * self.heads) or self.heads % self.kv_heads:
             raise ValueError("dim has to be a multiple of 2 * heads, and heads of kv_heads")
-        if self.positions not in get_args(Positions) or self.head_order not in STAGES:
-            raise ValueError(f"positions are one of {get_args(Positions)}, head_order one of {tuple(STAGES)}")
+        if self.positions not in get_args(Positions):
+            raise ValueError(f"positions are one of {get_args(Positions)}")
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout has to lie from 0 up to 1")
 
@@ -79,6 +90,16 @@ class ModelConfig:
     def past(self) -> int:
         """How many words before a new one decide what it is told: `memory`, and the notes above them."""
         return self.memory + PLACES_PER_POSITION if self.lags or self.farthest else 0
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The columns of a word."""
+        return tuple(self.sizes)
+
+    @property
+    def fields(self) -> int:
+        """How many anchors a word is told."""
+        return len(FIELDS) + bool(self.styles)
 
     @property
     def stages(self) -> tuple[tuple[str, ...], ...]:
@@ -196,14 +217,15 @@ class CompoundWordTransformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embeddings = nn.ModuleList(nn.Embedding(config.sizes[name], EMBEDDING_DIMS[name]) for name in ATTRIBUTES)
-        self.project = nn.Linear(sum(EMBEDDING_DIMS.values()), config.dim)
+        self.embeddings = nn.ModuleList(nn.Embedding(size, EMBEDDING_DIMS[name]) for name, size in config.sizes.items())
+        self.project = nn.Linear(sum(EMBEDDING_DIMS[name] for name in config.sizes), config.dim)
         self.returns = (
             Returns(list(config.sizes.values()), config.dim, config.lags, config.farthest, config.memory)
             if config.past
             else None
         )
-        self.anchors = Anchors(config.dim) if config.anchors else None
+        self.anchors = Anchors(config.dim, len(config.styles)) if config.anchors else None
+        self.segments = nn.Embedding(SEGMENTS, config.dim) if config.segments else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.dim)
@@ -214,6 +236,8 @@ class CompoundWordTransformer(nn.Module):
         if self.anchors is not None:
             for table in self.anchors.parameters():
                 nn.init.zeros_(table)
+        if self.segments is not None:
+            nn.init.zeros_(self.segments.weight)
         for stage in self.stages:
             assert isinstance(stage, Stage)
             if stage.copying is not None:
@@ -227,15 +251,24 @@ class CompoundWordTransformer(nn.Module):
                 # A stage starts out as if it knew the context alone, and learns what the earlier attributes tell it.
                 nn.init.normal_(weight, std=0.02)
 
-    def forward(self, words: Tensor, past: int = 0, anchors: Tensor | None = None) -> Context:
+    def forward(
+        self, words: Tensor, past: int = 0, anchors: Tensor | None = None, segments: Tensor | None = None
+    ) -> Context:
         """The context after each word behind the first `past`, for a whole sequence at once.
 
         words: (batch, past + length, attributes)   anchors: (batch, length, fields), unknown where there are none
+        segments: (batch, length), HEARD where it is not said; nothing comes back from what is GIVEN
         Returns (batch, length). The past is remembered, not attended to.
         """
         new = words[:, past:]
         places = torch.arange(new.shape[1], device=words.device).expand(new.shape[:2])
-        x, hinted = self._embed(new, places, words, anchors)
+        known = words
+        if segments is not None:
+            given = F.pad(segments == GIVEN, (past, 0))
+            known = words.masked_fill(given[..., None], IGNORE)
+        x, hinted = self._embed(new, places, known, anchors)
+        if self.segments is not None and segments is not None:
+            x = x + self.segments(segments)
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x)
@@ -268,7 +301,7 @@ class CompoundWordTransformer(nn.Module):
 
         context: (...)   word: (..., attributes), the word that follows -> {name: (..., ids)}
         """
-        known = dict(zip(ATTRIBUTES, word.unbind(-1), strict=True))
+        known = dict(zip(self.config.attributes, word.unbind(-1), strict=True))
         return {name: logits for stage in self.stages for name, logits in stage(context, known).items()}
 
     def new_cache(self, slots: int, new: int) -> Cache:
@@ -280,7 +313,7 @@ class CompoundWordTransformer(nn.Module):
             assert isinstance(block, Block)
             distance_keys = block.attention.distance_keys(config.window)
             caches.append(LayerCache(weight.new_zeros(shape), weight.new_zeros(shape), distance_keys))
-        past = torch.zeros(slots, config.past, len(ATTRIBUTES), dtype=torch.long, device=weight.device)
+        past = torch.zeros(slots, config.past, len(config.sizes), dtype=torch.long, device=weight.device)
         return Cache(caches, past if config.past else None)
 
     def _embed(
@@ -292,20 +325,23 @@ class CompoundWordTransformer(nn.Module):
         if self.config.positions == "sinusoidal":
             x = x + sinusoids(places, self.config.dim).to(x.dtype)
         if self.anchors is not None:
-            x = x + self.anchors(words.new_zeros(*words.shape[:2], len(FIELDS)) if anchors is None else anchors)
+            x = x + self.anchors(words.new_zeros(*words.shape[:2], self.config.fields) if anchors is None else anchors)
         if self.returns is None:
             return x, None
         hints = self.returns(known, words.shape[1])
         return x + hints.vector, hints.words
 
 
-def loss_by_attribute(logits: Mapping[str, Tensor], word: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+def loss_by_attribute(
+    logits: Mapping[str, Tensor], word: Tensor, attributes: Sequence[str] = ATTRIBUTES
+) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
     """For each attribute: summed nats, count of words that use it, count of those whose likeliest id is right.
 
-    logits: {name: (..., ids)}   word: (..., attributes). A word that does not use an attribute adds nothing to it.
+    logits: {name: (..., ids)}   word: (..., attributes), IGNORE where it is not to be learned
+    A word that does not use an attribute adds nothing to it.
     """
     result = {}
-    for name, truth in zip(ATTRIBUTES, word.unbind(-1), strict=True):
+    for name, truth in zip(attributes, word.unbind(-1), strict=True):
         used = truth != IGNORE
         wanted, given = truth[used], logits[name][used].float()
         nats = F.cross_entropy(given, wanted, reduction="sum")

@@ -4,7 +4,7 @@ Music repeats by the bar, and attention alone takes long to learn where a bar ag
 its own place in the bar 1, 2, 4 ... bars back, and in the bar whose past is most like its own: the words that would
 come next if that bar were heard again. What to do with them is the model's to learn.
 
-A place is one number that rises through a piece: the bar, the position in it, and the pitch, highest first.
+A place is one number that rises through a piece: the bar, the position in it, the role, and the pitch, highest first.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from composer.music.words import COLUMN
 from composer.words import ATTRIBUTES, IGNORE, Family
 
 PLACES_PER_POSITION = 128
 PLACES_PER_BAR = 2**15
+ROLE = COLUMN["role"]  # where words have one
+ROLES = 8  # so many times more places then
 ALIKE_WORDS = 32  # two pasts are compared over so many words
 HINT_DIM = 64
 
@@ -36,10 +39,14 @@ def places_of(words: Tensor) -> Places:
     """words: (batch, words, attributes), IGNORE in front of and behind a piece."""
     family, position, pitch = (words[..., ATTRIBUTES.index(name)] for name in ("family", "position", "pitch"))
     opens = (family == Family.BAR) | (family == Family.END)
+    has_roles = words.shape[-1] > ROLE
     bar = opens.long().cumsum(1)
-    place = bar * PLACES_PER_BAR + position * PLACES_PER_POSITION
+    place = bar * places_per_bar(words) + position * PLACES_PER_POSITION * (ROLES if has_roles else 1)
     key = place.where(opens | (family == Family.METRICAL), 0).cummax(1).values
-    key = (key + (PLACES_PER_POSITION - pitch).where(family == Family.NOTE, 0)).cummax(1).values
+    below = PLACES_PER_POSITION - pitch
+    if has_roles:
+        below = below + words[..., ROLE] * PLACES_PER_POSITION
+    key = (key + below.where(family == Family.NOTE, 0)).cummax(1).values
     index = torch.arange(words.shape[1], device=words.device).expand_as(family)
     metrical = index.where(opens | (family == Family.METRICAL), 0).cummax(1).values
     full = words.clone()
@@ -47,6 +54,10 @@ def places_of(words: Tensor) -> Places:
         column = ATTRIBUTES.index(name)
         full[..., column] = words[..., column].gather(1, metrical)
     return Places(key, family != IGNORE, full)
+
+
+def places_per_bar(words: Tensor) -> int:
+    return PLACES_PER_BAR * (ROLES if words.shape[-1] > ROLE else 1)
 
 
 def followers(places: Places, last: int, bars: Tensor, memory: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -58,7 +69,7 @@ def followers(places: Places, last: int, bars: Tensor, memory: int) -> tuple[Ten
     whether a word stood at the very same place. An index is never ahead of the word that asks.
     """
     device, words = places.key.device, places.key.shape[1]
-    wanted = places.key[:, -last:, None] - bars * PLACES_PER_BAR
+    wanted = places.key[:, -last:, None] - bars * places_per_bar(places.full)
     index = torch.searchsorted(places.key, wanted.flatten(1), right=True).view_as(wanted)
     before = (index - 1).clamp(min=0).flatten(1)
     near = torch.arange(words - last, words, device=device)[:, None] - index < memory
@@ -144,7 +155,7 @@ class Copying(nn.Module):
     def __init__(self, dim: int, names: Sequence[str], given: Sequence[str], hints: int, strength: float) -> None:
         super().__init__()
         self.names, self.hints, self.strength = tuple(names), hints, strength
-        self.given = [name for name in ("family", "position", "pitch") if name in given]
+        self.given = [name for name in ("family", "position", "role", "pitch") if name in given]
         self.gates = nn.Linear(dim, len(self.names) * hints)
 
     def forward(self, logits: dict[str, Tensor], hidden: Tensor, hinted: Tensor, word: Mapping[str, Tensor]) -> None:
@@ -156,9 +167,9 @@ class Copying(nn.Module):
         gates = (self.strength * self.gates(hidden)).unflatten(-1, (len(self.names), self.hints))
         heard = hinted[..., 0] != IGNORE
         for name in self.given:  # in training `word` holds the later attributes too
-            heard = heard & (hinted[..., ATTRIBUTES.index(name)] == word[name][..., None])
+            heard = heard & (hinted[..., COLUMN[name]] == word[name][..., None])
         for i, name in enumerate(self.names):
-            ids = hinted[..., ATTRIBUTES.index(name)]
+            ids = hinted[..., COLUMN[name]]
             raised = (gates[..., i, :] * (heard & (ids != IGNORE))).to(logits[name].dtype)
             # The most certain hint counts: that many bars agree says little, for a loop agrees with all of them.
             logits[name] = logits[name] + torch.zeros_like(logits[name]).scatter_reduce(-1, ids, raised, "amax")

@@ -14,9 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from composer.engine.model import GIVEN
 from composer.engine.returns import places_of
+from composer.music.words import COLUMN
+from composer.music.words import Vocabulary as SecondVocabulary
 from composer.words import ATTRIBUTES, IGNORE, Family, Vocabulary
+
+AnyVocabulary = Vocabulary | SecondVocabulary
+METER, ROLE = COLUMN["meter"], COLUMN["role"]  # where words have them
 
 PITCH_REACH = 12  # semitones
 VELOCITY_BINS = 4.0  # standard deviation of a slip, and of a stretch's shift
@@ -24,8 +31,9 @@ SHARE_SHIFTED = 0.25  # of the sequences, that have a stretch of another loudnes
 LONGEST_SHIFT = 256  # words
 
 
-def corrupted(words: Tensor, most: float) -> Tensor:
-    """A copy with slips. words: (batch, length, attributes)   most: the largest share of notes of a sequence that slip.
+def corrupted(words: Tensor, most: float, segments: Tensor | None = None) -> Tensor:
+    """A copy with slips. words: (batch, length, attributes)   most: the largest share of notes of a sequence that slip
+    segments: (batch, the last ones of length); what is given does not slip.
 
     The words keep to the grammar: a pitch stays between its neighbours. Draws from torch's own generator.
     """
@@ -34,6 +42,8 @@ def corrupted(words: Tensor, most: float) -> Tensor:
     sizes_high = words.amax((0, 1))
     result = words.clone()
     note = words[..., column["family"]] == Family.NOTE
+    if segments is not None:
+        note = note & ~F.pad(segments == GIVEN, (length - segments.shape[1], 0))
     share = torch.rand(batch, 1) * most * (torch.rand(batch, 1) < 0.5)
 
     def slips(factor: float) -> Tensor:
@@ -42,6 +52,9 @@ def corrupted(words: Tensor, most: float) -> Tensor:
     pitch = words[..., column["pitch"]]
     above, below = pitch.roll(1, 1), pitch.roll(-1, 1)
     above[:, 0] = below[:, -1] = IGNORE
+    if words.shape[-1] > ROLE:  # a note of another role is no neighbour
+        role = words[..., ROLE]
+        above, below = above * (role.roll(1, 1) == role), below * (role.roll(-1, 1) == role)
     top = torch.where(above > pitch, above, pitch + PITCH_REACH + 1).clamp(max=int(sizes_high[column["pitch"]]) + 1)
     bottom = torch.where((below > 0) & (below < pitch), below, pitch - PITCH_REACH - 1).clamp(min=0)
     moved = bottom + 1 + (torch.rand(batch, length) * (top - bottom - 1)).long()
@@ -71,13 +84,13 @@ LONGEST_CROWD = 8  # bars, in the others
 SHARE_THINNED = 0.2  # of those that are crowded
 SHARE_OVERLAID = 0.6  # of the fuller ones, that have notes of earlier bars put in, as what came back too often does
 LAGS = (1, 2, 2, 4, 4, 8)  # bars
-SHIFTS = (0, 0, 1, 2, 2, 4, 4, 8)  # positions: notes come again so much later
+SHIFTS = (0, 0, 1, 2, 2, 4, 4, 8)  # sixteenths: notes come again so much later
 FAMILY, POSITION, PITCH = (ATTRIBUTES.index(name) for name in ("family", "position", "pitch"))
 
 Words = npt.NDArray[np.int64]
 
 
-def crowded(words: Words, vocabulary: Vocabulary, rng: np.random.Generator) -> tuple[Words, Words]:
+def crowded(words: Words, vocabulary: AnyVocabulary, rng: np.random.Generator) -> tuple[Words, Words]:
     """What is heard, with some bars too full or too thin, and for each word the true one that comes next.
 
     words: (length, attributes), a bar word among them -> both (any length, attributes). Nothing that was put in is ever
@@ -93,11 +106,12 @@ def crowded(words: Words, vocabulary: Vocabulary, rng: np.random.Generator) -> t
     thin, overlaid, share = rng.random() < SHARE_THINNED, rng.random() < SHARE_OVERLAID, rng.uniform(0.2, 1.0)
     shift, octaves = int(rng.choice(SHIFTS)), rng.choice((-12, 0, 12), size=2)
     lag = int(rng.choice(LAGS))
+    shift *= vocabulary.positions_per_whole // 16
     for at in range(first, min(behind, len(bars))):
         if thin:
             bars[at] = _thinner(bars[at], share, rng)
         elif overlaid and at >= lag:  # what was overlaid is overlaid again, and grows denser bar by bar
-            bars[at] = _overlaid(bars[at], bars[at - lag], share / 2, rng)
+            bars[at] = _overlaid(bars[at], bars[at - lag], share / 2, vocabulary, rng)
         elif not overlaid:
             bars[at] = _fuller(bars[at], share, shift, octaves, vocabulary, rng)
     heard = np.concatenate([words[: lines[0]], *bars])
@@ -120,23 +134,24 @@ def _thinner(bar: Words, share: float, rng: np.random.Generator) -> Words:
 
 
 def _fuller(
-    bar: Words, share: float, shift: int, octaves: Words, vocabulary: Vocabulary, rng: np.random.Generator
+    bar: Words, share: float, shift: int, octaves: Words, vocabulary: AnyVocabulary, rng: np.random.Generator
 ) -> Words:
     """A bar some of whose notes come again later or in another octave."""
     again = []
+    positions = _positions(bar, vocabulary)
     for metrical, note in _notes(bar):
         if rng.random() < share:
             note, metrical = note.copy(), metrical.copy()
             note[PITCH] += rng.choice(octaves)
             metrical[POSITION] += shift
-            if 1 <= note[PITCH] <= len(vocabulary.pitches) and metrical[POSITION] <= vocabulary.positions:
+            if 1 <= note[PITCH] <= len(vocabulary.pitches) and metrical[POSITION] <= positions:
                 again.append((metrical, note))
-    return _together(bar, again)
+    return _together(bar, again, positions)
 
 
-def _overlaid(bar: Words, earlier: Words, share: float, rng: np.random.Generator) -> Words:
+def _overlaid(bar: Words, earlier: Words, share: float, vocabulary: AnyVocabulary, rng: np.random.Generator) -> Words:
     """A bar with some of the notes of an earlier one."""
-    return _together(bar, [pair for pair in _notes(earlier) if rng.random() < share])
+    return _together(bar, [pair for pair in _notes(earlier) if rng.random() < share], _positions(bar, vocabulary))
 
 
 def _notes(bar: Words) -> Iterator[tuple[Words, Words]]:
@@ -149,17 +164,30 @@ def _notes(bar: Words) -> Iterator[tuple[Words, Words]]:
             yield metrical, word
 
 
-def _together(bar: Words, more: Iterable[tuple[Words, Words]]) -> Words:
-    """A bar and further notes in order, where it has none of that pitch at that position. Its own words stay."""
+def _place(metrical: Words, note: Words) -> tuple[int, int, int]:
+    """By which the notes of a bar stand in order."""
+    return int(metrical[POSITION]), int(note[ROLE]) if len(note) > ROLE else 0, -int(note[PITCH])
+
+
+def _positions(bar: Words, vocabulary: AnyVocabulary) -> int:
+    """How many the bar has; the beginning of one may have been cut off, and nobody knows any more."""
+    if isinstance(vocabulary, Vocabulary):
+        return vocabulary.positions
+    return vocabulary.lengths[bar[0, METER] - 1] if bar[0, FAMILY] == Family.BAR else 0
+
+
+def _together(bar: Words, more: Iterable[tuple[Words, Words]], positions: int) -> Words:
+    """A bar and further notes in order, where it has none of that pitch and role at that position and has the position
+    at all. Its own words stay."""
     own = [(metrical, word) for metrical, word in _notes(bar)]
     heads = {int(word[POSITION]): word for word in bar if word[FAMILY] == Family.METRICAL}
-    notes = {(int(metrical[POSITION]), -int(note[PITCH])): note for metrical, note in own}
+    notes = {_place(metrical, note): note for metrical, note in own}
     start = int(np.argmax(bar[:, FAMILY] == Family.METRICAL)) if heads else len(bar)  # a bar may be cut in its middle
     for metrical, note in more:
         position = int(metrical[POSITION])
-        if (heads and position >= min(heads)) or start == 1:
+        if ((heads and position >= min(heads)) or start == 1) and position <= positions:
             heads.setdefault(position, metrical)
-            notes.setdefault((position, -int(note[PITCH])), note)
+            notes.setdefault(_place(metrical, note), note)
     rows = [*bar[:start]]
     for position in sorted(heads):
         rows.append(heads[position])

@@ -27,6 +27,7 @@ from composer.errors import OpeningError, SettingsError
 from composer.midi import parse_midi
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score, excerpt
 from composer.training.corruption import crowded
+from composer.training.train import Windows
 from composer.words import ATTRIBUTES, END, Family, Vocabulary
 
 Words = npt.NDArray[np.uint8]  # (words, attributes)
@@ -399,3 +400,36 @@ def validation_windows(songs: Sequence[Song], vocabulary: Vocabulary, length: in
             told = anchors_by_word(bars, song.begins, of_word, 0, min(VALIDATION_ANCHOR, bars.count))
             anchors.append(np.pad(told, ((0, length - len(told)), (0, 0))))
     return Batch(*(np.stack(rows).astype(np.int64) for rows in (windows, anchors, truths)))
+
+
+class FirstEdition:
+    """Corpora in the words of the first edition, as composer.training.train.Data."""
+
+    def __init__(
+        self, corpora: Sequence[Corpus], vocabulary: Vocabulary, length: int, seed: int, past: int, crowding: bool
+    ) -> None:
+        self.corpora, self.vocabulary, self.length, self.past = corpora, vocabulary, length, past
+        songs = [song for corpus in corpora for song in corpus.train]
+        self._sampler = Sampler(songs, vocabulary, length, seed, past=past, crowding=crowding)
+
+    @property
+    def described(self) -> dict[str, dict[str, int]]:
+        return {c.name: {"train": len(c.train), "validation": len(c.validation)} for c in self.corpora}
+
+    def batch(self, step: int, size: int) -> Batch:
+        return self._sampler.batch(step, size)
+
+    def validation(self) -> list[Windows]:
+        return [
+            Windows(
+                corpus.name,
+                [
+                    Batch(*(array[None] for array in one))
+                    for one in zip(
+                        *validation_windows(corpus.validation, self.vocabulary, self.length, self.past), strict=True
+                    )
+                ],
+            )
+            for corpus in self.corpora
+            if corpus.validation
+        ]

@@ -14,24 +14,30 @@ import csv
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
-from composer.engine.checkpoint import load_checkpoint, save_checkpoint
+from composer.engine.checkpoint import AnyVocabulary, load_model, save_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.errors import SettingsError
+from composer.music.words import ATTRIBUTES
+from composer.training.carrying import carried_over
 from composer.training.corruption import corrupted
-from composer.training.dataset import Batch, Corpus, Sampler, validation_windows
-from composer.words import ATTRIBUTES, IGNORE, Vocabulary
+from composer.words import IGNORE, Family
+from composer.words import Vocabulary as FirstVocabulary
 
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+Ids = npt.NDArray[np.int64]
 STATE = "state.safetensors"
 CONFIG = "config.json"
 CURVES = "curves.csv"
@@ -42,6 +48,8 @@ CURVE_FIELDS = (
     "seconds",
     "split",
     "loss",
+    "loss_a_note",
+    "loss_a_bar",
     *(f"loss_{name}" for name in ATTRIBUTES),
     *(f"accuracy_{name}" for name in ATTRIBUTES),
 )
@@ -52,6 +60,7 @@ class TrainingConfig:
     """How long, how fast and from what seed. Words are counted as drawn, transpositions included."""
 
     steps: int = 10_000
+    seconds: float = 0.0  # of one sitting, if above 0: then it ends with them, and `steps` is but a limit
     batch: int = 8  # sequences a step
     length: int = 512  # words a sequence
     micro_batch: int = (
@@ -78,31 +87,74 @@ class TrainingConfig:
             # A run resumes where the sums of its curve begin anew, or the next row would lack some steps.
             raise SettingsError("save_every has to be a multiple of evaluate_every.")
 
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
+    def rate(self, step: int, seconds: float = 0.0) -> float:
+        """The learning rate of a step, counted from 0, so many seconds after the sitting began."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        done = seconds / self.seconds if self.seconds else (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * min(1.0, done))) / 2)
+
+
+class Sequences(Protocol):
+    """A batch. words: (sequences, past + length, attributes)   anchors: (sequences, length, fields)
+    truth: (sequences, length, attributes); a fourth, segments: (sequences, length), where the model is told of them"""
+
+    @property
+    def words(self) -> Ids: ...
+    @property
+    def anchors(self) -> Ids: ...
+    @property
+    def truth(self) -> Ids: ...
+
+
+class Windows(NamedTuple):
+    """What is validated together. split: its name in the curves"""
+
+    split: str
+    batches: Sequence[Sequences]  # of one sequence each
+
+
+class Data(Protocol):
+    """What is learned from, and what by. See composer.training.lessons and composer.training.dataset."""
+
+    @property
+    def vocabulary(self) -> AnyVocabulary: ...
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """For the run's config.json: a resumed run has to ask for the same."""
+        ...
+
+    def batch(self, step: int, size: int) -> Sequences: ...
+
+    def validation(self) -> Sequence[Windows]:
+        """In sequences as long as those of training."""
+        ...
 
 
 class Tally:
     """Nats and hits of one split, added up word by word."""
 
-    def __init__(self) -> None:
-        self.sums = torch.zeros(len(ATTRIBUTES), 3, dtype=torch.float64)  # nats, uses, hits
+    def __init__(self, attributes: Sequence[str]) -> None:
+        self.attributes = attributes
+        self.sums = torch.zeros(len(attributes), 3, dtype=torch.float64)  # nats, uses, hits
+        self.notes = self.bars = 0
 
-    def add(self, losses: dict[str, tuple[Tensor, Tensor, Tensor]]) -> None:
-        rows = [torch.stack([part.detach().double() for part in losses[name]]) for name in ATTRIBUTES]
+    def add(self, losses: dict[str, tuple[Tensor, Tensor, Tensor]], truth: Tensor) -> None:
+        rows = [torch.stack([part.detach().double() for part in losses[name]]) for name in self.attributes]
         self.sums += torch.stack(rows).cpu()
+        self.notes += int((truth[..., 0] == Family.NOTE).sum())
+        self.bars += int((truth[..., 0] == Family.BAR).sum())
 
     def row(self) -> dict[str, float]:
-        """Loss in nats a word in total (families are used by every word), and nats and accuracy a use."""
+        """Loss in nats a word (families are used by every word), a note and a bar, and nats and accuracy a use."""
         nats, uses, hits = self.sums.unbind(1)
         by_use, accuracy = (nats / uses.clamp(min=1)).tolist(), (hits / uses.clamp(min=1)).tolist()
-        row = {"loss": float(nats.sum() / uses[0].clamp(min=1))}
-        row |= {f"loss_{name}": value for name, value in zip(ATTRIBUTES, by_use, strict=True)}
-        return row | {f"accuracy_{name}": value for name, value in zip(ATTRIBUTES, accuracy, strict=True)}
+        total = float(nats.sum())
+        row = {"loss": total / max(1.0, float(uses[0]))}
+        row |= {"loss_a_note": total / max(1, self.notes), "loss_a_bar": total / max(1, self.bars)}
+        row |= {f"loss_{name}": value for name, value in zip(self.attributes, by_use, strict=True)}
+        return row | {f"accuracy_{name}": value for name, value in zip(self.attributes, accuracy, strict=True)}
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
@@ -126,8 +178,7 @@ class Run:
     def __init__(
         self,
         folder: Path,
-        corpora: Sequence[Corpus],
-        vocabulary: Vocabulary,
+        data: Data,
         model_config: ModelConfig,
         config: TrainingConfig,
         device: torch.device,
@@ -135,97 +186,98 @@ class Run:
     ) -> None:
         """start: a checkpoint to begin from; what it has not, or has in other shapes, begins anew."""
         ignore_denormals()  # before the first operation that starts threads
-        self.folder, self.corpora, self.vocabulary = folder, corpora, vocabulary
+        self.folder, self.data, self.vocabulary = folder, data, data.vocabulary
         self.config, self.device = config, device
         self.half = multiplies_bfloat16(device)
         torch.manual_seed(config.seed)
         self.model = CompoundWordTransformer(model_config).to(device)
         if start is not None:
-            _take_over(self.model, start)
+            _take_over(self.model, self.vocabulary, start)
         self.optimiser = _optimiser(self.model, config)
         self.past = model_config.past
         self.step = 0
         self.seconds = 0.0  # of training, over all its sittings
         self.best = math.inf
         folder.mkdir(parents=True, exist_ok=True)
-        _write_or_check_config(folder / CONFIG, model_config, config, corpora)
+        _write_or_check_config(folder / CONFIG, model_config, config, data)
         if (folder / STATE).exists():
             self._resume()
 
     def train(self) -> None:
         """From the step where the run stands to the last one."""
-        songs = [song for corpus in self.corpora for song in corpus.train]
-        sampler = Sampler(
-            songs,
-            self.vocabulary,
-            self.config.length,
-            self.config.seed,
-            past=self.past,
-            crowding=self.config.corruption > 0,
-        )
-        tally, started = Tally(), time.monotonic() - self.seconds
+        tally, sat_down = self._tally(), time.monotonic()
+        before = self.seconds
         with Curves(self.folder, self.step) as curves, self._progress() as progress:
             while self.step < self.config.steps:
-                self._train_step(sampler.batch(self.step, self.config.batch), tally)
+                rate = self.config.rate(self.step, self.seconds - before)
+                self._train_step(self.data.batch(self.step, self.config.batch), rate, tally)
                 self.step += 1
-                self.seconds = time.monotonic() - started
+                self.seconds = before + time.monotonic() - sat_down
                 progress.update(self.config.batch * self.config.length)
-                last = self.step == self.config.steps
+                over = 0 < self.config.seconds <= self.seconds - before
+                last = over or self.step == self.config.steps
                 if self.step % self.config.evaluate_every == 0 or last:
                     curves.write(self.step, self.words, self.seconds, "train", tally.row())
-                    tally = Tally()
+                    tally = self._tally()
                     self._keep_if_best(self._evaluate(curves))
                     if last:
                         self._evaluate(curves, whole=True)
                 if self.step % self.config.save_every == 0 or last:
                     save_checkpoint(self.folder / f"step-{self.step:06}", self.model, self.vocabulary)
                     self._save_state()
+                if over:
+                    break
 
     @property
     def words(self) -> int:
         """How many words have been drawn for training so far."""
         return self.step * self.config.batch * self.config.length
 
-    def _train_step(self, batch: Batch, tally: Tally) -> None:
+    def _tally(self) -> Tally:
+        return Tally(self.model.config.attributes)
+
+    def _train_step(self, batch: Sequences, rate: float, tally: Tally) -> None:
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout, the same after a resume
         self.model.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.rate(self.step)
-        tensors = [torch.from_numpy(array) for array in batch]
-        count = int((tensors[-1][..., 0] != IGNORE).sum())
-        parts = [tensor.split(self.config.micro_batch) for tensor in tensors]
-        for words, anchors, truth in zip(*parts, strict=True):
-            heard = corrupted(words, self.config.corruption) if self.config.corruption else words
-            losses = self._losses(*(tensor.to(self.device) for tensor in (heard, anchors, truth)))
-            tally.add(losses)
+            group["lr"] = rate
+        count = int((batch.truth[..., 0] != IGNORE).sum())
+        for words, anchors, truth, segments in _parts(batch, self.config.micro_batch):
+            heard = corrupted(words, self.config.corruption, segments) if self.config.corruption else words
+            losses = self._losses(heard, anchors, truth, segments)
+            tally.add(losses, truth)
             (torch.stack([nats for nats, _, _ in losses.values()]).sum() / count).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
 
-    def _losses(self, words: Tensor, anchors: Tensor, truth: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _losses(
+        self, words: Tensor, anchors: Tensor, truth: Tensor, segments: Tensor | None
+    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        words, anchors, truth = (tensor.to(self.device) for tensor in (words, anchors, truth))
+        segments = None if segments is None else segments.to(self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
-            context = self.model(words, self.past, anchors)
-            return loss_by_attribute(self.model.logits(context, truth), truth)
+            context = self.model(words, self.past, anchors, segments)
+            return loss_by_attribute(self.model.logits(context, truth), truth, self.model.config.attributes)
 
     @torch.no_grad()
     def _evaluate(self, curves: Curves, whole: bool = False) -> list[float]:
-        """The loss on each corpus' validation list: on the same part of it every time, or on the whole of it."""
+        """The loss on each validation list: on the same part of it every time, or on the whole of it."""
         self.model.eval()
         losses = []
-        for corpus in self.corpora:
-            if not corpus.validation:
-                continue
-            windows = validation_windows(corpus.validation, self.vocabulary, self.config.length, self.past)
-            count = len(windows.words)
-            wanted = count if whole else max(1, self.config.evaluation_words // self.config.length)
-            chosen = range(0, count, max(1, count // wanted))
-            tally = Tally()
-            for start in range(0, len(chosen), self.config.micro_batch):
-                some = list(chosen[start : start + self.config.micro_batch])
-                tally.add(self._losses(*(torch.from_numpy(array[some]).to(self.device) for array in windows)))
-            split = f"{VALIDATION_WHOLE if whole else VALIDATION}/{corpus.name}"
-            curves.write(self.step, self.words, self.seconds, split, tally.row())
+        for split, batches in self.data.validation():
+            wanted = len(batches) if whole else max(1, self.config.evaluation_words // self.config.length)
+            tally = self._tally()
+            for batch in batches[:: max(1, len(batches) // wanted)]:
+                for words, anchors, truth, segments in _parts(batch, 1):
+                    tally.add(self._losses(words, anchors, truth, segments), truth)
+            curves.write(
+                self.step,
+                self.words,
+                self.seconds,
+                f"{VALIDATION_WHOLE if whole else VALIDATION}/{split}",
+                tally.row(),
+            )
             losses.append(tally.row()["loss"])
         return losses
 
@@ -236,6 +288,8 @@ class Run:
             save_checkpoint(self.folder / "best", self.model, self.vocabulary)
 
     def _progress(self) -> tqdm[NoReturn]:
+        from tqdm import tqdm
+
         total = self.config.steps * self.config.batch * self.config.length
         return tqdm(total=total, initial=self.words, unit="words", unit_scale=True, desc=self.folder.name)
 
@@ -263,12 +317,24 @@ class Run:
         self.optimiser.load_state_dict(optimiser)
 
 
-def _take_over(model: CompoundWordTransformer, checkpoint: Path) -> None:
-    """Put a checkpoint's weights into a model, wherever names and shapes agree."""
+def _take_over(model: CompoundWordTransformer, vocabulary: AnyVocabulary, checkpoint: Path) -> None:
+    """Put a checkpoint's weights into a model, wherever names and shapes agree, or one edition of the words goes over
+    into the other."""
     own = model.state_dict()
-    weights = load_checkpoint(checkpoint).model.state_dict()
+    before, spoken = load_model(checkpoint)
+    weights: Mapping[str, Tensor] = before.state_dict()
+    if isinstance(spoken, FirstVocabulary) and not isinstance(vocabulary, FirstVocabulary):
+        weights = carried_over(before, spoken, model, vocabulary)
     fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
     model.load_state_dict(fitting, strict=False)
+
+
+def _parts(batch: Sequences, size: int) -> list[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+    """So many sequences at a time: words, anchors, truth and segments."""
+    words, anchors, truth = (torch.from_numpy(array).split(size) for array in (batch.words, batch.anchors, batch.truth))
+    segments = getattr(batch, "segments", None)
+    told = [None] * len(words) if segments is None else torch.from_numpy(segments).split(size)
+    return list(zip(words, anchors, truth, told, strict=True))
 
 
 class Curves:
@@ -282,6 +348,8 @@ class Curves:
         self.csv.writeheader()
         self.csv.writerows(rows)
         self.file.flush()
+        from torch.utils.tensorboard import SummaryWriter
+
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def __enter__(self) -> Curves:
@@ -297,6 +365,8 @@ class Curves:
         self.file.flush()
         for name, value in row.items():
             self.board.add_scalar(f"{name}/{split}", value, step)
+        from tqdm import tqdm
+
         tqdm.write(f"step {step}  {split}  loss {row['loss']:.3f}  words/s {words / max(seconds, 1e-9):.0f}")
 
 
@@ -318,15 +388,15 @@ def _optimiser(model: CompoundWordTransformer, config: TrainingConfig) -> torch.
 
 
 # What may be another in a resumed run: how long it goes on, and how it is watched.
-FREE_TO_CHANGE = frozenset({"steps", "micro_batch", "evaluate_every", "evaluation_words", "save_every"})
+FREE_TO_CHANGE = frozenset({"steps", "seconds", "micro_batch", "evaluate_every", "evaluation_words", "save_every"})
 
 
-def _write_or_check_config(path: Path, model: ModelConfig, config: TrainingConfig, corpora: Sequence[Corpus]) -> None:
+def _write_or_check_config(path: Path, model: ModelConfig, config: TrainingConfig, data: Data) -> None:
     """Raises SettingsError if the folder holds a run of another model, data or training: it cannot go on as this."""
     asked = {
         "model": asdict(model),
         "training": asdict(config),
-        "corpora": {c.name: {"train": len(c.train), "validation": len(c.validation)} for c in corpora},
+        "corpora": data.described,
     }
     text = json.dumps(asked, indent=2) + "\n"
     if path.exists() and _fixed(json.loads(path.read_text())) != _fixed(json.loads(text)):

@@ -12,7 +12,7 @@ from composer.words import ATTRIBUTES, default_vocabulary
 VOCABULARY = default_vocabulary()
 
 
-@pytest.mark.parametrize("head_order", STAGES)
+@pytest.mark.parametrize("head_order", ["chained", "parallel"])
 def test_logits_depend_on_the_attributes_of_earlier_stages_and_on_no_others(head_order: str) -> None:
     model = random_checkpoint(head_order=head_order).model
     context = Context(torch.randn(1, model.config.dim), None)

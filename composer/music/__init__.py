@@ -1,0 +1,6 @@
+"""What music is: parts and bars, the grid that they stand on, and the words that say them. Free of torch.
+
+    MIDI --midi--> Score --grid, chords, encoding--> words --encoding--> Score
+
+The second edition of the words: training speaks it; composing still speaks the first (composer.words).
+"""
