@@ -19,6 +19,7 @@ interactions', message events of the gateway, member lists, rate limits by thems
 
 from .errors import DidNotRespondError, RefusedError, StandinError
 from .faults import Fault, Request
+from .loop import PATIENCE
 from .permissions import BOT, EVERY, INVITE, MEMBER, Permission, permissions
 from .posts import Attachment, Button, Message, Pings, Version
 from .server import Standin
@@ -31,6 +32,7 @@ __all__ = [
     "INVITE",
     "MEMBER",
     "MIB",
+    "PATIENCE",
     "Attachment",
     "Button",
     "Channel",

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from fnmatch import fnmatchcase
 from typing import overload
 
-from .loop import LoopThread, in_thread
+from .loop import PATIENCE, LoopThread, in_thread
 from .posts import Json
 
 
@@ -102,7 +102,7 @@ class Fault:
         """End the fault; what hangs hangs on."""
         self.times = 0
 
-    async def hit(self, count: int = 1, timeout: float = 10.0) -> None:
+    async def hit(self, count: int = 1, timeout: float = PATIENCE) -> None:
         """Wait until `count` requests have met the fault. Raises TimeoutError."""
         await self.thread.run(self.thread.until(lambda: len(self.met) >= count, timeout))
 

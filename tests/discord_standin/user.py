@@ -9,6 +9,7 @@ from typing import Any
 from . import voice
 from .commands import MESSAGE_MENU, USER_MENU, Typed, called, convert, fill_options, find_command
 from .errors import DidNotRespondError, RefusedError
+from .loop import PATIENCE
 from .messages import SELECTS, TEXT_INPUT, write_message
 from .permissions import Permission
 from .posts import SNAPSHOT, VOICE, Attachment, Json, Message
@@ -71,7 +72,7 @@ class Reply:
             raise DidNotRespondError("The application did not respond") from None
         return self
 
-    async def until(self, predicate: Callable[[Message], Any], timeout: float = 10.0) -> Message:
+    async def until(self, predicate: Callable[[Message], Any], timeout: float = PATIENCE) -> Message:
         """Wait until there is a message that fulfils `predicate`. Raises TimeoutError with what it is by then."""
         thread = self.interaction.world.thread
         try:
@@ -81,7 +82,7 @@ class Reply:
         assert self.message is not None
         return self.message
 
-    async def followup(self, number: int = 1, timeout: float = 10.0) -> Message:
+    async def followup(self, number: int = 1, timeout: float = PATIENCE) -> Message:
         """Wait for the n-th follow-up. Raises TimeoutError."""
         thread = self.interaction.world.thread
         await thread.run(thread.until(lambda: len(self.followups) >= number, timeout))

@@ -100,14 +100,14 @@ async def test_eight_of_eight_arrive_once_though_worker_and_bot_are_killed(slow:
         await scene.bot.start()
         messages = [await posted(reply) for reply in replies]
         await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(8,)], PATIENCE)
-        await asyncio.sleep(3)  # a second delivery would come by now
-        assert len(scene.channel.messages) == 8
-        assert [len(message.files) for message in messages] == [3] * 8
-        assert [sum(bool(version.files) for version in message.versions) for message in messages] == [1] * 8
 
         again = [await scene.ask(user, bars=24, seed=n) for n, user in enumerate(people)]
         undisturbed = [midi_of(await posted(reply)) for reply in again]
         assert undisturbed == [midi_of(message) for message in messages], "the same pieces, killed or not"
+        # Meanwhile a second delivery would have come.
+        assert len(scene.channel.messages) == 16
+        assert [len(message.files) for message in messages] == [3] * 8
+        assert [sum(bool(version.files) for version in message.versions) for message in messages] == [1] * 8
 
 
 async def test_a_bot_killed_between_the_upload_and_its_bookkeeping_posts_nothing_twice(
@@ -296,7 +296,12 @@ def test_what_has_to_be_mended_is_said_in_a_sentence(
     with Standin() as standin:
         bot = BotProcess(standin, tmp_path, {"CHECKPOINT": str(tiny), "WORKERS": "0", **settings})
         done = subprocess.run(
-            [sys.executable, "-m", "bot"], cwd=tmp_path, env=bot.environment, capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", "bot"],
+            cwd=tmp_path,
+            env=bot.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
     assert done.returncode == 2
     assert sentence in done.stderr

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from discord_standin import INVITE, Attachment, Channel, DidNotRespondError, RefusedError, Standin, User
+from discord_standin import INVITE, PATIENCE, Attachment, Channel, DidNotRespondError, RefusedError, Standin, User
 from discord_standin.contract import DESCRIPTION, Contract
 
 with warnings.catch_warnings():  # on Python 3.11 and 3.12 discord.py imports audioop, which 3.13 left out
@@ -215,7 +215,7 @@ def code(error: pytest.ExceptionInfo[discord.HTTPException]) -> tuple[int, int]:
 
 async def answered(bot: Any, user: User, channel: Channel) -> discord.Interaction[Any]:
     """An interaction that the bot has answered with "hi"."""
-    waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=10))
+    waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=PATIENCE))
     await asyncio.sleep(0)
     await user.command("say hi", channel)
     return await waiting
@@ -542,12 +542,12 @@ async def test_the_least_invitation(standin: Standin, ann: User) -> None:
 
 async def test_guilds_come_and_go(standin: Standin) -> None:
     async with running(standin) as bot:
-        joined = asyncio.ensure_future(bot.wait_for("guild_join", timeout=5))
+        joined = asyncio.ensure_future(bot.wait_for("guild_join", timeout=PATIENCE))
         await asyncio.sleep(0)
         guild = standin.guild("New", attachment_size_limit=50 * 1024 * 1024)
         assert (await joined).filesize_limit == guild.attachment_size_limit
         channel = guild.channel("later")
-        left = asyncio.ensure_future(bot.wait_for("guild_remove", timeout=5))
+        left = asyncio.ensure_future(bot.wait_for("guild_remove", timeout=PATIENCE))
         await asyncio.sleep(0)
         guild.kick_bot()
         assert (await left).id == guild.id
@@ -1017,7 +1017,7 @@ async def test_a_nonce_is_the_authors_and_knows_what_was_deleted(standin: Standi
 async def test_an_app_of_a_users_own_has_five_follow_ups(standin: Standin) -> None:
     foreign = standin.guild("Elsewhere", has_bot=False).channel()
     async with running(standin) as bot:
-        waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=60))
+        waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=PATIENCE))
         await asyncio.sleep(0)
         await standin.user("eve", installed=True).command("where", foreign)
         interaction = await waiting
@@ -1055,9 +1055,9 @@ async def test_only_a_message_or_an_update_comes_back_from_a_callback(
 
         await bot.tree.sync()
         await ann.command("later", channel)
-        await standin.until(lambda: len(seen) == 1, timeout=60)
+        await standin.until(lambda: len(seen) == 1)
         await ann.command("now", channel)
-        await standin.until(lambda: len(seen) == 2, timeout=60)
+        await standin.until(lambda: len(seen) == 2)
         assert seen[0] is None
         assert seen[1].content == "now"
 
