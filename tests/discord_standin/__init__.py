@@ -14,7 +14,7 @@
         assert [edit.at for edit in message.edits] ...
 
 What is not there: voice channels, reactions, polls, stickers, components of version 2, webhooks other than
-interactions', message events of the gateway, member lists, rate limits by themselves (see `Standin.faults`).
+interactions', message events of the gateway, member lists.
 """
 
 from .errors import DidNotRespondError, RefusedError, StandinError

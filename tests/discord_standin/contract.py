@@ -81,7 +81,8 @@ def loosened(document: Any) -> Any:
     """The description where Discord's documents, or Discord itself, are milder.
 
     A new file's id is a number, `recipient_id` may be one, `channel_types` knows media channels, commands have `nsfw`,
-    permissions are a text, and so are the codes in the tree of a 50035. What fits several branches of a oneOf is taken.
+    permissions are a text, and so are the codes in the tree of a 50035. discord.py sends `tts` with every edit,
+    whatever a bot does. What fits several branches of a oneOf is taken.
     """
 
     def walk(node: Any) -> Any:
@@ -102,7 +103,10 @@ def loosened(document: Any) -> Any:
             properties["nsfw"] = {"type": ["boolean", "null"]}
             properties["default_member_permissions"] = {"type": ["integer", "string", "null"]}
     schemas["CreatePrivateChannelRequest"]["properties"]["recipient_id"] = snowflake
+    for name in ("MessageEditRequestPartial", "IncomingWebhookUpdateRequestPartial"):
+        schemas[name]["properties"]["tts"] = {"type": "boolean"}
     schemas["ChannelTypes"]["anyOf"].append({"const": 16})
+    schemas["GuildChannelResponse"]["properties"]["type"]["enum"].append(16)
     schemas["MessageReferenceType"]["anyOf"].append({"const": 1})  # forwarded
     schemas["InnerErrors"] = {  # whose codes are words, "BASE_TYPE_REQUIRED", in the documents
         "type": "object",

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from fnmatch import fnmatchcase
 from typing import overload
 
+from .limits import refused
 from .loop import PATIENCE, LoopThread, in_thread
 from .posts import Json
 
@@ -133,11 +134,7 @@ class Faults:
         self, method: str, pattern: str, retry_after: float = 0.3, everywhere: bool = False, times: int = 1
     ) -> Fault:
         """Answer 429: wait `retry_after` seconds; everywhere: with all other requests too."""
-        body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": everywhere, "code": 0}
-        headers = {"Via": "1.1 google", "Retry-After": str(max(1, round(retry_after)))}
-        headers |= {"X-RateLimit-Scope": "global" if everywhere else "user"}
-        if everywhere:
-            headers |= {"X-RateLimit-Global": "true"}
+        headers, body = refused(retry_after, everywhere)
         return self._add(Fault(self.thread, method, pattern, times, Kind.ANSWER, 429, body, headers))
 
     def hang(self, method: str, pattern: str, seconds: float | None = None, times: int = 1) -> Fault:

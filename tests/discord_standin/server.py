@@ -158,6 +158,11 @@ class Standin:
         """The direct messages between two people, or a group of more; the bot is not in it."""
         return self.world.direct_messages(*people)
 
+    @in_thread
+    def tick(self, guild: bool = True, user: bool = True) -> None:
+        """How the application may be installed, as its owner ticks it in the portal."""
+        self.world.installs = {kind for kind, ticked in enumerate((guild, user)) if ticked}
+
     def commands(self, guild: Guild | None = None) -> list[Json]:
         """What the bot has registered, globally or in a guild."""
         return self.world.commands.get(guild.id if guild is not None else None, [])

@@ -221,7 +221,7 @@ async def test_a_piece_outlives_the_token_of_its_command(tiny: Path, tmp_path: P
         for reply in (public, private):
             await reply.until(lambda m: "In line" in m.content, PATIENCE)
         scene.standin.clock.advance(16 * 60)
-        worker = _start_worker(scene)
+        worker = start_worker(scene)
         try:
             message = await posted(public)
             assert message.files
@@ -232,7 +232,7 @@ async def test_a_piece_outlives_the_token_of_its_command(tiny: Path, tmp_path: P
             assert say("en", "by_message") in dm.messages[0].content, "what only one person sees cannot be edited later"
         finally:
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(60) == 0
+            assert worker.wait(PATIENCE) == 0
 
 
 async def test_a_deleted_progress_message_does_not_lose_the_piece(tiny: Path, tmp_path: Path) -> None:
@@ -240,12 +240,12 @@ async def test_a_deleted_progress_message_does_not_lose_the_piece(tiny: Path, tm
         reply = await scene.ask()
         message = await reply.until(lambda m: "In line" in m.content, PATIENCE)
         message.delete()
-        worker = _start_worker(scene)
+        worker = start_worker(scene)
         try:
             await scene.standin.until(lambda: any(m.files and not m.deleted for m in scene.channel.messages), PATIENCE)
         finally:
             worker.send_signal(signal.SIGTERM)
-            worker.wait(60)
+            worker.wait(PATIENCE)
 
 
 async def test_an_upload_that_is_too_large_is_made_smaller(tiny: Path, tmp_path: Path) -> None:
@@ -325,13 +325,13 @@ async def test_two_hundred_requests_of_fifty_people_are_all_served_once_and_fair
         await scene.bot.until_rows("select count(*) from jobs where state = 'queued'", [(200,)], PATIENCE)
         await replies[-1].until(lambda m: "place" in m.content, PATIENCE)
         began = scene.standin.clock.now()
-        worker = _start_worker(scene, slots=16)
+        worker = start_worker(scene, slots=16)
         try:
             messages = [await reply.until(lambda m: m.files, 5 * PATIENCE) for reply in replies]
             await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(200,)], PATIENCE)
         finally:
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(60) == 0
+            assert worker.wait(PATIENCE) == 0
 
         assert len(scene.channel.messages) == 200
         assert all(sum(bool(v.files) for v in message.versions) == 1 for message in messages), "none twice"
@@ -349,7 +349,7 @@ async def test_two_hundred_requests_of_fifty_people_are_all_served_once_and_fair
             assert places == sorted(places, reverse=True), "the place in line goes down"
 
 
-def _start_worker(scene: Scene, slots: int = 4) -> subprocess.Popen[bytes]:
+def start_worker(scene: Scene, slots: int = 4) -> subprocess.Popen[bytes]:
     """A worker that the bot did not start."""
     environment = scene.bot.environment | {"DATABASE_URL": f"sqlite+aiosqlite:///{scene.bot.folder}/segue.db"}
     command = [sys.executable, "-m", "composer.cli", "worker", "--slots", str(slots)]
