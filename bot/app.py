@@ -115,6 +115,7 @@ class Tree(app_commands.CommandTree[SegueClient]):
 
     async def sync_if_changed(self) -> None:
         """Hand the commands to Discord unless it has them: it takes 200 changes a day."""
+        self._keep_to_what_is_ticked()
         storage = self.client.services.storage
         translator = self.translator
         assert translator is not None
@@ -125,6 +126,15 @@ class Tree(app_commands.CommandTree[SegueClient]):
             await self.sync()
             await storage.set_mark(mark, digest)
             log.info("commands registered", count=len(payload))
+
+    def _keep_to_what_is_ticked(self) -> None:
+        """Discord refuses all commands where one is for an installation that the application does not have."""
+        application = self.client.application
+        if application is None or application.guild_integration_config is None:
+            return
+        if application.user_integration_config is None:
+            log.warning("people cannot install it for themselves", why="User Install is not ticked in the portal")
+            self.allowed_installs = AppInstallationType(guild=True, user=False)
 
 
 class Chinese(app_commands.Translator):
