@@ -130,11 +130,13 @@ class Tree(app_commands.CommandTree[SegueClient]):
     def _keep_to_what_is_ticked(self) -> None:
         """Discord refuses all commands where one is for an installation that the application does not have."""
         application = self.client.application
-        if application is None or application.guild_integration_config is None:
+        if application is None:
             return
-        if application.user_integration_config is None:
-            log.warning("people cannot install it for themselves", why="User Install is not ticked in the portal")
-            self.allowed_installs = AppInstallationType(guild=True, user=False)
+        guild, user = application.guild_integration_config is not None, application.user_integration_config is not None
+        if guild != user:  # neither: Discord does not tell
+            what = "User Install" if guild else "Guild Install"
+            log.warning("not offered everywhere", why=f"{what} is not ticked in the portal, under Installation")
+            self.allowed_installs = AppInstallationType(guild=guild, user=user)
 
 
 class Chinese(app_commands.Translator):

@@ -67,14 +67,15 @@ async def test_a_private_thread_is_served_whether_the_bot_is_in_it_or_not(scene:
         await scene.ask(scene.standin.user("bob"), without)
 
 
-async def test_where_no_file_may_be_attached_the_piece_comes_by_direct_message(scene: Scene) -> None:
+async def test_where_no_file_may_be_attached_it_is_said_and_the_piece_comes_by_direct_message(scene: Scene) -> None:
     eve, dan = scene.standin.user("eve", installed=True), scene.standin.user("dan")
     foreign, strict = scene.standin.guild("No bot here", has_bot=False).channel("c"), scene.guild.channel("words")
     foreign.forbid(eve, "attach_files")
     strict.forbid_bot("attach_files")
     for user, channel in ((eve, foreign), (dan, strict)):
-        await scene.ask(user, channel)
-        await scene.standin.until(lambda user=user: finished(user.dm), PATIENCE)  # type: ignore[misc]
+        reply = await scene.ask(user, channel)
+        message = await reply.until(lambda message: say("en", "elsewhere") in message.content, PATIENCE)
+        assert message.buttons == []
         assert say("en", "by_message") in finished(user.dm)[0].content
         assert finished(channel) == []
 
@@ -116,3 +117,19 @@ async def test_after_a_commands_token_what_the_bot_cannot_see_comes_by_direct_me
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(PATIENCE) == 0
         assert finished(hall) == finished(hidden) == []
+
+
+async def test_pieces_that_waited_for_hours_all_arrive_though_old_messages_may_seldom_be_edited(
+    tiny: Path, tmp_path: Path
+) -> None:
+    async with running(tmp_path, tiny, WORKERS="0") as scene:
+        await scene.ask(takes=4)
+        await scene.standin.until(lambda: sum("In line" in m.content for m in scene.channel.messages) == 4, PATIENCE)
+        scene.standin.clock.advance(2 * 3600)
+        worker = start_worker(scene)
+        try:
+            await scene.standin.until(lambda: len(finished(scene.channel)) == 4, PATIENCE)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(PATIENCE) == 0
+        assert len(scene.channel.messages) == 4
