@@ -13,8 +13,9 @@
         await ann.message_menu("Continue this", hummed)
         assert [edit.at for edit in message.edits] ...
 
-What is not there: voice channels, reactions, polls, stickers, components of version 2, webhooks other than
-interactions', message events of the gateway, member lists.
+It is as strict as Discord: requests are limited, permissions count, and `standin.contract` notes what its description
+does not know. What is not there: sound in voice channels, reactions, polls, stickers, components of version 2, webhooks
+other than interactions', message events of the gateway, member lists.
 """
 
 from .errors import DidNotRespondError, RefusedError, StandinError
