@@ -25,7 +25,7 @@ from composer.engine.checkpoint import save_checkpoint
 from composer.midi import dump_midi, parse_midi
 from composer.score import TICKS_PER_BAR, Note, Score
 
-PATIENCE = 120.0  # seconds until something must have happened, on a busy machine
+PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 
 
 def opening() -> bytes:
@@ -327,7 +327,7 @@ async def test_two_hundred_requests_of_fifty_people_are_all_served_once_and_fair
         began = scene.standin.clock.now()
         worker = start_worker(scene, slots=16)
         try:
-            messages = [await reply.until(lambda m: m.files, 5 * PATIENCE) for reply in replies]
+            messages = [await reply.until(lambda m: m.files, PATIENCE) for reply in replies]
             await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(200,)], PATIENCE)
         finally:
             worker.send_signal(signal.SIGTERM)
