@@ -116,6 +116,7 @@ class Tree(app_commands.CommandTree[SegueClient]):
 
     async def sync_if_changed(self) -> None:
         """Hand the commands to Discord unless it has them: it takes 200 changes a day."""
+        self._keep_to_what_is_ticked()
         storage = self.client.services.storage
         translator = self.translator
         assert translator is not None
@@ -126,6 +127,17 @@ class Tree(app_commands.CommandTree[SegueClient]):
             await self.sync()
             await storage.set_mark(mark, digest)
             log.info("commands registered", count=len(payload))
+
+    def _keep_to_what_is_ticked(self) -> None:
+        """Discord refuses all commands where one is for an installation that the application does not have."""
+        application = self.client.application
+        if application is None:
+            return
+        guild, user = application.guild_integration_config is not None, application.user_integration_config is not None
+        if guild != user:  # neither: Discord does not tell
+            what = "User Install" if guild else "Guild Install"
+            log.warning("not offered everywhere", why=f"{what} is not ticked in the portal, under Installation")
+            self.allowed_installs = AppInstallationType(guild=guild, user=user)
 
 
 class Chinese(app_commands.Translator):

@@ -178,6 +178,8 @@ class Delivery:
             self.edits += 1
             if place != piece.place:
                 await self._storage.set_place(piece.id, place)
+            if way == self._by_direct_message:
+                await self._point_elsewhere(piece)
             return replace(piece, place=place)
         raise UndeliverableError("Every way to the person is closed.")
 
@@ -261,6 +263,21 @@ class Delivery:
         person = await self._connected().fetch_user(piece.owner)
         text = f"{letter.text}\n{say(piece.place.language, 'by_message')}"
         return await self._send(piece, replace(letter, text=text), await person.create_dm())
+
+    async def _point_elsewhere(self, piece: Piece) -> None:
+        """Have the message that told how far the piece is say where it has gone, if it still can be told."""
+        language = piece.place.language
+        text = say(language, "headed", title=piece.title, bars=piece.bars, text=say(language, "elsewhere"))
+        letter = Letter(text)
+        for way in await self._ways_to_edit(piece):
+            if self._is_closed(piece, letter, way):
+                continue
+            try:
+                await way(piece, letter)
+            except discord.HTTPException as error:
+                log.info("not told where it has gone", job=piece.id, way=way.__name__, error=_brief(error))
+            else:
+                return
 
     async def _send(
         self, piece: Piece, letter: Letter, channel: discord.PartialMessageable | discord.DMChannel

@@ -196,8 +196,12 @@ TEXTS: Mapping[str, Text] = {
         "MP3 超过此频道的上限；MIDI 是完整的作品。",
     ),
     "by_message": Text(
-        "Your piece from another place, brought here because that reply can no longer be edited.",
-        "这是你在别处请求的作品；那里的回复已无法编辑，所以送到这里。",
+        "Your piece from another place, brought here because I could not put it there.",
+        "这是你在别处请求的作品；那里放不了，所以送到这里。",
+    ),
+    "elsewhere": Text(
+        "I could not put it here, so it has gone out as a direct message.",
+        "这里放不了，已用私信发出。",
     ),
     "no_key": Text("no clear key", "调性不明"),
     # ---- buttons and forms

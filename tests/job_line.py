@@ -10,7 +10,7 @@ from typing import Any
 from composer.database import Database
 from composer.jobs import Job, Jobs, State
 
-PATIENCE = 120.0  # seconds that no test needs
+PATIENCE = 300.0  # seconds that no test needs
 ENDED = {State.DONE, State.FAILED, State.CANCELLED}
 
 

@@ -13,12 +13,14 @@
         await ann.message_menu("Continue this", hummed)
         assert [edit.at for edit in message.edits] ...
 
-What is not there: voice channels, reactions, polls, stickers, components of version 2, webhooks other than
-interactions', message events of the gateway, member lists, rate limits by themselves (see `Standin.faults`).
+It is as strict as Discord: requests are limited, permissions count, and `standin.contract` notes what its description
+does not know. What is not there: sound in voice channels, reactions, polls, stickers, components of version 2, webhooks
+other than interactions', message events of the gateway, member lists.
 """
 
 from .errors import DidNotRespondError, RefusedError, StandinError
 from .faults import Fault, Request
+from .loop import PATIENCE
 from .permissions import BOT, EVERY, INVITE, MEMBER, Permission, permissions
 from .posts import Attachment, Button, Message, Pings, Version
 from .server import Standin
@@ -31,6 +33,7 @@ __all__ = [
     "INVITE",
     "MEMBER",
     "MIB",
+    "PATIENCE",
     "Attachment",
     "Button",
     "Channel",

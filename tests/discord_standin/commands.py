@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +32,8 @@ LOCALES = frozenset(
 # ---- registering
 
 
-def check_commands(commands: list[Json]) -> None:
-    """A body of a bulk overwrite. Raises DiscordError."""
+def check_commands(commands: list[Json], installs: Collection[int]) -> None:
+    """A body of a bulk overwrite. Raises DiscordError. installs: what is ticked at the application"""
     form = Form()
     kinds: dict[int, int] = {}
     seen: set[tuple[int, str]] = set()
@@ -47,6 +47,9 @@ def check_commands(commands: list[Json]) -> None:
         seen.add((kind, str(command.get("name"))))
         if form.choice((number, "type"), kind, (CHAT_INPUT, USER_MENU, MESSAGE_MENU)):
             check_command(form, (number,), command, kind)
+        if not set(command.get("integration_types") or ()) <= set(installs):
+            message = "The application is not set up for this installation"
+            form.wrong((number, "integration_types"), "APPLICATION_COMMAND_INVALID_INTEGRATION_TYPE", message)
     form.finish()
 
 

@@ -80,8 +80,9 @@ def described() -> tuple[Registry[Any], dict[str, list[Operation]]]:
 def loosened(document: Any) -> Any:
     """The description where Discord's documents, or Discord itself, are milder.
 
-    A new file's id is a number, `recipient_id` may be one, `channel_types` knows media channels, permissions are a
-    text, and so are the codes in the tree of a 50035. What fits several branches of a oneOf is taken.
+    A new file's id is a number, `recipient_id` may be one, `channel_types` knows media channels, commands have `nsfw`,
+    permissions are a text, and so are the codes in the tree of a 50035. discord.py sends `tts` with every edit,
+    whatever a bot does. What fits several branches of a oneOf is taken.
     """
 
     def walk(node: Any) -> Any:
@@ -99,9 +100,13 @@ def loosened(document: Any) -> Any:
         if name.endswith("AttachmentRequest"):
             properties["id"] = snowflake
         if name.endswith("Request") and "default_member_permissions" in properties:
+            properties["nsfw"] = {"type": ["boolean", "null"]}
             properties["default_member_permissions"] = {"type": ["integer", "string", "null"]}
     schemas["CreatePrivateChannelRequest"]["properties"]["recipient_id"] = snowflake
+    for name in ("MessageEditRequestPartial", "IncomingWebhookUpdateRequestPartial"):
+        schemas[name]["properties"]["tts"] = {"type": "boolean"}
     schemas["ChannelTypes"]["anyOf"].append({"const": 16})
+    schemas["GuildChannelResponse"]["properties"]["type"]["enum"].append(16)
     schemas["MessageReferenceType"]["anyOf"].append({"const": 1})  # forwarded
     schemas["InnerErrors"] = {  # whose codes are words, "BASE_TYPE_REQUIRED", in the documents
         "type": "object",
@@ -138,6 +143,38 @@ def wrong(schema: Any, value: Any) -> str | None:
     return f"{error.json_path}: {error.message[:300]}"
 
 
+def shapes(schema: Any, value: Any) -> Iterator[Any]:
+    """The schemas behind a schema that speak of the value: references followed, and of branches those that it fits."""
+    if "$ref" in schema:
+        yield from shapes(described()[0].resolver().lookup(schema["$ref"]).contents, value)
+    yield schema
+    for part in schema.get("allOf", ()):
+        yield from shapes(part, value)
+    for part in schema.get("anyOf", ()):
+        if wrong(part, value) is None:
+            yield from shapes(part, value)
+
+
+def strangers(schema: Any, value: Any, path: str = "$") -> Iterator[str]:
+    """The fields of a value that fits a schema which the schema does not know: Discord would ignore them."""
+    found = list(shapes(schema, value))
+    if isinstance(value, list):
+        items = {"anyOf": [shape["items"] for shape in found if "items" in shape]}
+        for number, child in enumerate(value):
+            yield from strangers(items, child, f"{path}[{number}]")
+    elif isinstance(value, dict):
+        known: dict[str, list[Any]] = {}
+        for shape in found:
+            for name, child in shape.get("properties", {}).items():
+                known.setdefault(name, []).append(child)
+        free = [shape["additionalProperties"] for shape in found if isinstance(shape.get("additionalProperties"), dict)]
+        for name, child in value.items():
+            if name in known or free or not known:
+                yield from strangers({"anyOf": known.get(name, free)}, child, f"{path}.{name}")
+            else:
+                yield f"{path}: there is no {name!r}"
+
+
 def parts(body: Any, way: str) -> Iterator[Any]:
     """What lies at the end of a way through a body, "data/resolved/users/*"."""
     found = [body]
@@ -147,6 +184,16 @@ def parts(body: Any, way: str) -> Iterator[Any]:
         else:
             found = [node[step] for node in found if isinstance(node, dict) and node.get(step) is not None]
     yield from found
+
+
+_noted: list[Violation] = []  # of all stand-ins in this process, until somebody takes them
+
+
+def taken() -> list[Violation]:
+    """Hand out what any stand-in of this process has noted since this was last called."""
+    found = _noted[:]
+    _noted.clear()
+    return found
 
 
 class Contract:
@@ -164,7 +211,9 @@ class Contract:
 
     def _note(self, side: str, where: str, what: str | None) -> None:
         if what is not None:
-            self.violations.append(Violation(side, where, what))
+            violation = Violation(side, where, what)
+            self.violations.append(violation)
+            _noted.append(violation)
 
     def exchange(self, request: Request, answer: Any) -> None:
         """A request and what it was answered."""
@@ -198,7 +247,10 @@ class Contract:
             if request.body or request.files:
                 self._note("request", where, "it has no body")
             return
-        self._note("request", where, wrong(content["application/json"]["schema"], request.body))
+        schema = content["application/json"]["schema"]
+        self._note("request", where, error := wrong(schema, request.body))
+        for stranger in strangers(schema, request.body) if error is None else ():
+            self._note("request", where, stranger)
         if request.numbers and "multipart/form-data" not in content:
             self._note("request", where, "it takes no files")
         if any(number > 9 for number in request.numbers):

@@ -16,6 +16,15 @@ class DiscordError(Exception):
             self.body["errors"] = errors
 
 
+class TooManyError(DiscordError):
+    """Refused until some seconds have passed."""
+
+    def __init__(self, code: int, message: str, seconds: float) -> None:
+        super().__init__(429, code, message)
+        self.seconds = seconds
+        self.body |= {"retry_after": seconds, "global": False}
+
+
 def unauthorized() -> DiscordError:
     return DiscordError(401, 0, "401: Unauthorized")
 
@@ -36,6 +45,10 @@ def missing_access() -> DiscordError:
 
 def missing_permissions() -> DiscordError:
     return DiscordError(403, 50013, "Missing Permissions")
+
+
+def archived() -> DiscordError:
+    return DiscordError(400, 50083, "Thread is archived")
 
 
 class Form:

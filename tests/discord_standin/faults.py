@@ -9,7 +9,8 @@ from enum import Enum, auto
 from fnmatch import fnmatchcase
 from typing import overload
 
-from .loop import LoopThread, in_thread
+from .limits import refused
+from .loop import PATIENCE, LoopThread, in_thread
 from .posts import Json
 
 
@@ -102,7 +103,7 @@ class Fault:
         """End the fault; what hangs hangs on."""
         self.times = 0
 
-    async def hit(self, count: int = 1, timeout: float = 10.0) -> None:
+    async def hit(self, count: int = 1, timeout: float = PATIENCE) -> None:
         """Wait until `count` requests have met the fault. Raises TimeoutError."""
         await self.thread.run(self.thread.until(lambda: len(self.met) >= count, timeout))
 
@@ -133,11 +134,7 @@ class Faults:
         self, method: str, pattern: str, retry_after: float = 0.3, everywhere: bool = False, times: int = 1
     ) -> Fault:
         """Answer 429: wait `retry_after` seconds; everywhere: with all other requests too."""
-        body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": everywhere, "code": 0}
-        headers = {"Via": "1.1 google", "Retry-After": str(max(1, round(retry_after)))}
-        headers |= {"X-RateLimit-Scope": "global" if everywhere else "user"}
-        if everywhere:
-            headers |= {"X-RateLimit-Global": "true"}
+        headers, body = refused(retry_after, everywhere)
         return self._add(Fault(self.thread, method, pattern, times, Kind.ANSWER, 429, body, headers))
 
     def hang(self, method: str, pattern: str, seconds: float | None = None, times: int = 1) -> Fault:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+PATIENCE = 300.0  # seconds until something must have happened, on a busy machine; where it happens, they cost nothing
 LOOK_SECONDS = 0.05  # what changes outside the stand-in wakes nobody, so everybody looks this often
 
 T = TypeVar("T")

@@ -183,7 +183,9 @@ def allowed_pings(message: Message, allowed: Json | None) -> Pings:
     so that a forgotten allowed_mentions shows.)
     """
     found, channel = mentioned_in(message.content), message.channel
-    may_all = Permission.MENTION_EVERYONE in channel.permissions_of(message.author) or message.interaction is not None
+    by_app = message.interaction
+    held = channel.permissions_of(message.author) if by_app is None else by_app.app_permissions
+    may_all = Permission.MENTION_EVERYONE in held
     replied = message.reference.author.id if message.type == 19 and message.reference is not None else None
     users, roles, everyone = set(found.users), set(found.roles), found.everyone
     if allowed is not None:
@@ -233,9 +235,8 @@ def take_files(
     return [*kept, *new]
 
 
-def check_rights(channel: Channel, author: Person, body: Json, files: Mapping[int, Upload]) -> None:
-    """May the author bring files and embeds into the channel? Raises DiscordError."""
-    held = channel.permissions_of(author)
+def check_rights(held: Permission, body: Json, files: Mapping[int, Upload]) -> None:
+    """Do permissions suffice for the files and embeds of a message? Raises DiscordError."""
     if files and Permission.ATTACH_FILES not in held:
         raise missing_permissions()
     if body.get("embeds") and Permission.EMBED_LINKS not in held:
@@ -253,7 +254,7 @@ def write_message(
     content = body.get("content") or ""
     if not (content or body.get("embeds") or body.get("components") or attachments):
         raise DiscordError(400, 50006, "Cannot send an empty message")
-    message = Message(world, world.ids.next(), channel, author, content.strip(), **more)
+    message = Message(world, more.pop("id", None) or world.ids.next(), channel, author, content.strip(), **more)
     message.flags |= int(body.get("flags") or 0) & ~EPHEMERAL
     message.embeds, message.attachments = finished_embeds(body, attachments), attachments
     message.components = numbered(body.get("components") or [])

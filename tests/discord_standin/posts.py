@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .clock import iso
 from .errors import RefusedError
-from .loop import LoopThread, in_thread
+from .loop import PATIENCE, LoopThread, in_thread
 from .voice import Recorded
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Message:
             raise RefusedError(f"{len(found)} buttons {label_or_custom_id!r} among {[b.label for b in self.buttons]}")
         return found[0]
 
-    async def until(self, predicate: Callable[[Message], Any], timeout: float = 10.0) -> Message:
+    async def until(self, predicate: Callable[[Message], Any], timeout: float = PATIENCE) -> Message:
         """Wait until the message fulfils `predicate`. Raises TimeoutError with what it is by then."""
         try:
             await self.thread.run(self.thread.until(lambda: predicate(self), timeout))

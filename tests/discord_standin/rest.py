@@ -14,13 +14,24 @@ from aiohttp import BodyPartReader, web
 
 from .commands import check_commands
 from .contract import Contract
-from .errors import DiscordError, Form, missing_access, missing_permissions, no_such_route, unauthorized, unknown
+from .errors import (
+    DiscordError,
+    Form,
+    TooManyError,
+    archived,
+    missing_access,
+    missing_permissions,
+    no_such_route,
+    unauthorized,
+    unknown,
+)
 from .faults import Faults, Kind, Log, Request
 from .gateway import Gateway
+from .limits import OLD_SECONDS, Limits, refused
 from .messages import Upload, check_modal, check_rights, edit_message, thinking, write_message
 from .permissions import Permission
 from .posts import EPHEMERAL, Json, Message, StoredFile
-from .state import DM, MIB, THREAD, Channel, Interaction, Person, World
+from .state import DM, MIB, OF_POSTS, THREADS, Channel, Interaction, Person, World
 from .timing import Timing
 
 CREATES_A_DAY = 200
@@ -83,11 +94,12 @@ class Rest:
     ) -> None:
         self.world, self.gateway, self.faults, self.log, self.timing = world, gateway, faults, log, timing
         self.contract = contract
+        self.limits = Limits(world.clock)
 
     # ---- the way of a request
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Log a request, let the faults have their way with it, and carry it out."""
+        """Log a request, count it, let the faults have their way with it, and carry it out."""
         path = "/" + request.match_info["path"]
         body, files = await read_body(request)
         found = next((r for r in ROUTES if r.method == request.method and r.pattern.match(path)), None)
@@ -103,10 +115,13 @@ class Rest:
             at=self.world.clock.now(),
         )
         self.log.add(entry)
+        headers, too_many = self.count(found, entry)
+        if too_many is not None:
+            return self.done(entry, 429, too_many, headers)
         fault = self.faults.take(entry)
         self.world.thread.changed()
         if fault is not None and fault.kind is Kind.ANSWER:
-            return self.done(entry, fault.status, fault.body, fault.headers)
+            return self.done(entry, fault.status, fault.body, headers | fault.headers)
         if fault is not None and fault.kind is Kind.HANG:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(fault.released.wait(), fault.seconds)
@@ -116,7 +131,17 @@ class Rest:
                 request.transport.abort()
             self.done(entry, 0, None)
             return web.Response()  # to nobody
-        return self.done(entry, *carried_out)
+        status, answer = carried_out
+        if status == 429:
+            headers |= refused(answer["retry_after"])[0]
+        return self.done(entry, status, answer, headers)
+
+    def count(self, found: Route | None, entry: Request) -> tuple[dict[str, str], Json | None]:
+        """The headers that tell how many more requests are taken; with a body, this one is not."""
+        match = found.pattern.match(entry.path) if found is not None else None
+        if found is None or match is None:
+            return {}, None
+        return self.limits.take(found.method, found.template, match.groupdict(), found.token)
 
     def carry_out(self, found: Route | None, entry: Request, files: dict[int, Upload]) -> Answer:
         try:
@@ -151,10 +176,10 @@ class Rest:
         if channel is None or channel.deleted:
             raise unknown("Channel")
         held = channel.permissions_of(self.world.bot)
-        if Permission.VIEW_CHANNEL not in held:
+        if not channel.open_to(self.world.bot):
             raise missing_access()
         for permission in needed:
-            if permission is Permission.SEND_MESSAGES and channel.type == THREAD:
+            if permission is Permission.SEND_MESSAGES and channel.type in THREADS:
                 permission = Permission.SEND_MESSAGES_IN_THREADS
             if permission not in held:
                 raise missing_access() if permission is Permission.READ_MESSAGE_HISTORY else missing_permissions()
@@ -207,6 +232,7 @@ class Rest:
         application |= {"role_connections_verification_url": None, "approximate_user_install_count": 0}
         application |= {"approximate_guild_count": len(self.world.guilds), "approximate_user_authorization_count": 0}
         application |= {"explicit_content_filter": 0, "eligible_oauth2_scopes": []}
+        application |= {"integration_types_config": {str(kind): {} for kind in sorted(self.world.installs)}}
         return application | {"verify_key": "0" * 64, "summary": "", "bot": bot.payload()}
 
     # ---- who and where
@@ -281,7 +307,7 @@ class Rest:
     def overwrite_commands(self, call: Call) -> Answer:
         """Replace all commands of a scope; those whose name and type stay keep their id and are no creates."""
         scope = self._scope(call)
-        check_commands(call.body)
+        check_commands(call.body, self.world.installs)
         old = {(command["type"], command["name"]): command for command in self.world.commands.get(scope, [])}
         new = [(command.get("type") or 1, command["name"]) for command in call.body]
         creates = self.world.command_creates.get(scope, 0) + sum(key not in old for key in new)
@@ -306,7 +332,7 @@ class Rest:
 
     def _registered(self, command: Json, old: Json | None, scope: int | None) -> Json:
         whole: Json = {"type": 1, "description": "", "nsfw": False, "dm_permission": True, "contexts": None}
-        whole |= {"integration_types": [0], "default_member_permissions": None}
+        whole |= {"integration_types": sorted(self.world.installs), "default_member_permissions": None}
         whole |= {"name_localizations": None, "description_localizations": None}
         whole |= {key: value for key, value in command.items() if value is not None}
         if whole["default_member_permissions"] is not None:
@@ -347,7 +373,7 @@ class Rest:
             interaction.original = interaction.source
         elif kind == UPDATE:
             assert interaction.source is not None
-            edit_message(interaction.source, data, files, "callback")
+            self.change(interaction, interaction.source, data, files, "callback")
             interaction.original = interaction.source
         elif kind == AUTOCOMPLETE:
             interaction.choices = checked_choices(data)
@@ -366,10 +392,22 @@ class Rest:
         return interaction.user if forced or int(data.get("flags") or 0) & EPHEMERAL else None
 
     def respond(self, interaction: Interaction, data: Json, files: dict[int, Upload], via: str, **more: Any) -> Message:
+        check_rights(interaction.app_permissions, data, files)
+        if interaction.channel.archived and interaction.channel.locked:
+            raise archived()
         shown_to = self.hidden_from_others(interaction, data)
         more |= {"shown_to": shown_to, "interaction": interaction}
         more |= {"flags": EPHEMERAL if shown_to is not None else 0}
         return write_message(self.world, interaction.channel, self.world.bot, data, files, via, **more)
+
+    def change(
+        self, interaction: Interaction, message: Message, data: Json, files: dict[int, Upload], via: str
+    ) -> None:
+        """An edit by an interaction's token, with what the app may do there. Raises DiscordError."""
+        check_rights(interaction.app_permissions, data, files)
+        if message.channel.archived:
+            raise archived()
+        edit_message(message, data, files, via)
 
     @route("POST", "/webhooks/{application}/{token}", token=False)
     def follow_up(self, call: Call) -> Answer:
@@ -377,7 +415,7 @@ class Rest:
         waiting = interaction.original
         if interaction.awaits_first_followup and waiting is not None and waiting.loading and not waiting.deleted:
             # Discord's old habit: the first follow-up after a deferred answer fills that answer.
-            edit_message(waiting, call.body, call.files, "followup")
+            self.change(interaction, waiting, call.body, call.files, "followup")
             return 200, waiting.payload()
         if "0" not in interaction.owners and len(interaction.followups) >= FOLLOW_UPS:
             raise DiscordError(400, 40094, "This interaction has hit the maximum number of follow up messages")
@@ -393,7 +431,7 @@ class Rest:
     @route("PATCH", "/webhooks/{application}/{token}/messages/{message}", token=False)
     def edit_webhook_message(self, call: Call) -> Answer:
         message = self.webhook_message(call)
-        edit_message(message, call.body, call.files, "webhook")
+        self.change(self.webhook(call), message, call.body, call.files, "webhook")
         return 200, message.payload()
 
     @route("DELETE", "/webhooks/{application}/{token}/messages/{message}", token=False)
@@ -424,8 +462,10 @@ class Rest:
         channel, bot, body = self.channel(call, Permission.SEND_MESSAGES), self.world.bot, call.body
         if channel.type == DM and not all(p.accepts_dms for p in channel.recipients):
             raise DiscordError(403, 50007, "Cannot send messages to this user")
-        if channel.archived and channel.locked:
-            raise DiscordError(400, 50083, "Thread is archived")
+        if channel.type in OF_POSTS:
+            raise DiscordError(400, 50008, "Cannot send messages in a non-text channel")
+        if channel.locked and not channel.writable_by(bot):
+            raise archived() if channel.archived else DiscordError(400, 160005, "Thread is locked")
         if body.get("nonce") is not None and body.get("enforce_nonce"):
             earliest = self.world.clock.now() - self.timing.nonce_seconds
             first = self.world.nonces.get(str(body["nonce"]))
@@ -433,7 +473,7 @@ class Rest:
                 if first.deleted:
                     raise unknown("Message")
                 return 200, first.payload()
-        check_rights(channel, bot, body, call.files)
+        check_rights(channel.permissions_of(bot), body, call.files)
         more = self._reference(channel, body)
         message = write_message(self.world, channel, bot, body, call.files, "channel", **more)
         if message.nonce is not None:
@@ -479,8 +519,12 @@ class Rest:
         if message.author is not self.world.bot:
             raise DiscordError(403, 50005, "Cannot edit a message authored by another user")
         if channel.archived:
-            raise DiscordError(400, 50083, "Thread is archived")
-        check_rights(channel, self.world.bot, call.body, call.files)
+            raise archived()
+        check_rights(channel.permissions_of(self.world.bot), call.body, call.files)
+        old = self.world.clock.now() - message.versions[0].at > OLD_SECONDS
+        if old and (wait := self.limits.old_edit(channel.id)):
+            what = "Maximum number of edits to messages older than 1 hour reached. Try again later"
+            raise TooManyError(30046, what, wait)
         edit_message(message, call.body, call.files, "channel")
         return 200, message.payload()
 

@@ -13,7 +13,7 @@ from .clock import Clock, Snowflakes
 from .contract import Contract
 from .faults import Faults, Log
 from .gateway import Gateway
-from .loop import LoopThread, in_thread
+from .loop import PATIENCE, LoopThread, in_thread
 from .permissions import BOT, Permission
 from .posts import Json
 from .rest import Rest
@@ -158,6 +158,11 @@ class Standin:
         """The direct messages between two people, or a group of more; the bot is not in it."""
         return self.world.direct_messages(*people)
 
+    @in_thread
+    def tick(self, guild: bool = True, user: bool = True) -> None:
+        """How the application may be installed, as its owner ticks it in the portal."""
+        self.world.installs = {kind for kind, ticked in enumerate((guild, user)) if ticked}
+
     def commands(self, guild: Guild | None = None) -> list[Json]:
         """What the bot has registered, globally or in a guild."""
         return self.world.commands.get(guild.id if guild is not None else None, [])
@@ -168,14 +173,14 @@ class Standin:
 
     # ---- waiting
 
-    async def until(self, predicate: Callable[[], T], timeout: float = 10.0) -> T:
+    async def until(self, predicate: Callable[[], T], timeout: float = PATIENCE) -> T:
         """Wait until `predicate()`, called in the stand-in's thread, is true; give its value. Raises TimeoutError."""
         return await self.thread.run(self.thread.until(predicate, timeout))
 
-    async def ready(self, shards: int = 1, timeout: float = 30.0) -> None:
+    async def ready(self, shards: int = 1, timeout: float = PATIENCE) -> None:
         """Wait until that many shards of a bot are connected. Raises TimeoutError."""
         await self.until(lambda: len(self.connections.connected) >= shards, timeout)
 
-    async def gone(self, timeout: float = 10.0) -> None:
+    async def gone(self, timeout: float = PATIENCE) -> None:
         """Wait until no bot is connected. Raises TimeoutError."""
         await self.until(lambda: not self.connections.connections, timeout)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .clock import Clock, Snowflakes, iso
 from .errors import RefusedError
 from .loop import LoopThread, in_thread
-from .permissions import EVERY, EVERYONE, MEMBER, Permission, permissions
+from .permissions import APP_IN_BOT_DM, APP_IN_PRIVATE, DIRECT, EVERY, EVERYONE, MEMBER, Permission, permissions
 from .posts import Attachment, Json, Message, StoredFile
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 ATTACHMENT_SIZE_LIMIT = 10 * MIB
-TEXT, DM, GROUP, THREAD = 0, 1, 3, 11  # channel types
+TEXT, DM, VOICE, GROUP, THREAD, PRIVATE_THREAD, FORUM, MEDIA = 0, 1, 2, 3, 11, 12, 15, 16  # channel types
+THREADS = (THREAD, PRIVATE_THREAD)
+OF_POSTS = (FORUM, MEDIA)  # channels that hold nothing but threads
 FIRST_GUILD = 157_766_400_000 << 22  # a moment of 2020; guilds lie one shard step apart
 
 
@@ -93,7 +95,25 @@ class Guild:
     @in_thread
     def channel(self, name: str = "general") -> Channel:
         """A new text channel."""
-        channel = Channel(self.world, self.world.ids.next(), TEXT, name, guild=self)
+        return self._add(TEXT, name)
+
+    @in_thread
+    def voice(self, name: str = "hall") -> Channel:
+        """A new voice channel, in which can be written too."""
+        return self._add(VOICE, name)
+
+    @in_thread
+    def forum(self, name: str = "forum") -> Channel:
+        """A new channel of posts, each of which is a thread (`User.open_post`)."""
+        return self._add(FORUM, name)
+
+    @in_thread
+    def media(self, name: str = "media") -> Channel:
+        """The same for posts that show something."""
+        return self._add(MEDIA, name)
+
+    def _add(self, type_: int, name: str) -> Channel:
+        channel = Channel(self.world, self.world.ids.next(), type_, name, guild=self)
         self.channels.append(channel)
         self.world.channels[channel.id] = channel
         self.world.dispatch("CHANNEL_CREATE", channel.payload(), guild=self)
@@ -152,8 +172,9 @@ class Guild:
         everyone = Role(self.id, "@everyone", EVERYONE)
         guild: Json = {"id": str(self.id), "name": self.name, "owner_id": str(self.owner.id), "icon": None}
         guild |= {"roles": [role.payload() for role in (everyone, self.bot_role, *self.roles)]}
-        guild |= {"channels": [c.payload() for c in self.channels if c.type == TEXT]}
-        guild |= {"threads": [c.payload() for c in self.channels if c.type == THREAD and not c.archived]}
+        threads = [c for c in self.channels if c.type in THREADS and not c.archived and c.open_to(self.world.bot)]
+        guild |= {"channels": [c.payload() for c in self.channels if c.type not in THREADS]}
+        guild |= {"threads": [c.payload() for c in threads]}
         guild |= {"members": [self.member(self.world.bot)], "joined_at": iso(1.6e9), "member_count": 2}
         for empty in ("emojis", "stickers", "features", "voice_states", "presences", "stage_instances"):
             guild[empty] = []
@@ -172,7 +193,7 @@ class Guild:
 
 @dataclass(eq=False, repr=False)
 class Channel:
-    """A text channel, a thread, direct messages or a group."""
+    """A channel of a guild, a thread, direct messages or a group."""
 
     world: World
     id: int
@@ -181,6 +202,7 @@ class Channel:
     guild: Guild | None = None
     parent: Channel | None = None
     recipients: list[Person] = field(default_factory=list)
+    members: set[int] = field(default_factory=set)  # of a private thread
     denied: dict[int, Permission] = field(default_factory=dict)  # person -> taken from them here
     archived: bool = False
     locked: bool = False
@@ -200,14 +222,17 @@ class Channel:
         return [message for message in self.everything.values() if not message.deleted]
 
     @in_thread
-    def open_thread(self, name: str = "thread") -> Channel:
-        """A new public thread in the channel."""
-        thread = Channel(self.world, self.world.ids.next(), THREAD, name, guild=self.guild, parent=self)
+    def open_thread(self, name: str = "thread", *members: Person) -> Channel:
+        """A new thread in the channel: a private one for these members, or else a public one."""
         if self.guild is None:
             raise RefusedError("threads are for guilds")
+        type_ = PRIVATE_THREAD if members else THREAD
+        thread = Channel(self.world, self.world.ids.next(), type_, name, guild=self.guild, parent=self)
+        thread.members = {member.id for member in members}
         self.guild.channels.append(thread)
         self.world.channels[thread.id] = thread
-        self.world.dispatch("THREAD_CREATE", thread.payload(), guild=self.guild)
+        if thread.open_to(self.world.bot):
+            self.world.dispatch("THREAD_CREATE", thread.payload(), guild=self.guild)
         return thread
 
     @in_thread
@@ -232,24 +257,45 @@ class Channel:
         self.archived, self.locked = True, locked
 
     @in_thread
+    def lock(self) -> None:
+        """Nobody but those who manage threads writes in it any more."""
+        self.locked = True
+
+    @in_thread
     def delete(self) -> None:
         self.deleted = True
         if self.guild is not None:
-            kind = "THREAD_DELETE" if self.type == THREAD else "CHANNEL_DELETE"
+            kind = "THREAD_DELETE" if self.type in THREADS else "CHANNEL_DELETE"
             self.world.dispatch(kind, self.payload(), guild=self.guild)
 
     def _updated(self) -> None:
-        if self.guild is not None and self.type == TEXT:
+        if self.guild is not None and self.type not in THREADS:
             self.world.dispatch("CHANNEL_UPDATE", self.payload(), guild=self.guild)
 
     def permissions_of(self, person: Person) -> Permission:
         if self.guild is None:
-            return EVERY if person in self.recipients else Permission(0)
+            return DIRECT if person in self.recipients else Permission(0)
         held = self.guild.permissions_of(person)
         for channel in (self, self.parent):
             if channel is not None and not (held == EVERY and person is self.guild.owner):
                 held &= ~channel.denied.get(person.id, Permission(0))
         return held
+
+    def open_to(self, person: Person) -> bool:
+        """Whether a person can look into it at all. What is asked beside View Channel, permissions do not tell."""
+        held = self.permissions_of(person)
+        if self.type == VOICE and Permission.CONNECT not in held:
+            return False
+        if self.type == PRIVATE_THREAD and person.id not in self.members and Permission.MANAGE_THREADS not in held:
+            return False
+        return Permission.VIEW_CHANNEL in held
+
+    def writable_by(self, person: Person) -> bool:
+        """Whether a person can write there; in an archived thread that wakes it."""
+        held = self.permissions_of(person)
+        needed = Permission.SEND_MESSAGES_IN_THREADS if self.type in THREADS else Permission.SEND_MESSAGES
+        shut = self.type in OF_POSTS or (self.locked and Permission.MANAGE_THREADS not in held)
+        return self.open_to(person) and needed in held and not shut
 
     @property
     def attachment_size_limit(self) -> int:
@@ -269,13 +315,15 @@ class Channel:
         assert self.guild is not None
         payload |= {"guild_id": str(self.guild.id), "name": self.name, "rate_limit_per_user": 0}
         payload |= {"parent_id": str(self.parent.id) if self.parent else None}
-        if self.type == THREAD:
+        if self.type in THREADS:
             count = len(self.messages)
             metadata: Json = {"archived": self.archived, "locked": self.locked, "auto_archive_duration": 1440}
             metadata |= {"archive_timestamp": iso(self.world.clock.now())}
             payload |= {"owner_id": str(self.guild.owner.id), "thread_metadata": metadata, "member_count": 2}
             payload |= {"message_count": count, "total_message_sent": count}
         else:
+            if self.type == VOICE:
+                payload |= {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
             denied = [{"id": str(p), "type": 1, "allow": "0", "deny": str(int(d))} for p, d in self.denied.items()]
             payload |= {"position": 0, "permission_overwrites": denied, "nsfw": False, "topic": None}
         if person is not None:
@@ -325,6 +373,13 @@ class Interaction:
             metadata["triggering_interaction_metadata"] = self.opened_by.metadata()
         return metadata
 
+    @property
+    def app_permissions(self) -> Permission:
+        """What the app may do where it was called: what the bot may, or, where it came along with its person, they."""
+        if self.channel.guild is None:
+            return APP_IN_BOT_DM if self.world.bot in self.channel.recipients else APP_IN_PRIVATE
+        return self.channel.permissions_of(self.world.bot if "0" in self.owners else self.user)
+
     def payload(self) -> Json:
         """The body of INTERACTION_CREATE."""
         guild, bot = self.channel.guild, self.world.bot
@@ -333,8 +388,7 @@ class Interaction:
         body |= {"channel_id": str(self.channel.id), "channel": self.channel.payload(self.user)}
         body |= {"authorizing_integration_owners": self.owners, "entitlements": []}
         body |= {"attachment_size_limit": self.channel.attachment_size_limit}
-        allowed = self.channel.permissions_of(bot) or MEMBER  # where the bot is not: what the app may do there
-        body |= {"app_permissions": str(int(allowed))}
+        body |= {"app_permissions": str(int(self.app_permissions))}
         if guild is not None:
             member = guild.member(self.user) | {"permissions": str(int(self.channel.permissions_of(self.user)))}
             body |= {"guild_id": str(guild.id), "guild_locale": guild.locale, "member": member}
@@ -359,6 +413,7 @@ class World:
     channels: dict[int, Channel] = field(default_factory=dict)
     stored: dict[int, StoredFile] = field(default_factory=dict)
     interactions: dict[str, Interaction] = field(default_factory=dict)  # by token
+    installs: set[int] = field(default_factory=lambda: {0, 1})  # 0 in guilds, 1 among a person's own apps
     commands: dict[int | None, list[Json]] = field(default_factory=dict)  # guild or None for global
     command_creates: dict[int | None, int] = field(default_factory=dict)
     nonces: dict[str, Message] = field(default_factory=dict)  # of the bot's messages, whatever their channel

@@ -9,10 +9,11 @@ from typing import Any
 from . import voice
 from .commands import MESSAGE_MENU, USER_MENU, Typed, called, convert, fill_options, find_command
 from .errors import DidNotRespondError, RefusedError
+from .loop import PATIENCE
 from .messages import SELECTS, TEXT_INPUT, write_message
 from .permissions import Permission
 from .posts import SNAPSHOT, VOICE, Attachment, Json, Message
-from .state import Channel, Interaction, Person, Role
+from .state import OF_POSTS, Channel, Interaction, Person, Role
 from .timing import Timing
 from .voice import recorded
 
@@ -71,7 +72,7 @@ class Reply:
             raise DidNotRespondError("The application did not respond") from None
         return self
 
-    async def until(self, predicate: Callable[[Message], Any], timeout: float = 10.0) -> Message:
+    async def until(self, predicate: Callable[[Message], Any], timeout: float = PATIENCE) -> Message:
         """Wait until there is a message that fulfils `predicate`. Raises TimeoutError with what it is by then."""
         thread = self.interaction.world.thread
         try:
@@ -81,7 +82,7 @@ class Reply:
         assert self.message is not None
         return self.message
 
-    async def followup(self, number: int = 1, timeout: float = 10.0) -> Message:
+    async def followup(self, number: int = 1, timeout: float = PATIENCE) -> Message:
         """Wait for the n-th follow-up. Raises TimeoutError."""
         thread = self.interaction.world.thread
         await thread.run(thread.until(lambda: len(self.followups) >= number, timeout))
@@ -281,10 +282,22 @@ class User(Person):
         """Write an ordinary message."""
 
         def work() -> Message:
-            if Permission.SEND_MESSAGES not in channel.permissions_of(self):
+            if not channel.writable_by(self):
                 raise RefusedError("the person cannot write here")
             files = [self.world.store(attachment, "attachments") for attachment in attachments]
             return write_message(self.world, channel, self, {"content": content}, {}, "person", attachments=files)
+
+        return self.thread.call(work)
+
+    def open_post(self, forum: Channel, name: str, content: str = "", *attachments: Attachment) -> Message:
+        """Open a post in a channel of posts: a thread, whose first message has its id."""
+
+        def work() -> Message:
+            if forum.type not in OF_POSTS or Permission.SEND_MESSAGES not in forum.permissions_of(self):
+                raise RefusedError("the person cannot open a post here")
+            thread, body = forum.open_thread(name), {"content": content}
+            files = [self.world.store(attachment, "attachments") for attachment in attachments]
+            return write_message(self.world, thread, self, body, {}, "person", attachments=files, id=thread.id)
 
         return self.thread.call(work)
 
@@ -292,8 +305,8 @@ class User(Person):
         """Send a voice message. data: Ogg Opus, as the client records it"""
 
         def work() -> Message:
-            needed = Permission.SEND_MESSAGES | Permission.SEND_VOICE_MESSAGES | Permission.ATTACH_FILES
-            if needed not in channel.permissions_of(self):
+            needed = Permission.SEND_VOICE_MESSAGES | Permission.ATTACH_FILES
+            if not channel.writable_by(self) or needed not in channel.permissions_of(self):
                 raise RefusedError("the person cannot send voice messages here")
             heard = recorded(data)
             file = self.world.store(Attachment(voice.NAME, data, voice.TYPE), "attachments")
@@ -307,7 +320,7 @@ class User(Person):
 
         def work() -> Message:
             self._look_at(message)
-            if Permission.SEND_MESSAGES not in channel.permissions_of(self):
+            if not channel.writable_by(self):
                 raise RefusedError("the person cannot write here")
             new = Message(self.world, self.world.ids.next(), channel, self, flags=SNAPSHOT, forwarded=message)
             new.snapshot = message.as_snapshot()
@@ -356,7 +369,7 @@ class User(Person):
         if channel.guild is None:
             return
         held = channel.permissions_of(self)
-        if Permission.VIEW_CHANNEL | Permission.USE_APPLICATION_COMMANDS not in held:
+        if Permission.USE_APPLICATION_COMMANDS not in held:
             raise RefusedError("the person cannot use commands here")
         needed = command["default_member_permissions"]
         if needed is None or Permission.ADMINISTRATOR in held:
@@ -370,7 +383,7 @@ class User(Person):
         return IN_BOT_DM if self.world.bot in channel.recipients else IN_PRIVATE
 
     def _look_at(self, message: Message) -> None:
-        seen = Permission.VIEW_CHANNEL in message.channel.permissions_of(self)
+        seen = message.channel.open_to(self)
         if message.deleted or not seen or message.shown_to not in (None, self):
             raise RefusedError("the person does not see that message")
 
@@ -394,6 +407,8 @@ class User(Person):
         context = self._context(channel)
         if channel.deleted or (self not in channel.recipients and channel.guild is None):
             raise RefusedError("the person is not in that channel")
+        if not channel.open_to(self) or channel.type in OF_POSTS or channel.archived:
+            raise RefusedError("the app cannot be used here")
         more = {"owners": owners, "context": context, "source": source, "opened_by": opened_by}
         interaction = self.world.new_interaction(type_, self, channel, data, **more)
         if not self.world.dispatch("INTERACTION_CREATE", interaction.payload(), channel.guild):

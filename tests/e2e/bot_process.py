@@ -16,6 +16,7 @@ from discord_standin import Standin
 
 ROOT = Path(__file__).parent.parent.parent
 STOP_SECONDS = 60
+LEASE_SECONDS = 8  # so long a bot or a worker that was killed is missed; a busy machine does not reach it
 
 
 class BotProcess:
@@ -30,7 +31,8 @@ class BotProcess:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
         self.environment = (
             inherited
-            | {"OMP_NUM_THREADS": "1", "LOG_FORMAT": "json", "LEASE_SECONDS": "2", "DISCORD_TOKEN": standin.token}
+            | {"OMP_NUM_THREADS": "1", "LOG_FORMAT": "json", "DISCORD_TOKEN": standin.token}
+            | {"LEASE_SECONDS": str(LEASE_SECONDS)}
             | standin.environment
             | settings
         )
@@ -42,10 +44,9 @@ class BotProcess:
 
     async def __aexit__(self, *_: object) -> None:
         self.end()
-        self.check_contract()
 
     def check_contract(self) -> None:
-        """What it asked and was told fits Discord's description of its API, where that is at hand."""
+        """What it asked and was told in all its life fits Discord's description of its API, where that is at hand."""
         violations = sorted({str(violation) for violation in self.standin.contract.violations})
         assert not violations, "\n".join(violations)
 
@@ -69,8 +70,8 @@ class BotProcess:
                 [sys.executable, "-m", "bot"], cwd=self.folder, env=self.environment, stderr=log, start_new_session=True
             )
         try:
-            await self.standin.ready(self.shards, timeout=60)
-            await self.standin.until(lambda: self.standin.commands(), timeout=30)
+            await self.standin.ready(self.shards)
+            await self.standin.until(lambda: self.standin.commands())
         except TimeoutError:
             raise AssertionError(f"the bot did not connect:\n{self.log.read_text()[-3000:]}") from None
 

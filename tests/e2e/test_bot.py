@@ -31,7 +31,7 @@ from composer.score import TICKS_PER_BAR, Note, Score
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "examples" / "opening.mid").read_bytes()
-PATIENCE = 60.0  # seconds until something must have happened, on a busy machine
+PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 
 
 @dataclass
@@ -70,6 +70,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[Pla
         yield Place(standin, bot, guild, guild.channel("piano"), standin.user("ann"))
         assert bot.end() == 0, "SIGTERM ends it in good order"
         bot.check_contract()
+        assert not [request for request in standin.requests if request.status == 429], "it waits before it has to"
         log = bot.log.read_text()
         assert "Traceback" not in log, log
         assert standin.token not in log
@@ -134,7 +135,7 @@ async def test_the_answer_says_the_place_and_progress_is_told_at_a_measured_pace
     await ask(place.ann, channel, bars=128, takes=4)  # two wait while two are composed
     await place.standin.until(lambda: sum("Composing: bar" in str(m.edits) for m in channel.messages) >= 2, PATIENCE)
     await place.ann.command("/cancel", channel)
-    await place.standin.until(lambda: all(map(ended, public(channel))), 2 * PATIENCE)
+    await place.standin.until(lambda: all(map(ended, public(channel))), PATIENCE)
     assert len(public(channel)) == 4
     for message in public(channel):
         told = [version for version in message.versions if version.content]
@@ -489,7 +490,7 @@ async def test_pieces_in_line_are_listed_and_cancelled_waiting_and_running(place
     await running.until(lambda m: say("en", "cancelled") in m.content, PATIENCE)
     assert not running.files
     await fay.command("/cancel", channel)
-    await place.standin.until(lambda: all(map(ended, public(channel))), 2 * PATIENCE)
+    await place.standin.until(lambda: all(map(ended, public(channel))), PATIENCE)
     assert (await fay.command("/queue", channel)).message.content == say("en", "queue_empty")  # type: ignore[union-attr]
     retried = await posted(await fay.click(message, "Try again"))
     assert "2 bars added to 1" in retried.content

@@ -159,6 +159,21 @@ def right(midi: bytes) -> int:
     return len(found)
 
 
+async def test_a_forwarded_voice_message_is_heard_as_one_that_stands_there(place: Place, hummed: bytes) -> None:
+    ann, channel = place.ann, place.guild.channel("forwarded")
+    theirs = place.standin.user("bob").speak(place.guild.channel("theirs"), hummed)
+    forwarded = ann.forward(theirs, channel)
+    assert not forwarded.files, "Discord puts it into a snapshot"
+    heard = await posted(await ann.message_menu("Continue this", forwarded))
+    assert heard.channel is channel
+    assert list(heard.files) == ["voice_message.mid", "voice_message.png"]
+    assert right(file_of(heard, ".mid"))
+    piece = await posted(await ann.click(heard, "That's it, go on"))
+    assert [name.rpartition(".")[2] for name in piece.files] == ["mp3", "mid", "png"]
+    long = ann.forward(ann.speak(channel, silence(45, *OPUS)), channel)
+    assert whispered(await ann.message_menu("Continue this", long)) == describe(RecordingTooLongError(40), "en")
+
+
 async def test_with_go_a_recording_becomes_pieces_even_if_the_worker_is_killed_over_it(place: Place) -> None:
     channel = place.guild.channel("go")
     opening = Attachment("my waltz.mid", piano(song(3)))  # an MP3, whatever it is called

@@ -25,7 +25,7 @@ from composer.engine.checkpoint import save_checkpoint
 from composer.midi import dump_midi, parse_midi
 from composer.score import TICKS_PER_BAR, Note, Score
 
-PATIENCE = 120.0  # seconds until something must have happened, on a busy machine
+PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 
 
 def opening() -> bytes:
@@ -100,14 +100,14 @@ async def test_eight_of_eight_arrive_once_though_worker_and_bot_are_killed(slow:
         await scene.bot.start()
         messages = [await posted(reply) for reply in replies]
         await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(8,)], PATIENCE)
-        await asyncio.sleep(3)  # a second delivery would come by now
-        assert len(scene.channel.messages) == 8
-        assert [len(message.files) for message in messages] == [3] * 8
-        assert [sum(bool(version.files) for version in message.versions) for message in messages] == [1] * 8
 
         again = [await scene.ask(user, bars=24, seed=n) for n, user in enumerate(people)]
         undisturbed = [midi_of(await posted(reply)) for reply in again]
         assert undisturbed == [midi_of(message) for message in messages], "the same pieces, killed or not"
+        # Meanwhile a second delivery would have come.
+        assert len(scene.channel.messages) == 16
+        assert [len(message.files) for message in messages] == [3] * 8
+        assert [sum(bool(version.files) for version in message.versions) for message in messages] == [1] * 8
 
 
 async def test_a_bot_killed_between_the_upload_and_its_bookkeeping_posts_nothing_twice(
@@ -221,7 +221,7 @@ async def test_a_piece_outlives_the_token_of_its_command(tiny: Path, tmp_path: P
         for reply in (public, private):
             await reply.until(lambda m: "In line" in m.content, PATIENCE)
         scene.standin.clock.advance(16 * 60)
-        worker = _start_worker(scene)
+        worker = start_worker(scene)
         try:
             message = await posted(public)
             assert message.files
@@ -232,7 +232,7 @@ async def test_a_piece_outlives_the_token_of_its_command(tiny: Path, tmp_path: P
             assert say("en", "by_message") in dm.messages[0].content, "what only one person sees cannot be edited later"
         finally:
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(60) == 0
+            assert worker.wait(PATIENCE) == 0
 
 
 async def test_a_deleted_progress_message_does_not_lose_the_piece(tiny: Path, tmp_path: Path) -> None:
@@ -240,12 +240,12 @@ async def test_a_deleted_progress_message_does_not_lose_the_piece(tiny: Path, tm
         reply = await scene.ask()
         message = await reply.until(lambda m: "In line" in m.content, PATIENCE)
         message.delete()
-        worker = _start_worker(scene)
+        worker = start_worker(scene)
         try:
             await scene.standin.until(lambda: any(m.files and not m.deleted for m in scene.channel.messages), PATIENCE)
         finally:
             worker.send_signal(signal.SIGTERM)
-            worker.wait(60)
+            worker.wait(PATIENCE)
 
 
 async def test_an_upload_that_is_too_large_is_made_smaller(tiny: Path, tmp_path: Path) -> None:
@@ -296,7 +296,12 @@ def test_what_has_to_be_mended_is_said_in_a_sentence(
     with Standin() as standin:
         bot = BotProcess(standin, tmp_path, {"CHECKPOINT": str(tiny), "WORKERS": "0", **settings})
         done = subprocess.run(
-            [sys.executable, "-m", "bot"], cwd=tmp_path, env=bot.environment, capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", "bot"],
+            cwd=tmp_path,
+            env=bot.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
     assert done.returncode == 2
     assert sentence in done.stderr
@@ -320,13 +325,13 @@ async def test_two_hundred_requests_of_fifty_people_are_all_served_once_and_fair
         await scene.bot.until_rows("select count(*) from jobs where state = 'queued'", [(200,)], PATIENCE)
         await replies[-1].until(lambda m: "place" in m.content, PATIENCE)
         began = scene.standin.clock.now()
-        worker = _start_worker(scene, slots=16)
+        worker = start_worker(scene, slots=16)
         try:
-            messages = [await reply.until(lambda m: m.files, 5 * PATIENCE) for reply in replies]
+            messages = [await reply.until(lambda m: m.files, PATIENCE) for reply in replies]
             await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(200,)], PATIENCE)
         finally:
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(60) == 0
+            assert worker.wait(PATIENCE) == 0
 
         assert len(scene.channel.messages) == 200
         assert all(sum(bool(v.files) for v in message.versions) == 1 for message in messages), "none twice"
@@ -344,7 +349,7 @@ async def test_two_hundred_requests_of_fifty_people_are_all_served_once_and_fair
             assert places == sorted(places, reverse=True), "the place in line goes down"
 
 
-def _start_worker(scene: Scene, slots: int = 4) -> subprocess.Popen[bytes]:
+def start_worker(scene: Scene, slots: int = 4) -> subprocess.Popen[bytes]:
     """A worker that the bot did not start."""
     environment = scene.bot.environment | {"DATABASE_URL": f"sqlite+aiosqlite:///{scene.bot.folder}/segue.db"}
     command = [sys.executable, "-m", "composer.cli", "worker", "--slots", str(slots)]

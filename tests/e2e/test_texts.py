@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from discord_standin import Attachment, Standin
+from discord_standin import Attachment, RefusedError, Standin
 from engine_models import random_checkpoint
 from structlog.testing import capture_logs
 from test_bot_survives import PATIENCE, opening, posted, running
@@ -166,6 +166,22 @@ async def test_where_discord_refuses_the_commands_it_serves_those_that_are_there
     told = [entry for entry in logs if entry["event"] == "commands not registered"]
     assert len(told) >= 2
     assert all(word in told[0]["why"] for word in said), told[0]
+
+
+async def test_where_people_may_not_install_it_themselves_it_serves_in_servers(tmp_path: Path) -> None:
+    with Standin() as standin, capture_logs() as logs:
+        standin.tick(user=False)
+        async with client(tmp_path, standin):
+            await standin.ready()
+            eve, foreign = standin.user("eve", installed=True), standin.guild("Elsewhere", has_bot=False).channel("c")
+            for channel in (standin.guild().channel("c"), eve.dm):
+                reply = await eve.command("/help", channel)
+                assert reply.message is not None
+                assert reply.message.content == say("en", "help")
+            with pytest.raises(RefusedError, match="not installed"):
+                await eve.command("/help", foreign)
+    assert not [entry for entry in logs if entry["event"] == "commands not registered"]
+    assert any("User Install" in entry.get("why", "") for entry in logs)
 
 
 async def test_where_discord_takes_no_commands_for_an_hour_it_connects_all_the_same(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from discord_standin import INVITE, Attachment, Channel, DidNotRespondError, RefusedError, Standin, User
-from discord_standin.contract import DESCRIPTION, Contract
+from discord_standin import INVITE, PATIENCE, Attachment, Channel, DidNotRespondError, RefusedError, Standin, User
+from discord_standin.contract import DESCRIPTION, Contract, taken
 
 with warnings.catch_warnings():  # on Python 3.11 and 3.12 discord.py imports audioop, which 3.13 left out
     warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
@@ -192,11 +192,18 @@ async def running(standin: Standin, kind: type[Bot] | type[ShardedBot] = Bot, **
     await standin.gone()
 
 
+@pytest.fixture(autouse=True)
+def contract_is_kept() -> Iterator[None]:
+    """By the stand-in; what these bots ask for is often wrong on purpose."""
+    taken()
+    yield
+    assert [violation for violation in taken() if violation.side != "request"] == []
+
+
 @pytest.fixture
 def standin() -> Iterator[Standin]:
     with Standin() as standin:
         yield standin
-    assert standin.contract.of("answer", "event") == []
 
 
 @pytest.fixture
@@ -215,7 +222,7 @@ def code(error: pytest.ExceptionInfo[discord.HTTPException]) -> tuple[int, int]:
 
 async def answered(bot: Any, user: User, channel: Channel) -> discord.Interaction[Any]:
     """An interaction that the bot has answered with "hi"."""
-    waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=10))
+    waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=PATIENCE))
     await asyncio.sleep(0)
     await user.command("say hi", channel)
     return await waiting
@@ -304,6 +311,20 @@ async def test_bad_commands_are_refused_with_the_place(standin: Standin) -> None
         )
         await bot.http.bulk_upsert_global_commands(bot.application_id, [fits])
         assert [c["name"] for c in standin.commands()] == ["übung"]
+
+
+async def test_commands_for_an_installation_that_is_not_ticked_are_refused(standin: Standin) -> None:
+    async with running(standin) as bot:
+        standin.tick(user=False)
+        application = await bot.application_info()
+        assert application.guild_integration_config is not None
+        assert application.user_integration_config is None
+        for types in ([1], [0, 1]):
+            payload = [command(integration_types=types)]
+            with pytest.raises(discord.HTTPException) as error:
+                await bot.http.bulk_upsert_global_commands(bot.application_id, payload)
+            assert code(error) == (400, 50035)
+            assert "In 0.integration_types:" in str(error.value)
 
 
 async def test_a_line_is_understood_as_the_client_does(standin: Standin, ann: User, channel: Channel) -> None:
@@ -493,14 +514,109 @@ async def test_archived_threads(standin: Standin, channel: Channel) -> None:
     assert [m.content for m in thread.messages] == ["two", "awake again"]
 
 
+async def refusal(action: Any) -> tuple[int, int]:
+    with pytest.raises(discord.HTTPException) as error:
+        await action
+    return code(error)
+
+
+async def test_a_post_is_a_thread_that_begins_with_a_message_of_its_own_id(standin: Standin, ann: User) -> None:
+    guild = standin.guild()
+    async with running(standin) as bot:
+        for forum in (guild.forum(), guild.media()):
+            first = ann.open_post(forum, "waltz", "who goes on?", Attachment("a.mid", MIDI))
+            assert first.id == first.channel.id
+            reply = await ann.message_menu("Continue this", first)
+            assert reply.message is not None
+            assert (reply.message.channel, reply.message.content) == (first.channel, f"ann: who goes on? {MIDI!r}")
+            post = bot.get_channel(first.id)
+            assert (post.parent_id, (await post.send("I do")).channel.id) == (forum.id, first.id)
+            assert await refusal(bot.get_partial_messageable(forum.id).send("x")) == (400, 50008)
+            with pytest.raises(RefusedError):
+                ann.post(forum, "x")
+            with pytest.raises(RefusedError):
+                ann.open_post(first.channel, "x")
+            with pytest.raises(RefusedError):
+                await ann.command("say hi", forum)
+
+
+async def test_a_voice_channel_asks_for_connect(standin: Standin, ann: User) -> None:
+    hall = standin.guild().voice()
+    async with running(standin) as bot:
+        place = bot.get_channel(hall.id)
+        message = await place.send("one")
+        assert (await ann.command("say hi", hall)).message is not None
+        hall.forbid_bot("connect")
+        for action in (place.send("two"), message.edit(content="two"), place.fetch_message(message.id)):
+            assert await refusal(action) == (403, 50001)
+        assert (await ann.command("say hi", hall)).message is not None, "an answer goes by its token"
+        hall.forbid(ann, "connect")
+        with pytest.raises(RefusedError):
+            await ann.command("say hi", hall)
+
+
+async def test_a_private_thread_is_for_its_members(standin: Standin, ann: User, channel: Channel) -> None:
+    assert channel.guild is not None
+    bob, boss = standin.user("bob"), standin.user("boss")
+    channel.guild.grant(boss, "manage_threads")
+    without, within = channel.open_thread("a", ann), channel.open_thread("b", ann, standin.bot)
+    async with running(standin) as bot:
+        assert await refusal(bot.get_partial_messageable(without.id).send("x")) == (403, 50001)
+        assert (await bot.get_partial_messageable(within.id).send("x")).content == "x"
+        for user in (ann, boss):
+            assert (await user.command("say hi", without)).message is not None
+        with pytest.raises(RefusedError):
+            await bob.command("say hi", without)
+        with pytest.raises(RefusedError):
+            bob.post(within, "x")
+
+
+async def test_a_locked_thread_is_read_only(standin: Standin, ann: User, channel: Channel) -> None:
+    thread = channel.open_thread()
+    async with running(standin) as bot:
+        interaction = await answered(bot, ann, thread)
+        thread.lock()
+        assert await refusal(bot.get_partial_messageable(thread.id).send("x")) == (400, 160005)
+        with pytest.raises(RefusedError):
+            ann.post(thread, "x")
+        thread.archive(locked=True)
+        assert await refusal(interaction.edit_original_response(content="x")) == (400, 50083)
+        assert await refusal(interaction.followup.send("x")) == (400, 50083)
+        with pytest.raises(RefusedError):
+            await ann.command("say hi", thread)
+        await interaction.delete_original_response()
+    assert thread.messages == []
+
+
+async def test_an_answer_holds_what_the_app_may_bring(standin: Standin, channel: Channel) -> None:
+    ann = standin.user("ann", installed=True)
+    foreign = standin.guild("Elsewhere", has_bot=False).channel()
+    private = {"attach_files", "embed_links", "mention_everyone"}
+    async with running(standin) as bot:
+
+        async def asked(where: Channel) -> tuple[set[str], discord.Interaction[Any]]:
+            waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=PATIENCE))
+            await asyncio.sleep(0)
+            await ann.command("where", where)
+            interaction = await waiting
+            return {name for name, held in interaction.app_permissions if held}, interaction
+
+        assert (await asked(ann.dm))[0] == private | {"external_emojis"}
+        assert (await asked(standin.private(ann, standin.user("bob"))))[0] == private
+        foreign.forbid(ann, "attach_files", "embed_links")
+        channel.forbid_bot("attach_files", "embed_links")
+        for where in (foreign, channel):
+            held, interaction = await asked(where)
+            assert "send_messages" in held
+            assert not held & private - {"mention_everyone"}
+            file = discord.File(io.BytesIO(b"x"), "x.txt")
+            assert await refusal(interaction.edit_original_response(attachments=[file])) == (403, 50013)
+            assert await refusal(interaction.followup.send(embed=discord.Embed(title="x"))) == (403, 50013)
+            await interaction.edit_original_response(content="words")
+
+
 async def test_permissions_of_the_bot(standin: Standin, channel: Channel) -> None:
     file = io.BytesIO(b"x")
-
-    async def refusal(action: Any) -> tuple[int, int]:
-        with pytest.raises(discord.Forbidden) as error:
-            await action
-        return code(error)
-
     async with running(standin) as bot:
         place = bot.get_channel(channel.id)
         message = await place.send("here")
@@ -542,12 +658,12 @@ async def test_the_least_invitation(standin: Standin, ann: User) -> None:
 
 async def test_guilds_come_and_go(standin: Standin) -> None:
     async with running(standin) as bot:
-        joined = asyncio.ensure_future(bot.wait_for("guild_join", timeout=5))
+        joined = asyncio.ensure_future(bot.wait_for("guild_join", timeout=PATIENCE))
         await asyncio.sleep(0)
         guild = standin.guild("New", attachment_size_limit=50 * 1024 * 1024)
         assert (await joined).filesize_limit == guild.attachment_size_limit
         channel = guild.channel("later")
-        left = asyncio.ensure_future(bot.wait_for("guild_remove", timeout=5))
+        left = asyncio.ensure_future(bot.wait_for("guild_remove", timeout=PATIENCE))
         await asyncio.sleep(0)
         guild.kick_bot()
         assert (await left).id == guild.id
@@ -655,8 +771,9 @@ async def test_bad_messages_are_refused_with_the_place(standin: Standin, channel
         "components.0.components.0.url": rows([button(style=5)]),
     }
     async with running(standin) as bot:
-        route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=channel.id)
         for place, payload in bad.items():
+            each = channel.guild.channel() if channel.guild else channel  # with a limit of its own
+            route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=each.id)
             with pytest.raises(discord.HTTPException) as error:
                 await bot.http.request(route, json=payload)
             assert code(error) == (400, 50035)
@@ -664,7 +781,7 @@ async def test_bad_messages_are_refused_with_the_place(standin: Standin, channel
         with pytest.raises(discord.HTTPException) as error:
             await bot.http.request(route, json={})
         assert code(error) == (400, 50006)
-    assert channel.messages == []
+    assert not [message for each in standin.world.channels.values() for message in each.messages]
 
 
 async def test_an_interaction_is_answered_once_and_in_time(standin: Standin, ann: User, channel: Channel) -> None:
@@ -981,6 +1098,88 @@ async def test_a_rate_limit_for_everything(standin: Standin, channel: Channel) -
     assert all(request.at - first.at >= 0.4 for request in later)
 
 
+async def sends(standin: Standin, channel: Channel, count: int) -> list[aiohttp.ClientResponse]:
+    """Messages by somebody who does not look at the headers."""
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bot {standin.token}"}) as session:
+        url = f"{standin.api}/channels/{channel.id}/messages"
+        answers = [await session.post(url, json={"content": str(n)}) for n in range(count)]
+        for answer in answers:
+            await answer.read()
+        return answers
+
+
+async def test_every_answer_tells_of_its_limit_and_what_is_too_much_is_refused(
+    standin: Standin, channel: Channel
+) -> None:
+    assert channel.guild is not None
+    *taken, refused = await sends(standin, channel, 6)
+    (other,) = await sends(standin, channel.guild.channel("other"), 1)
+    assert [answer.status for answer in taken] == [200] * 5
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in taken] == ["4", "3", "2", "1", "0"]
+    assert {answer.headers["X-RateLimit-Limit"] for answer in (*taken, refused)} == {"5"}
+    assert {answer.headers["X-RateLimit-Bucket"] for answer in (refused, other)} == {
+        taken[0].headers["X-RateLimit-Bucket"]
+    }
+    assert (refused.status, other.status) == (429, 200)
+    assert other.headers["X-RateLimit-Remaining"] == "4", "each channel has a bucket of its own"
+    body, headers = await refused.json(), refused.headers
+    assert body["global"] is False
+    assert 0 < body["retry_after"] <= float(headers["X-RateLimit-Reset-After"]) + 0.01 <= 5.01
+    assert float(headers["X-RateLimit-Reset"]) <= standin.clock.now() + 5
+    assert headers["X-RateLimit-Scope"] == "user"
+    assert headers["Via"]
+    assert int(headers["Retry-After"]) >= 1
+    standin.clock.advance(5)
+    assert [answer.status for answer in await sends(standin, channel, 1)] == [200]
+
+
+async def test_a_bot_has_fifty_requests_a_second_and_an_interaction_its_own(
+    standin: Standin, ann: User, channel: Channel
+) -> None:
+    async with running(standin) as bot:
+        interaction = await answered(bot, ann, channel)
+        headers = {"Authorization": f"Bot {standin.token}"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            urls = [f"{standin.api}/channels/{standin.guild().channel().id}" for _ in range(60)]
+            answers = await asyncio.gather(*map(session.get, urls))
+            refused = [answer for answer in answers if answer.status == 429]
+            assert len(refused) >= 10 or standin.requests[-1].at - standin.requests[-60].at > 1
+            for answer in refused:
+                assert (await answer.json())["global"] is True
+                assert answer.headers["X-RateLimit-Scope"] == "global"
+                assert answer.headers["X-RateLimit-Global"] == "true"
+        await interaction.edit_original_response(content="all the same")
+        assert channel.messages[0].content == "all the same"
+
+
+async def test_discord_py_lives_with_the_limits(standin: Standin, ann: User, channel: Channel) -> None:
+    async with running(standin) as bot:
+        interaction = await answered(bot, ann, channel)
+        for number in range(7):
+            await interaction.edit_original_response(content=str(number))
+        await asyncio.gather(*(bot.get_channel(channel.id).send(str(number)) for number in range(7)))
+    assert len(channel.messages) == 8
+    assert {request.status for request in standin.requests.to("*", "/*/*/messages*")} == {200}, "it waits by itself"
+    at = [version.at for version in channel.messages[0].versions]
+    assert at[6] - at[1] >= 2 - 0.1
+    at = [message.versions[0].at for message in channel.messages[1:]]
+    assert at[5] - at[0] >= 5 - 0.1
+
+
+async def test_old_messages_are_edited_less_often(standin: Standin, channel: Channel) -> None:
+    (sent,) = await sends(standin, channel, 1)
+    url = f"{standin.api}/channels/{channel.id}/messages/{(await sent.json())['id']}"
+    standin.clock.advance(3601)
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bot {standin.token}"}) as session:
+        *taken, refused = [await session.patch(url, json={"content": f"new {n}"}) for n in range(4)]
+        body = await refused.json()
+        assert [answer.status for answer in (*taken, refused)] == [200, 200, 200, 429]
+        assert (body["code"], refused.headers["Via"] != "") == (30046, True)
+        standin.clock.advance(body["retry_after"])
+        assert (await session.patch(url, json={"content": "newest"})).status == 200
+    assert channel.messages[0].content == "newest"
+
+
 async def test_a_nonce_keeps_a_message_single(standin: Standin, channel: Channel) -> None:
     async with running(standin) as bot:
         place = bot.get_channel(channel.id)
@@ -1017,7 +1216,7 @@ async def test_a_nonce_is_the_authors_and_knows_what_was_deleted(standin: Standi
 async def test_an_app_of_a_users_own_has_five_follow_ups(standin: Standin) -> None:
     foreign = standin.guild("Elsewhere", has_bot=False).channel()
     async with running(standin) as bot:
-        waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=60))
+        waiting = asyncio.ensure_future(bot.wait_for("interaction", timeout=PATIENCE))
         await asyncio.sleep(0)
         await standin.user("eve", installed=True).command("where", foreign)
         interaction = await waiting
@@ -1055,9 +1254,9 @@ async def test_only_a_message_or_an_update_comes_back_from_a_callback(
 
         await bot.tree.sync()
         await ann.command("later", channel)
-        await standin.until(lambda: len(seen) == 1, timeout=60)
+        await standin.until(lambda: len(seen) == 1)
         await ann.command("now", channel)
-        await standin.until(lambda: len(seen) == 2, timeout=60)
+        await standin.until(lambda: len(seen) == 2)
         assert seen[0] is None
         assert seen[1].content == "now"
 
@@ -1091,12 +1290,17 @@ async def test_what_does_not_fit_the_description_is_noted(standin: Standin, chan
         assert standin.contract.violations == []
         route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=channel.id)
         await bot.http.request(route, json={"content": "x", "tts": "loudly"}, params={"wait": "1"})
+        row = {"type": 1, "components": [{"type": 2, "style": 1, "label": "x", "custom_id": "x", "colour": "red"}]}
+        await bot.http.request(route, json={"content": "x", "embed": {"title": "x"}, "components": [row]})
         standin.contract.event("CHANNEL_UPDATE", channel.payload() | {"position": "first"})
         assert [(found.side, found.what) for found in standin.contract.violations] == [
             ("request", "the query has no 'wait'"),
             ("request", "$.tts: 'loudly' is not of type 'boolean', 'null'"),
+            ("request", "$: there is no 'embed'"),
+            ("request", "$.components[0].components[0]: there is no 'colour'"),
             ("event", "$.position: 'first' is not of type 'integer'"),
         ]
+        assert taken() == standin.contract.violations
         standin.contract.violations.clear()
 
 

@@ -71,6 +71,13 @@ async def submit(jobs: Jobs, *drafts: Draft) -> list[Job]:
         return await jobs.submit(connection, drafts)
 
 
+async def run_out(jobs: Jobs, *of: Job) -> None:
+    """The leases of some jobs are over, as if nobody had beaten for them."""
+    over = sa.update(jobs_table).where(jobs_table.c.id.in_([job.id for job in of])).values(lease_until=0.0)
+    async with jobs.database.write() as connection:
+        await connection.execute(over)
+
+
 def done(job: Job) -> bool:
     return job.state is State.DONE
 
@@ -203,8 +210,7 @@ async def test_a_piece_whose_lease_ran_out_under_a_living_worker_goes_on(databas
         (job,) = await submit(jobs, draft(asked(1, bars=LONG)))
         await until(jobs, [job], begun)
         for _ in range(5):
-            async with jobs.database.write() as connection:
-                await connection.execute(sa.update(jobs_table).where(jobs_table.c.id == job.id).values(lease_until=0.0))
+            await run_out(jobs, job)
         (finished,) = await until(jobs, [job], done)
         drawn = worker.words
     assert finished.worker == worker.name
@@ -216,8 +222,9 @@ async def test_an_engine_that_hangs_lets_its_leases_run_out_and_ends_its_worker(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocked, step = threading.Event(), Generator.step
-    async with opened(database_url, lease_seconds=0.5) as jobs:
-        worker = Worker(jobs, CHECKPOINT, SLOTS, torch.device("cpu"), hang=3.0)
+    lease = 2.0  # far more than a step takes on a busy machine
+    async with opened(database_url, lease_seconds=lease) as jobs:
+        worker = Worker(jobs, CHECKPOINT, SLOTS, torch.device("cpu"), hang=2.5 * lease)
         monkeypatch.setattr("composer.worker.LAST_STEP_SECONDS", 0.1)
 
         def block(generator: Generator) -> Any:
@@ -285,7 +292,8 @@ async def test_sigterm_finishes_what_is_begun_and_twice_hands_back_the_rest(data
     async with opened(database_url) as jobs:
         short, long = await submit(jobs, draft(asked(1, bars=40)), draft(asked(2, bars=MAX_BARS)))
         with process(database_url, tmp_path, "-m", "composer.cli") as worker:
-            await until(jobs, [short, long], begun)
+            await until(jobs, [long], begun)
+            await until(jobs, [short], lambda job: job.bars_done >= 30)  # the rest fits into the grace on any machine
             worker.send_signal(signal.SIGTERM)
             (late,) = await submit(jobs, draft(asked(3)))
             (finished,) = await until(jobs, [short], done)
@@ -304,15 +312,16 @@ async def test_sigterm_finishes_what_is_begun_and_twice_hands_back_the_rest(data
 async def test_a_broken_engine_ends_the_process_and_another_worker_takes_over(
     database_url: str, tmp_path: Path
 ) -> None:
-    async with opened(database_url, lease_seconds=0.5) as jobs:
+    async with opened(database_url) as jobs:
         wanted = [asked(1, bars=4), asked(2, bars=6)]
         submitted = await submit(jobs, *map(draft, wanted))
-        with process(database_url, tmp_path, str(BREAKING), LEASE_SECONDS="0.5") as broken:
+        with process(database_url, tmp_path, str(BREAKING)) as broken:
             _, log = await asyncio.to_thread(broken.communicate, timeout=PATIENCE)
         assert broken.returncode not in (0, 2)
         assert "the engine has broken" in log
         found = [await jobs.get(job.id) for job in submitted]
         assert [(job.state, job.attempt) for job in found if job] == [(State.RUNNING, 1)] * 2
+        await run_out(jobs, *submitted)
         async with working(jobs):
             finished = await until(jobs, submitted, done)
     assert [words_of(job) for job in finished] == composed(*wanted)
@@ -351,14 +360,14 @@ async def test_a_database_that_goes_away_for_a_while_loses_nothing(
     database_url: str, server: Postgres | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("composer.database.BUSY_MILLISECONDS", 50)
-    wanted = [asked(seed, bars=LONG) for seed in range(2)]
-    async with opened(database_url, lease_seconds=0.3) as jobs, working(jobs, slots=3) as worker:
+    wanted, lease = [asked(seed, bars=LONG) for seed in range(2)], 2.0
+    async with opened(database_url, lease_seconds=lease) as jobs, working(jobs, slots=3) as worker:
         submitted = await submit(jobs, *map(draft, wanted))
         await until(jobs, submitted, begun)
         async with away(database_url, server):
             with pytest.raises(DatabaseError):
                 await submit(jobs, draft(asked(7)))
-            await asyncio.sleep(0.4)  # the leases run out meanwhile
+            await asyncio.sleep(1.1 * lease)  # nobody can look when the leases run out
         submitted += await submit(jobs, draft(asked(9)))
         finished = await until(jobs, submitted, done)
     assert [words_of(job) for job in finished] == composed(*wanted, asked(9), slots=3)
