@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -448,6 +449,27 @@ async def test_an_opening_goes_with_the_last_piece_that_begins_with_it(database_
                 await at.storage.sweep(90)
             assert await at.storage.opening_of(job.id) is None
             assert await at.openings() == left
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("how", ["delete", "forget", "sweep"])
+async def test_an_opening_that_has_gone_is_in_no_file_of_sqlite(database_url: str, how: str) -> None:
+    path = Path(database_url.removeprefix("sqlite+aiosqlite:///"))
+
+    def found() -> bool:
+        return any(b"MThd in private" in file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
+
+    async with desk(database_url) as at:
+        job = await at.submit(opening=b"MThd in private " * 1000)
+        assert found()
+        if how == "delete":
+            await at.storage.delete_piece(job.id)
+        elif how == "forget":
+            async with at.database.write() as connection:
+                await at.storage.forget(connection, ANN)
+        else:
+            assert await at.storage.sweep(-1) == 1
+        assert not found()
 
 
 async def test_an_opening_that_is_put_into_other_bars_takes_the_place_of_the_first(database_url: str) -> None:
