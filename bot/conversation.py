@@ -75,7 +75,7 @@ class _Row:
     """A piece on its way into the table, with its job."""
 
     draft: Draft
-    opening: bytes
+    opening: bytes | None
     opening_bars: int
     order: Order
 
@@ -130,7 +130,7 @@ class Conversations:
     async def compose_again(self, ask: Ask, parent: Piece) -> list[Piece]:
         """Another continuation of the opening that a piece was made from. Raises GoneError or LineFullError."""
         opening = await self._storage.opening_of(parent.id)
-        if not opening:
+        if opening is None:
             raise GoneError
         return await self.take(ask, await self._studio.read_again(opening, parent.opening_bars, ask.order))
 
@@ -175,7 +175,7 @@ class Conversations:
             kind=Kind.TRANSCRIBE,
             recording=recording,
         )
-        (piece,) = await self._into_line(ask, [_Row(draft, b"", 0, ask.order)], hearing=hearing)
+        (piece,) = await self._into_line(ask, [_Row(draft, None, 0, ask.order)], hearing=hearing)
         return piece
 
     async def _into_line(
@@ -469,7 +469,7 @@ class Conversations:
     async def _deliver(self, piece: Piece, job: Job) -> Piece:
         """Render what was composed and make its message the piece."""
         opening = await self._storage.opening_of(piece.id)
-        if not opening:
+        if opening is None:
             raise GoneError
         request = Request.from_json(job.payload, self._studio.vocabulary)
         composed = Composed.from_json(job.result or {})

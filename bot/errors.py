@@ -4,6 +4,7 @@ SegueError
   GoneError               the piece is no longer kept
   NotFinishedError        the piece is still being composed
   EndedError              there is nothing left to cancel
+  DeliveredError          there is nothing left to hand over
   NotYoursError           only the person who asked for the piece may do that
   NotYourRecordingError   only the person who sent the recording may do that
   NobodyListensError      no worker that lives can transcribe
@@ -30,6 +31,10 @@ class NotFinishedError(SegueError):
 
 
 class EndedError(SegueError):
+    pass
+
+
+class DeliveredError(SegueError):
     pass
 
 

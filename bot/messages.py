@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from bot.errors import (
+    DeliveredError,
     EndedError,
     FileTooLargeError,
     FormError,
@@ -75,6 +76,7 @@ SIMPLE: Mapping[type[SegueError], str] = {
     GoneError: "gone",
     NotFinishedError: "not_finished",
     EndedError: "ended_already",
+    DeliveredError: "delivered_already",
     NotYoursError: "not_yours",
     NotYourRecordingError: "not_your_recording",
     NobodyListensError: "nobody_listens",
@@ -244,6 +246,10 @@ TEXTS: Mapping[str, Text] = {
         "This piece is not finished yet. Wait for it, or cancel it.", "作品还没完成。请等待，或取消它。"
     ),
     "ended_already": Text("It has ended already; there is nothing to cancel.", "它已经结束了；没有可取消的。"),
+    "delivered_already": Text(
+        "It has been handed over already. Look in this channel and in your direct messages.",
+        "作品已经交付了。请看此频道和你的私信。",
+    ),
     "deleted": Text("Deleted.", "已删除。"),
     "info": Text("What this piece was made from", "这首作品的来历"),
     "info_model": Text("Model: {model} on {device}", "模型：{model}，{device}"),

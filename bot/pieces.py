@@ -13,7 +13,15 @@ import discord
 
 from bot.buttons import OF_RECORDINGS, OWNERS_ONLY, Act, buttons
 from bot.conversation import MAX_BARS, Ask, descent, new_seed, order_of
-from bot.errors import EndedError, FormError, GoneError, NotFinishedError, NotYourRecordingError, NotYoursError
+from bot.errors import (
+    DeliveredError,
+    EndedError,
+    FormError,
+    GoneError,
+    NotFinishedError,
+    NotYourRecordingError,
+    NotYoursError,
+)
 from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, Stranger, say, say_key, say_settings
 from bot.privacy import forget
 from bot.replies import Interaction, begin, language, refusing, whisper
@@ -226,7 +234,7 @@ async def _deliver(interaction: Interaction, piece: Piece) -> None:
     await interaction.response.defer()
     await interaction.client.services.storage.set_token(piece.id, interaction.token)
     if not interaction.client.services.conversations.deliver_now(piece.id):
-        raise EndedError
+        raise DeliveredError
 
 
 ACTIONS: Mapping[Act, Callable[[Interaction, Piece], Awaitable[None]]] = {

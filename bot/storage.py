@@ -1,11 +1,13 @@
 """What the bot remembers: people's settings and presets, pieces, and what a server allows. The only SQL of the bot.
 
 A recording that is to be heard is a piece too: its row says where the answer goes and what shall be composed, and its
-opening is there once it is transcribed. What only a recording has stands beside it, in `hearings`.
+opening is there once it is transcribed. What only a recording has stands beside it, in `hearings`. An opening is kept
+once, however many pieces begin with it, and goes with the last of them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import TooManyPresetsError
 from bot.messages import Language, Stranger
-from composer.database import Database, metadata, now
+from composer.database import OPENINGS_LOCK, Database, metadata, now
 from composer.errors import UnknownNameError
 from composer.sampling import SamplingParams
 from composer.transcription.synchronise import Listening
@@ -52,7 +54,7 @@ pieces = sa.Table(
     sa.Column("owner", sa.BigInteger, nullable=False),
     sa.Column("parent", sa.Integer),  # the piece that this one continues or varies
     sa.Column("title", sa.String(100), nullable=False),
-    sa.Column("opening", sa.LargeBinary, nullable=False),  # MIDI, as it was checked
+    sa.Column("opening_digest", sa.String(64)),  # NULL: it is not there yet, or the piece is deleted
     sa.Column("opening_bars", sa.Integer, nullable=False),  # silent ones at its end count, which MIDI does not tell
     sa.Column("bars", sa.Integer, nullable=False),  # asked for
     sa.Column("seed", sa.BigInteger, nullable=False),
@@ -78,6 +80,13 @@ pieces = sa.Table(
     sa.Column("heard", sa.JSON(none_as_null=True)),  # of an opening whose beats were found by ear, see Piece
 )
 sa.Index("pieces_by_owner", pieces.c.owner, pieces.c.id)
+sa.Index("pieces_by_opening", pieces.c.opening_digest)
+openings = sa.Table(
+    "openings",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),  # SHA-256 of `midi`
+    sa.Column("midi", sa.LargeBinary, nullable=False),
+)
 hearings = sa.Table(
     "hearings",
     metadata,
@@ -174,10 +183,11 @@ class Guild:
     channels: tuple[int, ...] = ()
 
 
-_LIGHT = [column for column in pieces.c if column.name not in ("opening", "midi")]
+_LIGHT = [column for column in pieces.c if column.name != "midi"]
 _HEARING = [column for column in hearings.c if column.name != "id"]
 _PIECE = sa.select(*_LIGHT, *_HEARING).select_from(pieces.outerjoin(hearings, hearings.c.id == pieces.c.id))
 _OF_NOTHING = ~sa.exists().where(pieces.c.id == hearings.c.id)
+_OPENING_OF_NOTHING = ~sa.exists().where(pieces.c.opening_digest == openings.c.digest)
 
 
 class Storage:
@@ -277,7 +287,7 @@ class Storage:
         owner: int,
         parent: int | None,
         title: str,
-        opening: bytes,
+        opening: bytes | None,
         opening_bars: int,
         bars: int,
         seed: int,
@@ -290,7 +300,7 @@ class Storage:
     ) -> None:
         """In the transaction that submits its job, so that there is never one without the other.
 
-        asked_at: when the place's token was given, if not now
+        opening: MIDI; None where it is still to be heard   asked_at: when the place's token was given, if not now
         """
         values = {name: getattr(place, name) for name in Place.__dataclass_fields__}
         await connection.execute(
@@ -299,7 +309,7 @@ class Storage:
                 owner=owner,
                 parent=parent,
                 title=title,
-                opening=opening,
+                opening_digest=None if opening is None else await self._keep(connection, opening),
                 opening_bars=opening_bars,
                 bars=bars,
                 seed=seed,
@@ -339,9 +349,10 @@ class Storage:
             return [_piece(row) for row in rows]
 
     async def opening_of(self, number: int) -> bytes | None:
-        """Its opening as MIDI; None once it is gone."""
+        """Its opening as MIDI; None before it is heard and once it is gone."""
+        its = sa.select(openings.c.midi).join(pieces, pieces.c.opening_digest == openings.c.digest)
         async with self._database.read() as connection:
-            return await connection.scalar(sa.select(pieces.c.opening).where(pieces.c.id == number, ~pieces.c.deleted))
+            return await connection.scalar(its.where(pieces.c.id == number))
 
     async def midi_of(self, number: int) -> bytes | None:
         """The finished piece as MIDI; None before it is finished and once it is gone."""
@@ -369,17 +380,22 @@ class Storage:
         self, number: int, opening: bytes, bars: int, heard: Mapping[str, Any], listening: Listening
     ) -> bool:
         """What a recording came to, and how its notes were put into bars. False: it is gone."""
-        values = {"opening": opening, "opening_bars": bars, "heard": dict(heard)}
         there = sa.update(pieces).where(pieces.c.id == number, ~pieces.c.deleted)
         how = sa.update(hearings).where(hearings.c.id == number)
         async with self._database.write() as connection:
+            digest = await self._keep(connection, opening)
             await connection.execute(how.values(listening=listening.to_json()))
-            return (await connection.execute(there.values(values))).rowcount > 0
+            values = {"opening_digest": digest, "opening_bars": bars, "heard": dict(heard)}
+            is_there = (await connection.execute(there.values(values))).rowcount > 0
+            await self._discard(connection)
+        return is_there
 
     async def replace(self, connection: AsyncConnection, number: int) -> None:
         """A recording has become pieces, in whose transaction this is, and they have its message now."""
-        gone = {"deleted": True, "opening": b"", "token": None, "message": None, "heard": None}
+        await self._database.lock(connection, OPENINGS_LOCK)
+        gone = {"deleted": True, "opening_digest": None, "token": None, "message": None, "heard": None}
         await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(gone))
+        await self._discard(connection)
 
     async def set_posting(self, number: int) -> bool:
         """A message of its own is about to be sent: whoever takes over looks for it first. False: the piece is gone."""
@@ -387,13 +403,31 @@ class Storage:
 
     async def delete_piece(self, number: int) -> None:
         """Forget its music; that it was there stays, for the pieces that came from it."""
-        await self._change(number, deleted=True, opening=b"", midi=None, receipt=None, token=None, heard=None)
+        gone = {"deleted": True} | dict.fromkeys(("opening_digest", "midi", "receipt", "token", "heard"))
+        async with self._database.write() as connection:
+            await self._database.lock(connection, OPENINGS_LOCK)
+            await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(gone))
+            await self._discard(connection)
 
     async def _change(self, number: int, **values: Any) -> bool:
         """Nothing happens to a piece that was deleted: what comes too late for it is not kept."""
         one = sa.update(pieces).where(pieces.c.id == number, ~pieces.c.deleted)
         async with self._database.write() as connection:
             return (await connection.execute(one.values(**values))).rowcount > 0
+
+    async def _keep(self, connection: AsyncConnection, opening: bytes) -> str:
+        """Put an opening beside the others, unless it is there. Returns its digest."""
+        await self._database.lock(connection, OPENINGS_LOCK)  # or it might go before its piece has come
+        digest = hashlib.sha256(opening).hexdigest()
+        row = _insert(connection, openings).values(digest=digest, midi=opening)
+        await connection.execute(row.on_conflict_do_nothing())
+        return digest
+
+    async def _discard(self, connection: AsyncConnection) -> None:
+        """Forget what belongs to no piece any more. Their lock is held."""
+        await connection.execute(sa.delete(hearings).where(_OF_NOTHING))
+        if (await connection.execute(sa.delete(openings).where(_OPENING_OF_NOTHING))).rowcount:
+            self._database.forgetting()
 
     # ------------------------------------------------------------------ privacy
 
@@ -406,15 +440,17 @@ class Storage:
 
     async def forget(self, connection: AsyncConnection, user: int) -> None:
         """Delete every row about a user."""
+        await self._database.lock(connection, OPENINGS_LOCK)
         for table, column in ((people, people.c.id), (presets, presets.c.owner), (pieces, pieces.c.owner)):
             await connection.execute(sa.delete(table).where(column == user))
-        await connection.execute(sa.delete(hearings).where(_OF_NOTHING))
+        await self._discard(connection)
 
     async def sweep(self, days: float) -> int:
         """Delete pieces older than that. Returns how many."""
         async with self._database.write() as connection:
+            await self._database.lock(connection, OPENINGS_LOCK)
             gone = await connection.execute(sa.delete(pieces).where(pieces.c.asked_at < now() - days * 86400))
-            await connection.execute(sa.delete(hearings).where(_OF_NOTHING))
+            await self._discard(connection)
             return gone.rowcount
 
     # ------------------------------------------------------------------ marks

@@ -23,7 +23,7 @@ from bot.errors import PieceFullError
 from composer.chords import find_chords
 from composer.errors import CompositionError
 from composer.key import find_key
-from composer.midi import MAX_EVENTS, dump_midi, parse_midi, read_midi
+from composer.midi import MAX_EVENTS, dump_midi, parse_midi, read_midi, sift_midi
 from composer.opening import to_opening
 from composer.piece import Order, command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
@@ -59,8 +59,8 @@ T = TypeVar("T")
 class Read:
     """An opening that can be continued.
 
-    midi: the file that it was found in, or what was made of it   requests: one a take   heard: of a file that was
-    played without a click, see Card
+    midi: what was understood of its file, nothing else   requests: one a take   heard: of a file that was played
+    without a click, see Card
     """
 
     midi: bytes
@@ -218,7 +218,7 @@ def read_opening(data: bytes, order: Order, vocabulary: Vocabulary, listening: L
         midi, bars = _taken_down(heard, vocabulary)
         return replace(_read(midi, bars, order, vocabulary), heard=_tell(heard))
     opening = to_opening(score, pitch_range=_pitch_range(vocabulary))
-    return _read(data, opening.bars, order, vocabulary)
+    return _read(sift_midi(data), opening.bars, order, vocabulary)
 
 
 def check_recording(recording: bytes) -> None:

@@ -47,6 +47,7 @@ CHANNEL = "segue"
 LOCKS = 0x5E60E
 MIGRATION_LOCK = 0
 JOBS_LOCK = 1
+OPENINGS_LOCK = 2  # after that of the jobs, where both are needed
 
 T = TypeVar("T")
 

@@ -3,6 +3,7 @@
     parse_midi    trusted bytes, in this process
     parse_keys    the same as it is written: the keys without the pedal
     read_midi     a stranger's bytes, in a child process that can be killed
+    sift_midi     the same music as a file with nothing else in it, to be kept
     dump_midi     a Score as a MIDI file
 
 A file takes three steps: `_sift` walks its events once, counts them and leaves out what a piano part does not need;
@@ -64,11 +65,12 @@ CHILD_CPU = 5  # seconds
 CHILD_WALL = 20  # seconds, for a machine that is busy with something else
 
 _PEDAL, _PEDAL_DOWN = 64, 64  # the controller, and its lowest value that means down
-_NOTE_ON, _LAST_NOTE_STATUS, _PROGRAM, _SYSEX, _SYSEX_PART, _META = 0x90, 0x9F, 0xC0, 0xF0, 0xF7, 0xFF
+_DRUMS = 9  # the channel
+_NOTE_ON, _LAST_NOTE_STATUS, _CONTROL, _PROGRAM, _SYSEX, _SYSEX_PART, _META = 0x90, 0x9F, 0xB0, 0xC0, 0xF0, 0xF7, 0xFF
 _DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # by the high half of the status byte
-_TRACK_NAME, _END_OF_TRACK, _TEMPO, _METER = 0x03, 0x2F, 0x51, 0x58
-_NEEDED_METAS = {_END_OF_TRACK: 0, _TEMPO: 3, _METER: 4}  # meta type -> its only valid length in bytes
-_NOTHING = b"\xff\x01\x00"  # an empty text: stands where an event was left out, so that its delta time still counts
+_TRACK_NAME, _TEMPO, _METER = 0x03, 0x51, 0x58
+_NEEDED_METAS = {_TEMPO: 3, _METER: 4}  # meta type -> its only valid length in bytes
+_END_OF_TRACK = b"\x00\xff\x2f\x00"
 # miditoolkit forgets a note's channel but keeps its program, so every channel plays the program of its own number.
 _CHANNELS_AS_PROGRAMS = b"".join(bytes((0, _PROGRAM | channel, channel)) for channel in range(16))
 
@@ -90,22 +92,33 @@ def parse_keys(data: bytes, leave_out: Collection[str] = ()) -> tuple[list[Note]
     """
     midi = _parsed(_sift(data, leave_out))
     scale = _scale_of(midi)
-    pitched = [instrument for instrument in midi.instruments if not instrument.is_drum]
-    notes = [Note(note.start, note.pitch, note.end, note.velocity) for track in pitched for note in track.notes]
-    if not notes:
-        raise NoNotesError(sum(len(instrument.notes) for instrument in midi.instruments))
-    return [_scaled(note, scale) for note in notes], _meters(midi.time_signature_changes, scale)
+    notes = [_scaled(note, scale) for instrument in midi.instruments for note in instrument.notes]
+    return notes, _meters(midi.time_signature_changes, scale)
 
 
-def _parsed(sifted: bytes) -> miditoolkit.MidiFile:
+def sift_midi(data: bytes) -> bytes:
+    """The piano part of a MIDI file and nothing else: parse_midi makes the same score of it, and it sifts to itself.
+
+    Times stay in the file's own resolution, so nothing is rounded. For files that parse_midi has read.
+    """
+    sifted = _sift(data, ())
+    return _written(sifted.resolution, sifted.tracks)
+
+
+def _parsed(sifted: _Sifted) -> miditoolkit.MidiFile:
+    """Raises NoNotesError, and NotMidiError where miditoolkit stumbles."""
     import miditoolkit  # 0.1 s and 20 MB; a file that _sift refuses does without, and so does the bot's own process
 
+    tracks = [_CHANNELS_AS_PROGRAMS + track for track in sifted.tracks]
     try:
-        return miditoolkit.MidiFile(file=io.BytesIO(sifted))
+        midi = miditoolkit.MidiFile(file=io.BytesIO(_written(sifted.resolution, tracks)))
     except MemoryError:
         raise
     except Exception as error:  # it raises what comes to hand: EOFError, OSError, ValueError, ZeroDivisionError ...
         raise NotMidiError("an event in it has a value that MIDI does not know") from error
+    if not any(instrument.notes for instrument in midi.instruments):
+        raise NoNotesError(sifted.drum_notes)
+    return midi
 
 
 def read_midi(data: bytes) -> Score:
@@ -213,21 +226,31 @@ def _received(reply: dict[str, Any]) -> Score:
 # --- bytes -> bytes: what miditoolkit may see -----------------------------------------------------------------------
 
 
-def _sift(data: bytes, leave_out: Collection[str]) -> bytes:
-    """The same music as a file that miditoolkit reads in linear time.
+class _Sifted(NamedTuple):
+    """What miditoolkit reads in linear time. Its tracks are not empty."""
 
-    Left out are the RIFF wrapper, chunks that are not tracks, empty tracks, tracks named in leave_out, and all events
-    but notes, controllers, bends, tempi and meters.
-    """
+    resolution: int
+    tracks: list[bytes]
+    drum_notes: int  # that were left out
+
+
+def _sift(data: bytes, leave_out: Collection[str]) -> _Sifted:
+    """The same music without the RIFF wrapper, chunks that are not tracks, tracks named in leave_out, the drums, and
+    all events but notes, the pedal, tempi and meters."""
     if len(data) > MAX_BYTES:
         raise HostileMidiError(f"it has {len(data):,} bytes; {MAX_BYTES:,} are taken")
     resolution, chunks = _chunks(_unwrap_riff(data))
     tally = _Tally(last_tick=MAX_BEATS * resolution)
     tracks = [sifted for chunk in chunks if chunk and (sifted := _sift_track(chunk, leave_out, tally))]
     if not tracks:
-        raise NoNotesError
+        raise NoNotesError(tally.drum_notes)
+    return _Sifted(resolution, tracks, tally.drum_notes)
+
+
+def _written(resolution: int, tracks: Sequence[bytes]) -> bytes:
+    """A MIDI file of these tracks."""
     header = b"".join(number.to_bytes(2, "big") for number in (1, len(tracks), resolution))
-    return _chunk(b"MThd", header) + b"".join(_chunk(b"MTrk", track) for track in tracks)
+    return _chunk(b"MThd", header) + b"".join(_chunk(b"MTrk", track + _END_OF_TRACK) for track in tracks)
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
@@ -280,12 +303,11 @@ def _check_header(kind: int, count: int, resolution: int) -> None:
 
 
 class _Event(NamedTuple):
-    """One event of a track. head, body and end are offsets into the track's bytes."""
+    """One event of a track. body and end are offsets into the track's bytes."""
 
     tick: int  # from the start of the track, in the file's own resolution
     status: int
     meta: int  # the type of a meta event, else -1
-    head: int  # just behind the delta time
     body: int  # where the data begins, behind status, type and length
     end: int
 
@@ -297,6 +319,7 @@ class _Tally:
     last_tick: int
     events: int = 0
     stacked: int = 0
+    drum_notes: int = 0
     open_notes: Counter[tuple[int, int]] = field(default_factory=Counter)  # (channel, pitch) -> how many, in this track
 
     def event(self, tick: int) -> None:
@@ -310,6 +333,7 @@ class _Tally:
         key = (status & 0x0F, pitch)
         if status & 0xF0 == _NOTE_ON and velocity:
             self.open_notes[key] += 1
+            self.drum_notes += key[0] == _DRUMS
         elif self.open_notes[key]:
             self.stacked += self.open_notes[key]
             self.open_notes[key] -= 1
@@ -318,9 +342,8 @@ class _Tally:
 
 
 def _sift_track(track: bytes, leave_out: Collection[str], tally: _Tally) -> bytes:
-    """The track with its channels as programs and all that is not needed blanked; b"" if its name is in leave_out."""
-    sifted = bytearray(_CHANNELS_AS_PROGRAMS)
-    done = 0  # the track's bytes up to here are copied or blanked
+    """The events of the track that are needed; b"" if its name is in leave_out."""
+    sifted, last, running = bytearray(), 0, b""
     tally.open_notes.clear()
     for event in _events(track):
         tally.event(event.tick)
@@ -328,19 +351,26 @@ def _sift_track(track: bytes, leave_out: Collection[str], tally: _Tally) -> byte
             tally.note(event.status, track[event.body], track[event.body + 1])
         elif event.meta == _TRACK_NAME and track[event.body : event.end].decode("latin-1") in leave_out:
             return b""
-        elif not _is_needed(event):
-            sifted += track[done : event.head] + _NOTHING
-            done = event.end
-    return bytes(sifted + track[done:])
+        if _is_needed(event, track):
+            head = _head(event)
+            sifted += _as_number(event.tick - last) + head * (head != running) + track[event.body : event.end]
+            last, running = event.tick, head if event.meta < 0 else b""
+    return bytes(sifted)
 
 
-def _is_needed(event: _Event) -> bool:
+def _is_needed(event: _Event, track: bytes) -> bool:
     """Whether miditoolkit is to see the event. Raises NotMidiError for a needed meta event of the wrong length."""
-    if event.meta not in _NEEDED_METAS:
-        return event.status < _SYSEX and event.status & 0xF0 != _PROGRAM
-    if event.end - event.body != _NEEDED_METAS[event.meta]:
+    if event.meta in _NEEDED_METAS and event.end - event.body != _NEEDED_METAS[event.meta]:
         raise NotMidiError("a tempo or a meter has the wrong length")
-    return True
+    if event.status >= _SYSEX:
+        return event.meta in _NEEDED_METAS
+    is_pedal = event.status & 0xF0 == _CONTROL and track[event.body] == _PEDAL
+    return (event.status <= _LAST_NOTE_STATUS or is_pedal) and event.status & 0x0F != _DRUMS
+
+
+def _head(event: _Event) -> bytes:
+    """What stands between an event's delta time and its data."""
+    return bytes((event.status,) if event.meta < 0 else (_META, event.meta, event.end - event.body))
 
 
 def _events(track: bytes) -> Iterator[_Event]:
@@ -368,13 +398,13 @@ def _event(track: bytes, head: int, tick: int, running: int) -> _Event:
     if status < 0x80:
         status, body = running, head
     if status & 0xF0 in _DATA_BYTES:
-        return _Event(tick, status, -1, head, body, body + _DATA_BYTES[status & 0xF0])
+        return _Event(tick, status, -1, body, body + _DATA_BYTES[status & 0xF0])
     if status in (_SYSEX, _SYSEX_PART):
         length, body = _variable_length(track, body)
-        return _Event(tick, status, -1, head, body, body + length)
+        return _Event(tick, status, -1, body, body + length)
     if status == _META:
         length, body = _variable_length(track, body + 1)
-        return _Event(tick, status, track[head + 1], head, body, body + length)
+        return _Event(tick, status, track[head + 1], body, body + length)
     raise NotMidiError("a track has bytes that belong to no event")
 
 
@@ -389,17 +419,22 @@ def _variable_length(track: bytes, at: int) -> tuple[int, int]:
     raise NotMidiError("a number in it does not end")
 
 
+def _as_number(number: int) -> bytes:
+    """As _variable_length reads it."""
+    behind = bytes((number & 0x7F,))
+    while number := number >> 7:
+        behind = bytes((0x80 | number & 0x7F,)) + behind
+    return behind
+
+
 # --- miditoolkit's notes -> Score -----------------------------------------------------------------------------------
 
 
 def _score_of(midi: miditoolkit.MidiFile) -> Score:
-    """Raises NoNotesError, and NotMidiError for meters that no music has."""
+    """Raises NotMidiError for meters that no music has."""
     scale = _scale_of(midi)
-    pitched = [instrument for instrument in midi.instruments if not instrument.is_drum]
-    parts = _channels(pitched, scale)
+    parts = _channels(midi.instruments, scale)
     keys = tuple(sorted(note for notes, _ in parts for note in notes))
-    if not keys:
-        raise NoNotesError(sum(len(instrument.notes) for instrument in midi.instruments))
     held = tuple(sorted(note for notes, pedal in parts for note in under_pedal(notes, pedal)))
     pedal = max(parts, key=lambda part: (bool(part[1]), len(part[0])))[1]
     meters = _meters(midi.time_signature_changes, scale)

@@ -47,6 +47,7 @@ LAST_STEP_SECONDS = 10.0  # at the end, for the step that is under way: torch ab
 HANG_SECONDS = 120.0  # without a step while there is something to compose, after which the process ends itself
 HUNG_STATUS = 70  # of a process that has ended itself because its engine hung
 WARM_UP_BARS = 2
+WARM_UP_SECONDS = 300.0  # for these bars in every slot, after which the process ends itself too
 
 log = structlog.get_logger("worker")
 
@@ -195,7 +196,12 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped. Raises EngineStoppedError or EngineHangsError; then the leases run out."""
-        await asyncio.to_thread(self._warm_up)
+        try:
+            async with asyncio.timeout(WARM_UP_SECONDS):
+                await asyncio.to_thread(self._warm_up)
+        except TimeoutError:
+            log.error("the engine hangs in its first steps; this process ends, to be started again")
+            raise EngineHangsError from None
         self._engine.start()
         log.info("ready", worker=self.name, slots=self.slots, bars_per_second=self.bars_per_second)
         pause = 0.0

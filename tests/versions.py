@@ -190,7 +190,7 @@ class Life:
                 owner=user,
                 parent=None,
                 title="voice-message",
-                opening=b"",
+                opening=None,
                 opening_bars=0,
                 bars=16,
                 seed=4,

@@ -433,6 +433,34 @@ async def test_it_works_where_a_user_brings_it_along(place: Place) -> None:
         assert (await posted(await eve.click(message, "Vary"))).files
 
 
+def filled(data: bytes) -> bytes:
+    """The same music behind a text of 2 MB in its first track."""
+    size = int.from_bytes(data[18:22], "big")
+    text = b"\x00\xff\x01\xfe\x80\x00" + b"a" * (126 << 14)
+    return data[:18] + (size + len(text)).to_bytes(4, "big") + text + data[22:]
+
+
+async def test_of_a_padded_upload_its_music_is_kept_once_and_as_long_as_a_piece_begins_with_it(place: Place) -> None:
+    may, channel = place.standin.user("may"), place.guild.channel("padding")
+    padded = filled(dump_midi(Score((Note(0, 61, 400, 80), Note(960, 66, 1400, 80)), end=TICKS_PER_BAR)))
+    await ask(may, channel, padded, bars=1, takes=4)
+    await place.standin.until(lambda: sum(bool(m.files) for m in public(channel)) == 4, PATIENCE)
+    ((digest,),) = place.bot.rows(f"select distinct opening_digest from pieces where owner = {may.id}")
+    kept = f"select count(*) from openings where digest = '{digest}' and length(midi) < 200"
+    assert place.bot.rows(kept) == [(1,)]
+
+    first, *others = public(channel)
+    varied = await posted(await may.click(first, "Vary"))
+    assert parse_midi(file_of(varied, ".mid")).notes[:2] == parse_midi(file_of(first, ".mid")).notes[:2]
+    gone = f"select count(*) from pieces where owner = {may.id} and deleted"
+    for number, message in enumerate((first, *others), 1):
+        await may.click(message, "Delete")
+        await place.bot.until_rows(gone, [(number,)], PATIENCE)
+        assert place.bot.rows(kept) == [(1,)]
+    await may.click(varied, "Delete")
+    await place.bot.until_rows(kept.partition(" and")[0], [(0,)], PATIENCE)
+
+
 async def test_a_private_piece_is_seen_by_its_owner_only(place: Place) -> None:
     reply = await ask(place.ann, place.channel, private=True, bars=2)
     message = await posted(reply)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from discord_standin import Channel, Message, User
 from engine_models import random_checkpoint
 from test_bot_survives import PATIENCE, Scene, posted, running
 
+from bot.conversation import TOLD_AFTER
 from bot.messages import say
 from composer.engine.checkpoint import save_checkpoint
 
@@ -24,6 +26,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def finished(channel: Channel) -> list[Message]:
     return [message for message in channel.messages if len(message.files) == 3 and not message.deleted]
+
+
+def failures(scene: Scene) -> int:
+    """How often a delivery has failed on our side."""
+    return scene.bot.log.read_text().count('"delivery failed"')
 
 
 async def takes_of(scene: Scene, user: User, channel: Channel, count: int, **options: object) -> list[Message]:
@@ -90,6 +97,45 @@ async def test_where_files_may_not_go_it_is_told_and_the_button_hands_them_over(
         assert len(uploads) >= 3, "an edit by either token, a message, a follow-up, a direct message"
         await scene.bot.until_rows(DELIVERED, [(1,)], PATIENCE)
         assert len(finished(scene.channel)) == 1
+
+
+async def test_a_button_left_behind_by_a_piece_that_came_another_way_says_that_it_came(
+    tiny: Path, tmp_path: Path
+) -> None:
+    async with running(tmp_path, tiny) as scene:
+        faults, dm = scene.standin.faults, scene.ann.dm
+        by_message = faults.fail("UPLOAD", f"/channels/{dm.id}/*", 403, code=50013, message="Missing", times=99)
+        for pattern in ("/webhooks/*", f"/channels/{scene.channel.id}/*"):
+            faults.fail("UPLOAD", pattern, 403, code=50013, message="Missing Permissions", times=99)
+        message = await (await scene.ask()).until(lambda m: say("en", "undelivered") in m.content, PATIENCE)
+        by_message.remove()
+        await scene.ann.click(message, say("en", "button_deliver"))
+        await scene.bot.until_rows(DELIVERED, [(1,)], PATIENCE)
+        assert len(finished(dm)) == 1
+        told = await (await scene.ann.click(message, say("en", "button_deliver"))).followup(timeout=PATIENCE)
+        assert told.content == say("en", "delivered_already")
+
+
+async def test_what_fails_on_our_side_again_and_again_is_told_once_and_comes_at_the_press(
+    tiny: Path, tmp_path: Path
+) -> None:
+    async with running(tmp_path, tiny) as scene:
+        refused = scene.standin.faults.fail("UPLOAD", "*", 413, code=40005, times=999)  # however small the files are
+        reply = await scene.ask()
+        message = await reply.until(lambda m: say("en", "not_yet_delivered") in m.content, PATIENCE)
+        assert [button.label for button in message.buttons] == [say("en", "button_deliver"), say("en", "button_delete")]
+        assert failures(scene) >= TOLD_AFTER
+        async with asyncio.timeout(PATIENCE):
+            while failures(scene) < TOLD_AFTER + 2:
+                await asyncio.sleep(0.1)
+        told = [version for version in message.versions if say("en", "not_yet_delivered") in version.content]
+        assert len(told) == 1
+        assert scene.bot.rows(DELIVERED) == [(0,)]
+        refused.remove()
+        await scene.ann.click(message, say("en", "button_deliver"))
+        await posted(reply)
+        await scene.bot.until_rows(DELIVERED, [(1,)], PATIENCE)
+        assert [len(each.files) for each in scene.channel.messages] == [3]
 
 
 async def test_where_the_bot_may_not_write_a_take_comes_as_a_follow_up(tiny: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -278,6 +279,11 @@ class Desk:
             found = await connection.scalar(sa.select(sa.func.count()).select_from(metadata.tables[table]))
         return found or 0
 
+    async def openings(self) -> set[bytes]:
+        """Those that are kept."""
+        async with self.database.read() as connection:
+            return set(await connection.scalars(sa.select(tables.openings.c.midi)))
+
     async def row(self, number: int) -> dict[str, Any]:
         async with self.database.read() as connection:
             found = await connection.execute(sa.select(tables.pieces).where(tables.pieces.c.id == number))
@@ -383,7 +389,7 @@ async def test_a_deleted_piece_keeps_its_place_in_history_and_none_of_its_music(
         assert await at.storage.opening_of(number) is None
         assert await at.storage.midi_of(number) is None
         row = await at.row(number)
-        assert (row["opening"], row["midi"], row["receipt"], row["token"]) == (b"", None, None, None)
+        assert (row["opening_digest"], row["midi"], row["receipt"], row["token"]) == (None, None, None, None)
         assert await at.storage.midi_of(other) == b"MThd\x00\xff piece"
 
 
@@ -394,7 +400,7 @@ async def test_a_piece_deleted_while_it_is_rendered_stays_without_music(database
         assert not await at.storage.set_result(job.id, b"MThd late", {"late": True})
         assert not await at.storage.set_posting(job.id)
         row = await at.row(job.id)
-        assert (row["opening"], row["midi"], row["receipt"], row["deleted"]) == (b"", None, None, True)
+        assert (row["opening_digest"], row["midi"], row["receipt"], row["deleted"]) == (None, None, None, True)
 
 
 async def test_pieces_are_listed_the_newest_first(database_url: str) -> None:
@@ -410,11 +416,85 @@ async def test_pieces_are_listed_the_newest_first(database_url: str) -> None:
         assert await at.storage.pieces_of(5, None) == []
 
 
+# ---------------------------------------------------------------------- openings
+
+
+async def test_pieces_that_begin_alike_share_their_opening(database_url: str) -> None:
+    async with desk(database_url) as at:
+        takes = [await at.submit(opening=b"MThd mine") for _ in range(4)]
+        again, theirs = await at.submit(BOB, opening=b"MThd mine"), await at.submit(BOB, opening=b"MThd theirs")
+        assert await at.rows("openings") == 2
+        for job in (*takes, again):
+            assert await at.storage.opening_of(job.id) == b"MThd mine"
+        assert await at.storage.opening_of(theirs.id) == b"MThd theirs"
+
+
+@pytest.mark.parametrize("how", ["delete", "replace", "forget", "sweep"])
+async def test_an_opening_goes_with_the_last_piece_that_begins_with_it(database_url: str, how: str) -> None:
+    async with desk(database_url) as at:
+        first, last = await at.submit(opening=b"MThd mine"), await at.submit(BOB, opening=b"MThd mine")
+        await at.submit(5, opening=b"MThd theirs")
+        for job, owner, left in ((first, ANN, {b"MThd mine", b"MThd theirs"}), (last, BOB, {b"MThd theirs"})):
+            async with at.database.write() as connection:
+                if how == "replace":
+                    await at.storage.replace(connection, job.id)
+                if how == "forget":
+                    await at.storage.forget(connection, owner)
+                if how == "sweep":
+                    aged = sa.update(tables.pieces).where(tables.pieces.c.id == job.id)
+                    await connection.execute(aged.values(asked_at=0.0))
+            if how == "delete":
+                await at.storage.delete_piece(job.id)
+            if how == "sweep":
+                await at.storage.sweep(90)
+            assert await at.storage.opening_of(job.id) is None
+            assert await at.openings() == left
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("how", ["delete", "forget", "sweep"])
+async def test_an_opening_that_has_gone_is_in_no_file_of_sqlite(database_url: str, how: str) -> None:
+    path = Path(database_url.removeprefix("sqlite+aiosqlite:///"))
+
+    def found() -> bool:
+        return any(b"MThd in private" in file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
+
+    async with desk(database_url) as at:
+        job = await at.submit(opening=b"MThd in private " * 1000)
+        assert found()
+        if how == "delete":
+            await at.storage.delete_piece(job.id)
+        elif how == "forget":
+            async with at.database.write() as connection:
+                await at.storage.forget(connection, ANN)
+        else:
+            assert await at.storage.sweep(-1) == 1
+        assert not found()
+
+
+async def test_an_opening_that_is_put_into_other_bars_takes_the_place_of_the_first(database_url: str) -> None:
+    async with desk(database_url) as at:
+        job = await at.submit(opening=None, opening_bars=0, hearing=HEARING)
+        for midi in (b"MThd slow", b"MThd fast", b"MThd fast"):
+            assert await at.storage.set_heard(job.id, midi, 6, HEARD, Listening())
+            assert await at.openings() == {midi}
+
+
+async def test_an_opening_stays_for_a_piece_that_comes_while_the_last_one_goes(database_url: str) -> None:
+    async with desk(database_url) as at:
+        for _ in range(10):
+            old = await at.submit(opening=b"MThd mine")
+            _, new = await asyncio.gather(at.storage.delete_piece(old.id), at.submit(opening=b"MThd mine"))
+            assert await at.storage.opening_of(new.id) == b"MThd mine"
+            await at.storage.delete_piece(new.id)
+            assert await at.openings() == set()
+
+
 # ---------------------------------------------------------------------- recordings
 
 HEARD = {"kind": "melody", "tempo": 84.5, "key": "A minor", "bars": 6, "notes": 31, "accompanied": True}
 HEARING = Hearing(takes=3, seeded=True, go=True, listening=Listening(bpm=84.0, downbeat=2, accompany=False))
-UNHEARD: dict[str, Any] = {"opening": b"", "opening_bars": 0, "hearing": HEARING}
+UNHEARD: dict[str, Any] = {"opening": None, "opening_bars": 0, "hearing": HEARING}
 
 
 async def test_a_recording_comes_back_with_what_it_is_to_become_and_what_was_heard(database_url: str) -> None:
@@ -450,8 +530,8 @@ async def test_pieces_take_over_the_message_of_a_recording_with_its_age(database
         assert gone is not None
         assert (piece.place, piece.heard, piece.asked_at) == (before.place, HEARD, before.asked_at - 500)
         assert (gone.deleted, gone.heard, gone.place.message, gone.place.token) == (True, None, None, None)
-        assert (await at.row(job.id))["opening"] == b""
         assert not await at.storage.set_heard(job.id, b"MThd late", 6, HEARD, Listening())
+        assert await at.openings() == {b"MThd\x00\xff opening"}
         assert [each.id for each in await at.storage.pieces_of(ANN, None)] == [heir.id]
 
 
@@ -461,7 +541,8 @@ async def test_of_a_deleted_recording_nothing_is_kept_that_was_heard(database_ur
         await at.storage.set_heard(job.id, b"MThd heard", 6, HEARD, Listening())
         await at.storage.delete_piece(job.id)
         row = await at.row(job.id)
-        assert (row["opening"], row["heard"], row["token"]) == (b"", None, None)
+        assert (row["opening_digest"], row["heard"], row["token"]) == (None, None, None)
+        assert await at.openings() == set()
 
 
 @pytest.mark.parametrize("how", ["forget", "sweep"])

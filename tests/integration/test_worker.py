@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import sqlalchemy as sa
 import torch
@@ -25,7 +28,8 @@ from postgres import Postgres
 
 from composer.engine.checkpoint import Checkpoint, save_checkpoint
 from composer.engine.generator import Generator
-from composer.errors import DatabaseError
+from composer.engine.scheduler import Piece
+from composer.errors import DatabaseError, PieceError
 from composer.jobs import Draft, Job, Jobs, State
 from composer.jobs import jobs as jobs_table
 from composer.request import MAX_BARS, Composed, Request
@@ -149,6 +153,23 @@ async def test_a_row_that_is_no_request_fails_and_the_others_are_served(database
     assert {(job.state, job.reason, job.attempt, job.result) for job in bad} == {(State.FAILED, "request", 1, None)}
 
 
+async def test_a_piece_that_breaks_off_fails_alone(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = Generator.composed
+
+    def breaks(generator: Generator, piece: Piece, seconds: float) -> Composed:
+        if piece.request.seed == 66:
+            raise PieceError("nowhere to go")
+        return sound(generator, piece, seconds)
+
+    monkeypatch.setattr(Generator, "composed", breaks)
+    seeds = (65, 66, 67, 68)  # of which two are composed at once
+    async with opened(database_url) as jobs, working(jobs):
+        submitted = await submit(jobs, *(draft(asked(seed)) for seed in seeds))
+        first, broken, *others = await until(jobs, submitted, lambda job: job.state in ENDED)
+    assert (broken.state, broken.reason, broken.attempt, broken.result) == (State.FAILED, "nowhere to go", 1, None)
+    assert [words_of(job) for job in (first, *others)] == composed(*(asked(seed) for seed in (65, 67, 68)))
+
+
 async def test_who_speaks_another_language_claims_nothing(database_url: str) -> None:
     foreign = random_checkpoint(replace(default_vocabulary(), durations=tuple(range(1, 9))))
     async with opened(database_url) as jobs:
@@ -249,6 +270,29 @@ async def test_an_engine_that_hangs_lets_its_leases_run_out_and_ends_its_worker(
     assert (finished.attempt, finished.worker == worker.name) == (2, False)
 
 
+async def test_an_engine_that_hangs_before_the_first_piece_ends_its_worker(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked, step = threading.Event(), Generator.step
+
+    def block(generator: Generator) -> Any:
+        blocked.wait()
+        return step(generator)
+
+    async with opened(database_url) as jobs:
+        (job,) = await submit(jobs, draft(asked(1)))
+        worker = Worker(jobs, CHECKPOINT, SLOTS, torch.device("cpu"))
+        monkeypatch.setattr("composer.worker.WARM_UP_SECONDS", 0.5)
+        monkeypatch.setattr(Generator, "step", block)
+        try:
+            with pytest.raises(EngineHangsError):
+                await asyncio.wait_for(worker.run(), PATIENCE)
+        finally:
+            blocked.set()
+        assert (await jobs.statistics()).workers == 0
+        assert await jobs.get(job.id) == job
+
+
 async def test_what_cannot_be_finished_in_the_grace_is_handed_back_as_if_it_had_never_been_begun(
     database_url: str,
 ) -> None:
@@ -326,6 +370,37 @@ async def test_a_broken_engine_ends_the_process_and_another_worker_takes_over(
             finished = await until(jobs, submitted, done)
     assert [words_of(job) for job in finished] == composed(*wanted)
     assert {job.attempt for job in finished} == {2}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_process_whose_engine_hangs_says_that_it_is_not_well(database_url: str, tmp_path: Path) -> None:
+    async with opened(database_url, lease_seconds=0.5) as jobs:
+        port = free_port()
+        settings = {"LEASE_SECONDS": "0.5", "WORKER_METRICS_PORT": str(port), "HANGS": "1"}
+        with process(database_url, tmp_path, str(BREAKING), **settings):
+            await until_health(port, 200)
+            (job,) = await submit(jobs, draft(asked(1, bars=6)))
+            await until_health(port, 503)
+            async with working(jobs):
+                (finished,) = await until(jobs, [job], done)
+            await until_health(port, 503)
+    assert [words_of(finished)] == composed(asked(1, bars=6))
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+async def until_health(port: int, status: int) -> None:
+    async with aiohttp.ClientSession() as client, asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(aiohttp.ClientConnectionError):  # it is not served yet
+                async with client.get(f"http://127.0.0.1:{port}/healthz") as answer:
+                    if answer.status == status:
+                        return
+            await asyncio.sleep(0.05)
 
 
 # ---------------------------------------------------------------------- when the database is away

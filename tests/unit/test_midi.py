@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from composer import midi as midi_module
 from composer.errors import CompositionError, HostileMidiError, NoNotesError, NotMidiError, OpeningError
-from composer.midi import FASTEST, SLOWEST, dump_midi, parse_midi, read_midi
+from composer.midi import FASTEST, SLOWEST, dump_midi, parse_midi, read_midi, sift_midi
 from composer.score import (
     DEFAULT_BPM,
     EARLY_TICKS,
@@ -485,6 +485,59 @@ def test_damage_is_read_or_refused(damage: bytes, at: int, how: str) -> None:
     after = {"cut": b"", "instead": song[at + len(damage) :], "between": song[at:]}[how]
     with suppress(OpeningError):
         assert parse_midi(song[:at] + damage + after).notes
+
+
+# --- what is kept of a file ---
+
+PADDING = [
+    meta(0x01, b"la"),
+    meta(0x7F, bytes(90)),
+    meta(0x2F, b""),
+    b"\x00\xf0\x02\x01\xf7",
+    b"\x00\xc0\x09",
+    b"\x00\xe1\x01\x40",
+    b"\x00\xb0\x07\x64",
+    b"\x00\xd2\x3c",
+    b"\x00\x99\x24\x40\x00\x89\x24\x40",
+]
+
+
+@st.composite
+def tracks(draw: st.DrawFn) -> bytes:
+    """Events of a few channels as they come: strikes, releases, the pedal, tempi, meters, padding."""
+    channels = st.integers(0, 3)
+    event = st.one_of(
+        st.builds(on, st.integers(58, 62), st.integers(0, 127), channels),
+        st.builds(off, st.integers(58, 62), channels),
+        st.builds(pedal, st.integers(0, 127), channels),
+        st.builds(tempo, st.integers(5, 500)),
+        st.builds(meter, st.integers(1, 9), st.integers(0, 6)),
+        st.sampled_from([padding[1:] for padding in PADDING]),
+    )
+    timed = draw(st.lists(st.tuples(st.integers(0, 2000), event), max_size=60))
+    return b"".join(length(delta) + event for delta, event in timed)
+
+
+@settings(max_examples=100)
+@given(st.lists(tracks(), min_size=1, max_size=4), st.sampled_from([24, 96, 480, 1024, 32767]))
+def test_what_is_sifted_is_the_same_score_and_sifts_to_itself(played: list[bytes], resolution: int) -> None:
+    data = midi(*played, NOTE, resolution=resolution)
+    sifted = sift_midi(data)
+    assert parse_midi(sifted) == parse_midi(data)
+    assert sift_midi(sifted) == sifted
+    assert len(sifted) <= len(data)
+
+
+@pytest.mark.parametrize("padding", PADDING)
+def test_of_a_file_full_of_padding_its_music_is_sifted(padding: bytes) -> None:
+    data = midi(padding * min(9_000, 2_000_000 // len(padding)), NOTE + NOTE)
+    assert sift_midi(data) == sift_midi(midi(NOTE + NOTE))
+    assert len(sift_midi(midi(NOTE + meta(0x01, b"a" * 2_000_000)))) < 60
+
+
+def test_running_status_is_sifted_to_running_status() -> None:
+    data = midi(b"\x00\x90\x3c\x40" + b"\x78\x3c\x00\x00\x3c\x40" * 100)
+    assert sift_midi(data) == data
 
 
 def test_the_same_score_gives_the_same_bytes() -> None:
