@@ -26,7 +26,7 @@ from bot.messages import Language, Stranger, describe, progress_bar, say, say_ke
 from bot.storage import Guild, Hearing, Piece, Place, Storage
 from bot.studio import Card, Finished, Read, Sound, Studio
 from composer.database import Database
-from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError
+from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError, to_reason
 from composer.jobs import PERCENT, PERFORMANCE, Draft, Job, Jobs, Kind, Limits, Progress, State
 from composer.piece import Order
 from composer.rendering.instruments import INSTRUMENTS
@@ -106,16 +106,27 @@ class Conversations:
 
     # ------------------------------------------------------------------ take
 
-    async def read(self, data: bytes, order: Order, listening: Listening) -> Read:
-        """A stranger's MIDI file. listening: where it was played without a click   Raises OpeningError."""
-        return await self._studio.read(data, order, listening)
+    async def admit(self, user: int, guild: int | None) -> None:
+        """Before anything of theirs is fetched and read. Raises LineFullError if no piece of theirs would be taken."""
+        await self._jobs.check(str(user), _scope(guild), await self.limits(await self._storage.guild(guild)))
 
-    async def check(self, recording: bytes) -> None:
-        """A stranger's recording, before it is put into the line. Raises OpeningError or NobodyListensError."""
-        await self._studio.check(recording)
+    async def read(self, user: int, data: bytes, order: Order, listening: Listening) -> Read:
+        """A stranger's MIDI file. listening: where it was played without a click   Raises OpeningError."""
+        return await self._studio.read(data, order, listening, owner=user)
+
+    async def check(self, key: str, user: int, guild: int | None, recording: bytes) -> None:
+        """A stranger's recording, before it is put into the line. Raises OpeningError or NobodyListensError.
+
+        One that is refused counts for the day, for it has cost something.
+        """
         # Where no worker is there at all, one is expected to come back.
         if not await self._jobs.hands(Kind.TRANSCRIBE) and await self._jobs.hands(Kind.COMPOSE):
             raise NobodyListensError
+        try:
+            await self._studio.check(recording, owner=user)
+        except OpeningError as error:
+            await self._jobs.refuse(_to_be_heard(key, user, guild, recording), to_reason(error))
+            raise
 
     async def carry_on(self, ask: Ask, parent: Piece) -> list[Piece]:
         """Go on from where a finished piece ends. Raises GoneError, NotFinishedError, OpeningError or LineFullError."""
@@ -125,14 +136,15 @@ class Conversations:
         if midi is None:
             raise GoneError
         bars = parent.opening_bars + parent.bars
-        return await self.take(ask, await self._studio.read_again(midi, bars, ask.order))
+        return await self.take(ask, await self._studio.read_again(midi, bars, ask.order, owner=ask.user))
 
     async def compose_again(self, ask: Ask, parent: Piece) -> list[Piece]:
         """Another continuation of the opening that a piece was made from. Raises GoneError or LineFullError."""
         opening = await self._storage.opening_of(parent.id)
         if opening is None:
             raise GoneError
-        return await self.take(ask, await self._studio.read_again(opening, parent.opening_bars, ask.order))
+        read = await self._studio.read_again(opening, parent.opening_bars, ask.order, owner=ask.user)
+        return await self.take(ask, read)
 
     async def limits(self, guild: Guild) -> Limits:
         """What holds on a server: its own limits, and the bot's over all servers together."""
@@ -150,7 +162,7 @@ class Conversations:
                 Draft(
                     key=f"{ask.key}:{take}",
                     owner=str(ask.user),
-                    scope=str(ask.place.guild or ""),
+                    scope=_scope(ask.place.guild),
                     vocabulary=self._studio.vocabulary.digest,
                     payload=request.to_json(),
                     bars=request.bars,
@@ -165,16 +177,7 @@ class Conversations:
 
     async def listen(self, ask: Ask, recording: bytes, hearing: Hearing) -> Piece:
         """Put a recording into the line, to be heard before anything is composed. Raises LineFullError."""
-        draft = Draft(
-            key=f"{ask.key}:ear",
-            owner=str(ask.user),
-            scope=str(ask.place.guild or ""),
-            vocabulary=PERFORMANCE,
-            payload={},
-            bars=PERCENT,
-            kind=Kind.TRANSCRIBE,
-            recording=recording,
-        )
+        draft = _to_be_heard(ask.key, ask.user, ask.place.guild, recording)
         (piece,) = await self._into_line(ask, [_Row(draft, None, 0, ask.order)], hearing=hearing)
         return piece
 
@@ -441,7 +444,7 @@ class Conversations:
         return await self._delivery.post(piece, heard_letter(piece, card, _file_name(piece.title.bare), note))
 
     async def _card(self, piece: Piece, job: Job, listening: Listening) -> Card:
-        card = await self._studio.hear(job.result or {}, listening, piece.title.bare)
+        card = await self._studio.hear(job.result or {}, listening, piece.title.bare, owner=piece.owner)
         if not await self._storage.set_heard(piece.id, card.midi, card.bars, card.heard, listening):
             raise GoneError
         return card
@@ -450,7 +453,8 @@ class Conversations:
         """With a key of its own: if the bot dies now, the next one gets the same pieces."""
         order = order_of(piece)
         ask = Ask(f"go-{piece.id}", piece.owner, piece.place, piece.title, order, piece.program, heard=card.heard)
-        await self.take(ask, await self._studio.read_again(card.midi, card.bars, order), instead_of=piece)
+        read = await self._studio.read_again(card.midi, card.bars, order, owner=ask.user)
+        await self.take(ask, read, instead_of=piece)
 
     async def hear_again(self, piece: Piece, factor: float) -> Letter:
         """What was transcribed once, put into other bars: at so many times the tempo.
@@ -540,6 +544,24 @@ def descent(language: Language, piece: Piece, parent: Piece) -> str:
     else:
         how = "continues" if piece.opening_bars == parent.opening_bars + parent.bars else "another"
     return say(language, how, link=parent.link, person=f"<@{piece.owner}>")
+
+
+def _scope(guild: int | None) -> str:
+    """Within which a server's limits count."""
+    return str(guild or "")
+
+
+def _to_be_heard(key: str, user: int, guild: int | None, recording: bytes) -> Draft:
+    return Draft(
+        key=f"{key}:ear",
+        owner=str(user),
+        scope=_scope(guild),
+        vocabulary=PERFORMANCE,
+        payload={},
+        bars=PERCENT,
+        kind=Kind.TRANSCRIBE,
+        recording=recording,
+    )
 
 
 def order_of(piece: Piece) -> Order:

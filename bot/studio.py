@@ -12,6 +12,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -47,6 +48,7 @@ QUALITIES = (
     ("32k", 20.0),
 )
 
+READERS = 2  # so that whoever has a slow file read, for seconds, keeps nobody waiting
 # Far more than anything takes; as a net below it.
 READ_SECONDS = 60.0
 RENDER_SECONDS = 600.0
@@ -101,89 +103,149 @@ class Sound:
 
 
 class Studio:
-    """Runs the functions below in children: `processes` that render, and one that reads.
+    """Runs the functions below in children: `processes` that render, and READERS that read.
 
-    Whoever hands in an opening never waits for somebody else's piece to be rendered.
+    Whoever hands in an opening waits neither for somebody else's piece to be rendered nor for all of another's
+    openings: those of one owner are read one after the other, and the owners take turns.
     """
 
     def __init__(self, vocabulary: Vocabulary, processes: int = 1, soundfont: Path | None = None) -> None:
         self.vocabulary = vocabulary
         self._soundfont = soundfont
-        self._readers, self._renderers = _Children(1, READ_SECONDS), _Children(processes, RENDER_SECONDS)
+        self._readers, self._renderers = _Children(READERS, READ_SECONDS), _Children(processes, RENDER_SECONDS)
 
-    async def read(self, data: bytes, order: Order, listening: Listening | None = None) -> Read:
+    async def read(
+        self, data: bytes, order: Order, listening: Listening | None = None, owner: int | None = None
+    ) -> Read:
         """A stranger's MIDI file. Raises OpeningError."""
-        return await self._readers.run(read_opening, data, order, self.vocabulary, listening)
+        return await self._readers.run(owner, read_opening, data, order, self.vocabulary, listening)
 
-    async def check(self, recording: bytes) -> None:
+    async def check(self, recording: bytes, owner: int | None = None) -> None:
         """Raises OpeningError if a stranger's recording cannot be read or is too long: nobody need wait for that."""
-        await self._readers.run(check_recording, recording)
+        await self._readers.run(owner, check_recording, recording)
 
-    async def hear(self, performance: Mapping[str, Any], listening: Listening, title: str) -> Card:
+    async def hear(
+        self, performance: Mapping[str, Any], listening: Listening, title: str, owner: int | None = None
+    ) -> Card:
         """performance: as JSON. Raises OpeningError."""
-        return await self._readers.run(hear_performance, performance, listening, title, self.vocabulary)
+        return await self._readers.run(owner, hear_performance, performance, listening, title, self.vocabulary)
 
-    async def read_again(self, midi: bytes, bars: int, order: Order) -> Read:
+    async def read_again(self, midi: bytes, bars: int, order: Order, owner: int | None = None) -> Read:
         """An opening or a piece of ours. Raises PieceFullError where it has grown too long."""
-        return await self._readers.run(reread_opening, midi, bars, order, self.vocabulary)
+        return await self._readers.run(owner, reread_opening, midi, bars, order, self.vocabulary)
 
     async def finish(
         self, opening: bytes, bars: int, request: Request, composed: Composed, program: int, title: str
     ) -> Finished:
         """bars: of the opening"""
         return await self._renderers.run(
-            finish_piece, opening, bars, request, composed, self.vocabulary, program, title
+            None, finish_piece, opening, bars, request, composed, self.vocabulary, program, title
         )
 
     async def sound(self, midi: bytes, program: int, title: str, limit: int) -> Sound:
         """The piece as an MP3 of at most `limit` bytes."""
-        return await self._renderers.run(render_sound, midi, program, title, limit, self._soundfont)
+        return await self._renderers.run(None, render_sound, midi, program, title, limit, self._soundfont)
 
     async def warm_up(self) -> None:
         """Start the children and have them import what they need: the first person would wait for it."""
-        await asyncio.gather(self._readers.run(_wake), self._renderers.run(_wake))
+        await asyncio.gather(self._readers.warm_up(), self._renderers.warm_up())
 
     async def close(self) -> None:
         for children in (self._readers, self._renderers):
-            await asyncio.to_thread(children.pool.shutdown, cancel_futures=True)
+            await children.close()
 
 
 class _Children:
-    """A pool that is replaced when one of its processes dies, or does not come to an end."""
+    """Some children, and the line of those who wait for one: one call of an owner at a time, and the owners in turn."""
 
     def __init__(self, processes: int, seconds: float) -> None:
-        self._processes, self._seconds = processes, seconds
+        self._all = [_Child(seconds) for _ in range(processes)]
+        self._idle = list(self._all)
+        self._line: dict[int | None, deque[asyncio.Future[_Child]]] = {}  # by owner, the next one first
+        self._served: set[int | None] = set()
+
+    async def run(self, owner: int | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """owner: None for a call that waits for nothing but an idle child   Raises what _Child.call does."""
+        child = await self._turn(owner)
+        call = asyncio.ensure_future(child.call(function, *args, **kwargs))
+
+        def ended(_: object) -> None:
+            call.cancelled() or call.exception()  # it is known, even if nobody waits for it any more
+            self._give_back(owner, child)
+
+        call.add_done_callback(ended)
+        return await asyncio.shield(call)  # whoever goes away leaves a child that is busy
+
+    async def warm_up(self) -> None:
+        await asyncio.gather(*[self.run(None, _wake) for _ in self._all])
+
+    async def close(self) -> None:
+        for child in self._all:
+            await asyncio.to_thread(child.pool.shutdown, cancel_futures=True)
+
+    async def _turn(self, owner: int | None) -> _Child:
+        mine: asyncio.Future[_Child] = asyncio.get_running_loop().create_future()
+        self._line.setdefault(owner, deque()).append(mine)
+        self._call_next()
+        try:
+            return await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():  # it had just been called
+                self._give_back(owner, mine.result())
+            raise
+
+    def _give_back(self, owner: int | None, child: _Child) -> None:
+        self._idle.append(child)
+        self._served.discard(owner)
+        if owner in self._line:
+            self._line[owner] = self._line.pop(owner)  # behind everybody else
+        self._call_next()
+
+    def _call_next(self) -> None:
+        """Give the idle children to those whose turn it is."""
+        for owner in [owner for owner in self._line if owner not in self._served]:
+            if not self._idle:
+                break
+            waiting = self._line[owner]
+            while waiting and waiting[0].done():  # has gone away
+                waiting.popleft()
+            if waiting:
+                waiting.popleft().set_result(self._idle.pop())
+                if owner is not None:
+                    self._served.add(owner)
+            if not waiting:
+                del self._line[owner]
+
+
+class _Child:
+    """A process that is replaced when it dies, or does not come to an end. It is given one call at a time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self.pool = self._new_pool()
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Raises CompositionError if the process dies twice on it or takes too long."""
         for _ in range(2):
-            pool = self.pool
             try:
-                async with asyncio.timeout(None) as limit:
-                    future = pool.submit(function, *args, **kwargs)
-                    while not (future.running() or future.done()):  # in line; its time has not begun
-                        await asyncio.sleep(0.02)
-                    limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
-                    return await asyncio.wrap_future(future)
+                async with asyncio.timeout(self._seconds):
+                    return await asyncio.wrap_future(self.pool.submit(function, *args, **kwargs))
             except BrokenProcessPool:
-                self._replace(pool)
+                self._replace()
             except TimeoutError as error:
-                self._replace(pool)
+                self._replace()
                 raise CompositionError(f"{function.__name__} took more than {self._seconds:g} s.") from error
         raise CompositionError("The process that reads and renders music has died twice.")
 
-    def _replace(self, pool: ProcessPoolExecutor) -> None:
-        if pool is self.pool:
-            self.pool = self._new_pool()
-            for process in list((pool._processes or {}).values()):  # the pool itself waits for them for ever
-                process.kill()
-            pool.shutdown(wait=False)
+    def _replace(self) -> None:
+        old, self.pool = self.pool, self._new_pool()
+        for process in list((old._processes or {}).values()):  # the pool itself waits for them for ever
+            process.kill()
+        old.shutdown(wait=False)
 
     def _new_pool(self) -> ProcessPoolExecutor:
         # spawn: a child of this process, with its threads and sockets, must not be forked from the middle of it.
-        spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, mp_context=spawn, initializer=_begin)
+        return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
 
 
 # ------------------------------------------------------------------ in a child

@@ -8,7 +8,6 @@ another recording comes, for the model takes seconds to load. Only JSON comes ba
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -16,10 +15,11 @@ from typing import Any
 
 import structlog
 
+from composer import sandbox
 from composer.errors import CompositionError, from_reason
-from composer.sandbox import environment
 
 CHILD = (sys.executable, "-m", "composer.ear_process")
+CHILD_LIMITS = sandbox.Limits(data=4 * 2**30)  # transcribing takes less than half of it
 LIMIT_SECONDS = 600.0  # for one recording: far more than it takes beside a busy batch
 IDLE_SECONDS = 300.0  # then the process ends, and its memory is free again
 LONGEST_LINE = 2**24  # bytes of an answer
@@ -64,7 +64,7 @@ class Ear:
         except BaseException:
             await self.close()
             raise
-        self._end_of_idling = asyncio.get_running_loop().call_later(self._idle, _kill, process)
+        self._end_of_idling = asyncio.get_running_loop().call_later(self._idle, _end, process)
         if "refused" in answer:
             raise from_reason(answer["refused"]) or EarError("refused")
         performance: dict[str, Any] = answer["performance"]
@@ -76,28 +76,21 @@ class Ear:
             self._end_of_idling.cancel()
         process, self._process = self._process, None
         if process is not None:
-            _kill(process)
+            _end(process)
             await process.wait()
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._end_of_idling is not None:
             self._end_of_idling.cancel()
         if self._process is None or self._process.returncode is not None:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.PIPE,  # it ends when this process does, even by kill -9
-                stdout=asyncio.subprocess.PIPE,
-                env=environment(),
-                start_new_session=True,  # Ctrl-C is for the worker
-                limit=LONGEST_LINE,
-            )
+            self._process = await sandbox.start(self._command, CHILD_LIMITS, LONGEST_LINE)
             log.info("ear started", pid=self._process.pid)
         return self._process
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it has ended by itself
-        process.kill()
+def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:  # or its number may be another's
+        sandbox.end(process.pid)
 
 
 async def _ask(

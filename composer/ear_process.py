@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import resource
 import sys
 import threading
 import traceback
@@ -18,15 +17,12 @@ from typing import IO, Any
 
 from composer.ear import LENGTH_BYTES
 from composer.errors import OpeningError, to_reason
-from composer.sandbox import limit
 
 PRIORITY = 10  # how much nicer than the batch that composes beside it
-MEMORY_BYTES = 4 * 2**30  # of its own data; transcribing takes less than half of it
 
 
 def main() -> None:
     os.nice(PRIORITY)
-    limit(resource.RLIMIT_DATA, MEMORY_BYTES)
     # What a library prints shall not stand among the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

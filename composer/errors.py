@@ -256,6 +256,9 @@ class DatabaseError(SegueError):
         self.database, self.reason = database, reason
 
 
+REFUSED_AS = '{"error": "'  # how every reason begins that `to_reason` makes; the name of the error's type goes on
+
+
 def to_reason(error: OpeningError) -> str:
     """A refusal as the reason of a failed job (composer.jobs), from which `from_reason` makes it again."""
     return json.dumps({"error": type(error).__name__, **vars(error)})

@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from itertools import takewhile
 from typing import Any
@@ -45,7 +45,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from composer.database import JOBS_LOCK, Database, metadata, now
-from composer.errors import LineFullError
+from composer.errors import REFUSED_AS, CannotHearError, LineFullError
 
 DAY_SECONDS = 86400.0
 SILENT_LEASES = 4  # a worker not heard of for so many is taken for dead; before that, for slow
@@ -216,8 +216,14 @@ _RAN_OUT = _RUNNING & (jobs.c.lease_until < now())
 _UNDELIVERED = jobs.c.delivered_at.is_(None)
 _LOST = sa.select(sa.func.count()).where(losses.c.job == jobs.c.id).correlate(jobs).scalar_subquery()
 _UNTENDED = _UNDELIVERED & (jobs.c.tender.is_(None) | (jobs.c.tended_until < now()))
-# What counts for a day: neither our failures nor what was taken back before it had cost anything.
-_COUNTS = (jobs.c.state != State.FAILED) & ((jobs.c.state != State.CANCELLED) | jobs.c.started_at.is_not(None))
+# What counts for a day: what was refused for what it is, but neither our failures (not to be able to hear is one) nor
+# what was taken back before it had cost anything.
+_REFUSED = jobs.c.reason.startswith(REFUSED_AS) & ~jobs.c.reason.startswith(REFUSED_AS + CannotHearError.__name__)
+_COUNTS = sa.case(
+    (jobs.c.state == State.FAILED, _REFUSED),
+    (jobs.c.state == State.CANCELLED, jobs.c.started_at.is_not(None)),
+    else_=sa.true(),
+)
 
 _BACK_IN_LINE = {  # or, if it was cancelled meanwhile, out of it
     "state": sa.case((jobs.c.cancel_requested, State.CANCELLED), else_=State.QUEUED),
@@ -266,10 +272,25 @@ class Jobs:
         found = await connection.execute(sa.select(*_JOB).where(jobs.c.key.in_({draft.key for draft in drafts})))
         by_key = {row.key: _job(row) for row in found}
         fresh = {draft.key: draft for draft in drafts if draft.key not in by_key}
-        await self._check(connection, fresh.values(), limits)
+        await self._check(connection, Counter((draft.owner, draft.scope) for draft in fresh.values()), limits)
         for key, draft in fresh.items():
             by_key[key] = await self._insert(connection, draft, tender)
         return [by_key[draft.key] for draft in drafts]
+
+    async def check(self, owner: str, scope: str, limits: Limits) -> None:
+        """Raises LineFullError if not one more job of the owner's would be taken now. `submit` looks again."""
+        async with self.database.read() as connection:
+            await self._check(connection, Counter([(owner, scope)]), limits)
+
+    async def refuse(self, draft: Draft, reason: str) -> None:
+        """Write down what is not taken into the line for what it is, so that it counts for the day, and nothing else.
+
+        reason: of composer.errors.to_reason
+        """
+        ended = {"state": State.FAILED, "reason": reason, "finished_at": now(), "delivered_at": now()}
+        async with self.database.write() as connection:
+            (job,) = await self.submit(connection, [replace(draft, payload={}, recording=None)])
+            await connection.execute(sa.update(jobs).where(jobs.c.id == job.id, _QUEUED).values(ended))
 
     async def get(self, job_id: int) -> Job | None:
         async with self.database.read() as connection:
@@ -573,17 +594,19 @@ class Jobs:
             await connection.execute(sa.insert(recordings).values(job=job.id, data=draft.recording))
         return job
 
-    async def _check(self, connection: AsyncConnection, drafts: Collection[Draft], limits: Limits) -> None:
-        """Raises LineFullError if the drafts would be too many."""
-        for (owner, scope), wanted in Counter((draft.owner, draft.scope) for draft in drafts).items():
+    async def _check(self, connection: AsyncConnection, wanted: Counter[tuple[str, str]], limits: Limits) -> None:
+        """Raises LineFullError if so many more, by owner and scope, would be too many."""
+        by_owner: Counter[str] = Counter()
+        for (owner, scope), count in wanted.items():
+            by_owner[owner] += count
             here = (jobs.c.owner == owner) & (jobs.c.scope == scope)
-            await self._check_owner(connection, here, wanted, limits.in_line, limits.a_day)
-        for owner, wanted in Counter(draft.owner for draft in drafts).items():
+            await self._check_owner(connection, here, count, limits.in_line, limits.a_day)
+        for owner, count in by_owner.items():
             anywhere = jobs.c.owner == owner
-            await self._check_owner(connection, anywhere, wanted, limits.in_line_anywhere, limits.a_day_anywhere)
-        if limits.table is not None and drafts:
+            await self._check_owner(connection, anywhere, count, limits.in_line_anywhere, limits.a_day_anywhere)
+        if limits.table is not None and wanted:
             queued = await _count(connection, _QUEUED)
-            if queued + len(drafts) > limits.table:
+            if queued + wanted.total() > limits.table:
                 _, seconds = await self._foremost(connection, _RUNNING)
                 raise LineFullError("table", limits.table, queued + 1, seconds)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import io
 import json
-import resource
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -25,9 +24,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from composer import errors
+from composer import errors, sandbox
 from composer.errors import CompositionError, HostileMidiError, NoNotesError, NotMidiError, OpeningError
-from composer.sandbox import environment, limit
 from composer.score import (
     DEFAULT_BPM,
     EARLY_TICKS,
@@ -60,8 +58,10 @@ MAX_BEATS = 8_000  # over an hour at 120 BPM, and below 2^28 ticks whatever the 
 MAX_STACKED = 1_000_000  # open notes that miditoolkit would copy, summed over all releases
 
 # What the child of read_midi may cost: far more than any file within the limits above, as a net below them.
-CHILD_MEMORY = 256 * 2**20  # bytes of address space; 100 MB are taken before the first note
-CHILD_CPU = 5  # seconds
+CHILD_LIMITS = sandbox.Limits(
+    memory=256 * 2**20,  # 100 MB are taken before the first note
+    cpu=5,
+)
 CHILD_WALL = 20  # seconds, for a machine that is busy with something else
 
 _PEDAL, _PEDAL_DOWN = 64, 64  # the controller, and its lowest value that means down
@@ -130,7 +130,7 @@ def read_midi(data: bytes) -> Score:
     if len(data) > MAX_BYTES:
         raise HostileMidiError(f"it has {len(data):,} bytes; {MAX_BYTES:,} are taken")
     try:
-        child = subprocess.run(_child_command(), input=data, capture_output=True, timeout=CHILD_WALL, env=_CHILD_ENV)
+        child = sandbox.run(_child_command(), data, CHILD_LIMITS, CHILD_WALL, variables=_CHILD_VARIABLES)
     except subprocess.TimeoutExpired:
         raise HostileMidiError("reading it takes too long") from None
     if child.returncode < 0:  # a signal ended it
@@ -171,7 +171,7 @@ def dump_midi(score: Score, program: int = 0, title: str = "") -> bytes:
 # --- the child of read_midi -----------------------------------------------------------------------------------------
 
 # Threads of BLAS would take address space each.
-_CHILD_ENV = environment() | {"OPENBLAS_NUM_THREADS": "1"}
+_CHILD_VARIABLES = {"OPENBLAS_NUM_THREADS": "1"}
 _CHILD_CODE = "import sys; sys.path[:] = sys.argv[1:]; from composer.midi import answer; answer()"
 
 
@@ -184,9 +184,7 @@ def _child_command() -> list[str]:
 
 
 def answer() -> None:
-    """The child's side: tie its own hands, read a file from stdin, write a score or an error as JSON to stdout."""
-    limit(resource.RLIMIT_AS, CHILD_MEMORY)
-    limit(resource.RLIMIT_CPU, CHILD_CPU)
+    """The child's side: read a file from stdin, write a score or an error as JSON to stdout."""
     try:
         reply = json.dumps(_sent(parse_midi(sys.stdin.buffer.read())))
     except MemoryError:

@@ -1,7 +1,8 @@
-"""Recordings as people make them: a piano beside a phone, silence, a tone."""
+"""Recordings as people make them, a piano beside a phone, silence; and as nobody does who means well."""
 
 from __future__ import annotations
 
+import struct
 import subprocess
 
 from composer.rendering.audio import render_mp3
@@ -35,6 +36,23 @@ def piano(score: Score, *encoding: str) -> bytes:
 
 def silence(seconds: float, *encoding: str) -> bytes:
     return _ffmpeg(["-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono", "-t", f"{seconds:g}"], encoding)
+
+
+def one_sample_a_second() -> bytes:
+    """A WAV of 10 MB at 1 Hz: the ten million seconds that it claims would be made into samples by the hour."""
+    sound = bytes(10_000_000 - 44)
+    how = struct.pack("<IHHIIHH", 16, 1, 1, 1, 1, 1, 8)  # PCM, mono, 1 Hz, 1 byte a second, of 8 bits
+    parts = b"WAVEfmt " + how + b"data" + struct.pack("<I", len(sound)) + sound
+    return b"RIFF" + struct.pack("<I", len(parts)) + parts
+
+
+def a_million_comments() -> bytes:
+    """A FLAC of 7 MB without sound: each comment is put behind those before it, all of which are copied for it."""
+    comments = struct.pack("<II", 0, 1_000_000) + 1_000_000 * (struct.pack("<I", 3) + b"a=b")
+    info = struct.pack(">HH6xQ16x", 4096, 4096, 44_100 << 44 | 15 << 36)  # 44.1 kHz, mono, 16 bits
+    return b"fLaC" + b"".join(
+        bytes([kind]) + len(block).to_bytes(3, "big") + block for kind, block in ((0, info), (0x84, comments))
+    )
 
 
 def _ffmpeg(source: list[str], encoding: tuple[str, ...], data: bytes = b"") -> bytes:

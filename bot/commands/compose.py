@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import PurePath
-from typing import Any
 
 import aiohttp
 import discord
@@ -16,7 +16,7 @@ from discord.app_commands import Choice, Range
 
 from bot.commands import Command
 from bot.commands.settings import preset_names
-from bot.conversation import MAX_BARS, Ask, Conversations, new_seed
+from bot.conversation import MAX_BARS, Ask, new_seed
 from bot.errors import FileTooLargeError, NoOpeningHereError, UnreadableError
 from bot.messages import Stranger
 from bot.pieces import PATTERN, carry_on, go_on
@@ -88,7 +88,7 @@ async def compose(
     sampling = await (storage.preset(user, preset) if preset else storage.sampling(user))
     order = Order(bars, takes, new_seed() if seed is None else seed, sampling)
     hearing = Hearing(takes, seed is not None, go, Listening(bpm, downbeat, accompany=accompany))
-    await _take(interaction, _given(opening), order, hearing, program, private)
+    await _take(interaction, partial(_given, opening), order, hearing, program, private)
 
 
 async def continue_this(interaction: Interaction, message: discord.Message) -> None:
@@ -96,12 +96,12 @@ async def continue_this(interaction: Interaction, message: discord.Message) -> N
         await (carry_on if piece.receipt else go_on)(interaction, piece)
         return
     sampling = await interaction.client.services.storage.sampling(interaction.user.id)
-    await _take(interaction, _find_opening(message), Order(seed=new_seed(), sampling=sampling), Hearing())
+    await _take(interaction, partial(_find_opening, message), Order(seed=new_seed(), sampling=sampling), Hearing())
 
 
 async def _take(
     interaction: Interaction,
-    file: Coroutine[Any, Any, File],
+    fetch: Callable[[], Awaitable[File]],
     order: Order,
     hearing: Hearing,
     program: int = 0,
@@ -112,7 +112,7 @@ async def _take(
     What is refused at once is refused in private; only what takes longer is answered before.
     """
     conversations = interaction.client.services.conversations
-    reading = asyncio.create_task(_read(file, order, hearing.listening, conversations))
+    reading = asyncio.create_task(_read(interaction, fetch, order, hearing.listening))
     try:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(reading), PROMPT_SECONDS)
@@ -128,15 +128,17 @@ async def _take(
 
 
 async def _read(
-    file: Coroutine[Any, Any, File], order: Order, listening: Listening, conversations: Conversations
+    interaction: Interaction, fetch: Callable[[], Awaitable[File]], order: Order, listening: Listening
 ) -> tuple[str, Read | bytes]:
     """The title and what was read in a MIDI file, or a recording that somebody has to listen to."""
-    attachment, data = await file
+    conversations, user = interaction.client.services.conversations, interaction.user.id
+    await conversations.admit(user, interaction.guild_id)
+    attachment, data = await fetch()
     # The name that Discord gives a file is ASCII; what it was called before is its title.
     title = attachment.title or PurePath(attachment.filename).stem
     if not is_recording(data, attachment.filename):
-        return title, await conversations.read(data, order, listening)
-    await conversations.check(data)
+        return title, await conversations.read(user, data, order, listening)
+    await conversations.check(str(interaction.id), user, interaction.guild_id, data)
     return title, data
 
 

@@ -1,9 +1,9 @@
 """A stranger's recording -> samples. ffmpeg takes it apart, with its hands tied.
 
 Whatever the bytes claim to be, they come by standard input, only the containers below may be opened, and nothing but
-that input: a playlist has no one to ask for the files that it names. The program runs under limits of memory, time
-and disk, and what it decodes is cut off behind the limit of seconds, so that an hour of silence costs no more than
-forty seconds of it.
+that input: a playlist has no one to ask for the files that it names. The program sits in a sandbox with limits of
+memory, time and disk, and what it decodes is cut off behind the limit of seconds, so that an hour of silence costs no
+more than forty seconds of it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from composer import sandbox
 from composer.errors import CannotHearError, NotAudioError, RecordingTooLargeError, RecordingTooLongError
 
 Samples = npt.NDArray[np.float32]  # (frames,), mono, from -1 to 1
@@ -34,10 +35,12 @@ SUFFIXES = (".ogg", ".oga", ".opus", ".mp3", ".wav", ".flac", ".m4a", ".mp4", ".
 UNKNOWN = "it is in none of the formats that are known, or broken"
 
 # What the child may cost: a net below the limits on what it is given.
-CHILD_KILOBYTES = 2**20  # of address space; ffmpeg takes 250 to 300 MB for a few seconds of sound
-CHILD_CPU = 20  # seconds
+CHILD_LIMITS = sandbox.Limits(
+    memory=2**30,  # ffmpeg takes 250 to 300 MB for a few seconds of sound
+    cpu=3,  # ten times what forty seconds in any of the formats take
+    file=MAX_BYTES + 2**15,  # which the cache writes
+)
 CHILD_WALL = 60  # seconds, for a machine that is busy with something else
-CACHE_BLOCKS = MAX_BYTES // 512 + 64  # of 512 bytes: what the cache may write to the disk
 
 
 def is_recording(data: bytes, name: str) -> bool:
@@ -66,7 +69,12 @@ def read_in_parts(path: Path, seconds: float) -> Iterator[Samples]:
     size = 2 * round(seconds * SAMPLE_RATE)
     with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="segue-") as folder:
         child = subprocess.Popen(
-            _ffmpeg(), stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder, env=_env(folder)
+            _ffmpeg(),
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env=sandbox.environment() | {"TMPDIR": folder},
         )
         with child:
             assert child.stdout is not None
@@ -81,11 +89,13 @@ def _decoded(data: bytes, seconds: float) -> Samples:
     _need_ffmpeg()
     with tempfile.TemporaryDirectory(prefix="segue-") as folder:  # where the cache is, and all that could be written
         try:
-            child = subprocess.run(
-                _command(seconds), input=data, capture_output=True, timeout=CHILD_WALL, cwd=folder, env=_env(folder)
+            child = sandbox.run(
+                _ffmpeg("-t", f"{seconds:g}"), data, CHILD_LIMITS, CHILD_WALL, folder, {"TMPDIR": folder}
             )
         except subprocess.TimeoutExpired:
             raise NotAudioError("reading it takes too long") from None
+    if child.returncode < 0:  # a signal ended it; what it had decoded until then is not the whole
+        raise NotAudioError("reading it takes too much time or memory")
     if not child.stdout:
         raise NotAudioError(UNKNOWN)
     return _samples(child.stdout)
@@ -101,19 +111,8 @@ def _need_ffmpeg() -> None:
         raise CannotHearError("ffmpeg")
 
 
-def _command(seconds: float) -> list[str]:
-    """ffmpeg under the limits of a shell: those of this process stay as they are, whatever threads it has."""
-    limits = f"ulimit -v {CHILD_KILOBYTES} && ulimit -t {CHILD_CPU} && ulimit -f {CACHE_BLOCKS}"
-    return ["sh", "-c", f'{limits} && exec "$@"', "sh", *_ffmpeg("-t", f"{seconds:g}")]
-
-
 def _ffmpeg(*options: str) -> list[str]:
     """From standard input to samples on standard output."""
     read = ["-format_whitelist", FORMATS, "-protocol_whitelist", PROTOCOLS, "-i", "cache:pipe:0", "-map", "0:a:0"]
     write = ["-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "s16le", "pipe:1"]
     return ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", *read, *options, *write]
-
-
-def _env(folder: str) -> dict[str, str]:
-    """No variable of ours (the bot's token is one) goes to ffmpeg."""
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin", "TMPDIR": folder}

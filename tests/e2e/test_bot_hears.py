@@ -15,11 +15,11 @@ from bot_process import BotProcess
 from discord_standin import Attachment, Guild, Message, Reply, Standin, User
 from engine_models import random_checkpoint
 from PIL import Image
-from recordings import OPUS, piano, silence, song
+from recordings import OPUS, a_million_comments, one_sample_a_second, piano, silence, song
 
 from bot.messages import describe, say
 from composer.engine.checkpoint import save_checkpoint
-from composer.errors import NotAudioError, NothingPlayedError, RecordingTooLongError
+from composer.errors import LineFullError, NotAudioError, NothingPlayedError, RecordingTooLongError
 from composer.midi import dump_midi, parse_midi
 from composer.score import Score
 
@@ -222,6 +222,37 @@ async def test_what_cannot_be_heard_is_refused_at_once_and_in_private(place: Pla
     reply = await ann.message_menu("Continue this", ann.speak(channel, silence(45, *OPUS)))
     assert whispered(reply) == describe(RecordingTooLongError(40), "en")
     assert not is_kept(place)
+
+
+async def test_one_persons_costly_files_hold_up_nobody_else_and_use_up_the_day(tmp_path: Path, small: Path) -> None:
+    """Neither for seconds nor at all: bob's files are read while ann's are, which wait for one another."""
+    crafted, events = [one_sample_a_second(), a_million_comments()], []
+    with Standin() as standin:
+        ann, bob, guild = standin.user("ann"), standin.user("bob"), standin.guild("Conservatory")
+        hers, his = guild.channel("ann"), guild.channel("bob")
+
+        async def be_refused(number: int) -> None:
+            opening = Attachment(f"{number}.wav", crafted[number % 2])
+            reply = await ann.command("compose", hers, opening=opening)
+            assert (await reply.followup(timeout=PATIENCE)).content == describe(NotAudioError(""), "en")
+            events.append("refused")
+
+        async def be_taken() -> None:
+            reply = await bob.command("compose", his, opening=Attachment("a.mid", dump_midi(song(1))), bars=1)
+            await reply.until(lambda message: message.content, PATIENCE)
+            events.append("taken")
+
+        async with BotProcess(standin, tmp_path, {"CHECKPOINT": str(small), "A_DAY": "5"}) as bot:
+            await bot.until_rows("select count(*) from workers where kind = 'transcribe'", [(1,)], PATIENCE)
+            anns = [asyncio.create_task(be_refused(number)) for number in range(5)]
+            await standin.until(lambda: len(hers.messages) == 5, PATIENCE)  # each is answered, for it takes longer
+            await asyncio.gather(*[be_taken() for _ in range(3)])
+            assert events.count("refused") < 3, events
+            await asyncio.gather(*anns)
+            reply = await ann.command("compose", hers, opening=Attachment("a.mid", dump_midi(song(1))))
+            sentence = describe(LineFullError("a_day", 5, None, 86400), "en").partition(".")[0]
+            assert whispered(reply).startswith(sentence)
+            assert bot.rows(f"select count(*) from pieces where owner = {ann.id}") == [(0,)]
 
 
 async def test_silence_gets_its_sentence_in_ones_own_language(place: Place) -> None:

@@ -21,7 +21,7 @@ from bot.messages import Stranger, describe, say
 from bot.storage import Guild, Hearing, Piece, Place, Storage
 from bot.studio import Studio
 from composer.database import Database
-from composer.errors import LineFullError, NothingPlayedError, OutOfRangeError, to_reason
+from composer.errors import LineFullError, NotAudioError, NothingPlayedError, OutOfRangeError, to_reason
 from composer.jobs import PERFORMANCE, Job, Jobs, Kind, Limits, State
 from composer.jobs import jobs as jobs_table
 from composer.piece import Order
@@ -250,13 +250,27 @@ async def test_a_recording_that_nobody_comes_for_is_given_back(
     async with running(database_url, studio) as at:
         await at.jobs.enlist("worker", 4, VOCABULARY.digest, 5.0)
         with pytest.raises(NobodyListensError):
-            await at.conversations.check(WAVE)
+            await at.conversations.check("check", ANN, GUILD, WAVE)
         piece = await at.hum(Hearing())
         letter = await at.until(piece, lambda letter: letter.acts == (Act.DELETE,))
         assert say("en", "nobody_listens") in letter.text
         assert await at.jobs.claim("late", PERFORMANCE, 1, Kind.TRANSCRIBE) == []
         await at.jobs.enlist("worker-ear", 1, PERFORMANCE, 5.0, Kind.TRANSCRIBE)
-        await at.conversations.check(WAVE)
+        await at.conversations.check("check", ANN, GUILD, WAVE)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_recordings_that_are_refused_use_up_the_day(database_url: str, studio: Studio) -> None:
+    async with running(database_url, studio, Limits(a_day_anywhere=2)) as at:
+        await at.conversations.check("well", ANN, GUILD, WAVE)
+        for key in ("first", "second"):
+            await at.conversations.admit(ANN, GUILD)
+            with pytest.raises(NotAudioError):
+                await at.conversations.check(key, ANN, GUILD, b"ffconcat version 1.0")
+        with pytest.raises(LineFullError):
+            await at.conversations.admit(ANN, None)
+        await at.conversations.admit(ANN + 1, GUILD)
+        assert await at.storage.pieces_of(ANN, None) == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from job_line import opened
 
 from composer.database import now
-from composer.errors import LineFullError
+from composer.errors import CannotHearError, LineFullError, NotAudioError, NothingPlayedError, to_reason
 from composer.jobs import (
     DAY_SECONDS,
     PERCENT,
@@ -184,6 +184,27 @@ async def test_an_owner_has_so_many_a_day_in_a_scope(database_url: str) -> None:
         await age(jobs, done, 1001, "submitted_at")
         await submit(jobs, [draft("6")], limits)
         assert await state(jobs, fifth) == State.QUEUED
+
+
+async def test_whether_one_more_would_be_taken_can_be_asked_before(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        limits = Limits(in_line=2, a_day_anywhere=3, table=4)
+        for _ in range(2):
+            await jobs.check("ann", "here", limits)  # which takes no place
+        await submit(jobs, drafts(2, scope="here"), limits)
+        await jobs.check("ann", "there", limits)
+        await jobs.check("bob", "here", limits)
+        with pytest.raises(LineFullError) as full:
+            await jobs.check("ann", "here", limits)
+        assert (full.value.kind, full.value.limit, full.value.place) == ("in_line", 2, 1)
+        await submit(jobs, [draft("c", scope="there")], limits)
+        with pytest.raises(LineFullError) as full:
+            await jobs.check("ann", "elsewhere", limits)
+        assert (full.value.kind, full.value.limit) == ("a_day", 3)
+        await submit(jobs, [draft("d", "bob")], limits)
+        with pytest.raises(LineFullError) as full:
+            await jobs.check("cleo", "here", limits)
+        assert full.value.kind == "table"
 
 
 async def test_the_table_has_so_many_in_line(database_url: str) -> None:
@@ -894,6 +915,34 @@ async def test_what_is_kept_for_less_than_a_day_counts_for_a_day(database_url: s
         found = await jobs.get(job.id)
         assert found is not None
         assert (found.payload, found.result) == ({}, None)
+
+
+async def test_recordings_that_are_refused_for_what_they_are_count_for_a_day(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        limits = Limits(a_day=3)
+        for key in ("at the door", "at the door", "behind it"):  # the same request twice is one
+            await jobs.refuse(recording(key), to_reason(NotAudioError("it is a picture")))
+        (heard,) = await submit(jobs, [recording("heard")], limits)
+        await jobs.fail(await claim_recording(jobs), to_reason(NothingPlayedError("noise")))
+        with pytest.raises(LineFullError) as full:
+            await jobs.check("ann", "", limits)
+        assert (full.value.kind, full.value.limit) == ("a_day", 3)
+        await jobs.check("bob", "", limits)
+        # Of what was refused at the door there is nothing to deliver, nor to be heard; and nothing of it is kept.
+        assert [job.id for job in await jobs.tend("bot", 9)] == [heard.id]
+        assert await jobs.claim("ear", PERFORMANCE, 9, Kind.TRANSCRIBE) == []
+        async with jobs.database.read() as connection:
+            assert await connection.scalar(sa.select(sa.func.count()).select_from(recordings_table)) == 0
+
+
+async def test_what_could_not_be_heard_for_a_fault_of_ours_does_not_count(database_url: str) -> None:
+    async with opened(database_url) as jobs:
+        limits = Limits(a_day=1)
+        for reason in ("died", TOO_MANY_ATTEMPTS, to_reason(CannotHearError("ffmpeg"))):
+            await submit(jobs, [recording(reason)], limits)
+            await jobs.fail(await claim_recording(jobs), reason)
+        await jobs.refuse(recording("door"), to_reason(CannotHearError("ffmpeg")))
+        await jobs.check("ann", "", limits)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

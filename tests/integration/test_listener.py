@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -232,6 +233,15 @@ async def test_what_hears_recordings_knows_neither_database_nor_token(
 
 
 def test_the_ear_starts_where_less_memory_is_allowed_than_it_would_take() -> None:
-    shell = f'ulimit -d 2097152 && exec "{sys.executable}" -m composer.ear_process'
-    done = subprocess.run(["sh", "-c", shell], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    asking = (
+        "import asyncio; from composer.ear import Ear\n"
+        "async def main():\n"
+        f"    ear = Ear({CHILD!r})\n"
+        "    await ear.hear(b'{}', lambda _: None)\n"
+        "    print(open(f'/proc/{ear._process.pid}/limits').read())\n"
+        "    await ear.close()\n"
+        "asyncio.run(main())"
+    )
+    lowered = ["sh", "-c", 'ulimit -d 2097152 && exec "$@"', "sh", sys.executable, "-c", asking]
+    told = subprocess.run(lowered, capture_output=True, text=True, check=True).stdout
+    assert re.search(rf"Max data size +{2**31} +{2**31} ", told), told

@@ -314,9 +314,9 @@ async def test_what_a_child_starts_knows_no_secret(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DISCORD_TOKEN", "hidden")
     children = _Children(1, READ_SECONDS)
     try:
-        told = await children.run(subprocess.check_output, ["env"])
+        told = await children.run(None, subprocess.check_output, ["env"])
     finally:
-        children.pool.shutdown()
+        await children.close()
     assert b"PATH=" in told
     assert b"hidden" not in told
 

@@ -342,7 +342,7 @@ def child_that_runs(code: str) -> str:
     ("code", "words"),
     [
         ("midi.parse_midi = lambda data: bytearray(2**30)", "too much memory"),
-        ("midi.CHILD_CPU = 1; midi.parse_midi = lambda data: sum(iter(int, 1))", "too much time or memory"),
+        ("midi.parse_midi = lambda data: sum(iter(int, 1))", "too much time or memory"),
         ("import time; time.sleep(60)", "too long"),
         ("import os; os.kill(os.getpid(), 11)", "too much time or memory"),
     ],

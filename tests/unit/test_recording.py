@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import resource
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import a_million_comments, one_sample_a_second
 from singing import FORMS, recorded
 
 from composer.errors import NotAudioError, RecordingTooLargeError, RecordingTooLongError
 from composer.transcription.recording import (
+    CHILD_LIMITS,
     MAX_BYTES,
     SAMPLE_RATE,
     Samples,
@@ -60,6 +65,32 @@ def test_too_many_bytes_are_refused_unread() -> None:
     with pytest.raises(RecordingTooLargeError) as refusal:
         read_recording(b"OggS" + bytes(MAX_BYTES))
     assert refusal.value.size == MAX_BYTES + 4
+
+
+@pytest.mark.parametrize("crafted", [one_sample_a_second, a_million_comments])
+def test_a_file_made_to_cost_much_is_refused_before_it_does(crafted: Callable[[], bytes]) -> None:
+    data = crafted()
+    assert len(data) <= MAX_BYTES
+    before = cpu_seconds_of_children()
+    with pytest.raises(NotAudioError, match="too much time"):
+        read_recording(data)
+    assert cpu_seconds_of_children() - before < 2 * (CHILD_LIMITS.cpu or 0)
+
+
+def cpu_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_what_was_decoded_until_a_signal_is_not_taken_for_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = tmp_path / "ffmpeg"
+    killed.write_text("#!/bin/sh\nhead -c 88200 /dev/zero\nkill -9 $$\n")
+    killed.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(NotAudioError, match="too much time or memory"):
+        read_recording(recorded(tone(1.0), "wav"))
 
 
 PLAYLISTS = {
