@@ -251,7 +251,9 @@ async def test_one_persons_costly_files_hold_up_nobody_else_and_use_up_the_day(t
             await asyncio.gather(*anns)
             reply = await ann.command("compose", hers, opening=Attachment("a.mid", dump_midi(song(1))))
             sentence = describe(LineFullError("a_day", 5, None, 86400), "en").partition(".")[0]
-            assert whispered(reply).startswith(sentence)
+            told = reply.message if reply.ephemeral else await reply.followup(timeout=PATIENCE)
+            assert told is not None
+            assert told.content.startswith(sentence)
             assert bot.rows(f"select count(*) from pieces where owner = {ann.id}") == [(0,)]
 
 
