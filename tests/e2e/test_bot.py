@@ -447,7 +447,7 @@ async def test_of_a_padded_upload_its_music_is_kept_once_and_as_long_as_a_piece_
     may, channel = place.standin.user("may"), place.guild.channel("padding")
     padded = filled(dump_midi(Score((Note(0, 61, 400, 80), Note(960, 66, 1400, 80)), end=TICKS_PER_BAR)))
     await ask(may, channel, padded, bars=1, takes=4)
-    await place.standin.until(lambda: sum(bool(m.files) for m in public(channel)) == 4, PATIENCE)
+    await place.standin.until(lambda: sum(bool(m.files) for m in public(channel)) == 4, 4 * PATIENCE)
     ((digest,),) = place.bot.rows(f"select distinct opening_digest from pieces where owner = {may.id}")
     kept = f"select count(*) from openings where digest = '{digest}' and length(midi) < 200"
     assert place.bot.rows(kept) == [(1,)]
