@@ -418,8 +418,9 @@ async def away(url: str, server: Postgres | None) -> AsyncIterator[None]:
     """PostgreSQL breaks every connection and takes none; SQLite's file is held by somebody who does not let go."""
     name = url.rpartition("/")[2]
     if server is None:
-        holder = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"), isolation_level=None)
-        holder.execute("BEGIN EXCLUSIVE")
+        path = url.removeprefix("sqlite+aiosqlite:///")
+        holder = sqlite3.connect(path, PATIENCE, isolation_level=None, check_same_thread=False)
+        await asyncio.to_thread(holder.execute, "BEGIN EXCLUSIVE")  # after the worker's own, which this loop has to end
         yield
         holder.execute("ROLLBACK")
         holder.close()
