@@ -113,6 +113,7 @@ def _need_ffmpeg() -> None:
 
 def _ffmpeg(*options: str) -> list[str]:
     """From standard input to samples on standard output."""
-    read = ["-format_whitelist", FORMATS, "-protocol_whitelist", PROTOCOLS, "-i", "cache:pipe:0", "-map", "0:a:0"]
+    source = ["-read_ahead_limit", "-1", "-i", "cache:pipe:0"]  # by default it goes no farther than 64 KiB ahead
+    read = ["-format_whitelist", FORMATS, "-protocol_whitelist", PROTOCOLS, *source, "-map", "0:a:0"]
     write = ["-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "s16le", "pipe:1"]
     return ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", *read, *options, *write]

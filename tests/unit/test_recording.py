@@ -113,6 +113,16 @@ def test_a_file_that_names_another_one_is_refused(kind: str, tmp_path: Path) -> 
         read_recording(PLAYLISTS[kind].format(path=secret).encode())
 
 
+def test_a_table_of_contents_far_behind_the_sound_is_found(tmp_path: Path) -> None:
+    """As a telephone writes M4A: 600 kB of sound come before it."""
+    path = tmp_path / "memo.m4a"
+    noise = ["-f", "lavfi", "-i", "anoisesrc=duration=30:seed=1", "-ac", "2", "-b:a", "160k"]
+    subprocess.run(["ffmpeg", "-v", "error", *noise, path], check=True)
+    data = path.read_bytes()
+    assert data.index(b"moov") > 500_000
+    assert abs(len(read_recording(data)) - 30 * SAMPLE_RATE) < SAMPLE_RATE / 4
+
+
 def test_damaged_files_give_what_can_be_heard_or_a_sentence() -> None:
     draw = random.Random(0)
     whole = {form: recorded(tone(1.0), form) for form in ("ogg", "mp3", "m4a", "flac")}
