@@ -22,17 +22,18 @@ from typing import Any, ParamSpec, TypeVar
 
 from bot.errors import PieceFullError
 from composer.chords import find_chords
-from composer.errors import CompositionError
+from composer.errors import CompositionError, OpeningTooLongError
 from composer.key import find_key
 from composer.midi import MAX_EVENTS, dump_midi, parse_midi, read_midi, sift_midi
-from composer.opening import to_opening
+from composer.opening import LONGEST_BARS, to_opening
 from composer.piece import Order, command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.request import MAX_BARS, Composed, Request
 from composer.sandbox import environment
-from composer.score import TICKS_PER_BAR, Score
+from composer.score import BEATS_PER_BAR, TICKS_PER_BAR, Score
+from composer.transcription.beats import SLOWEST
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
 from composer.transcription.synchronise import Heard, Listening, on_its_grid, performance_of, synchronise
@@ -276,7 +277,11 @@ def read_opening(data: bytes, order: Order, vocabulary: Vocabulary, listening: L
     score = read_midi(data)
     told = listening is not None and (listening.bpm is not None or listening.downbeat is not None)
     if score.notes and (told or not on_its_grid(score)):
-        heard = synchronise(performance_of(score), listening)
+        performance = performance_of(score)
+        # Looking for beats costs by the second, so what is too long at any tempo is refused before.
+        if (fewest := math.ceil(performance.seconds * SLOWEST / 60 / BEATS_PER_BAR)) > LONGEST_BARS:
+            raise OpeningTooLongError(fewest, LONGEST_BARS)
+        heard = synchronise(performance, listening)
         midi, bars = _taken_down(heard, vocabulary)
         return replace(_read(midi, bars, order, vocabulary), heard=_tell(heard))
     opening = to_opening(score, pitch_range=_pitch_range(vocabulary))

@@ -10,6 +10,7 @@ from composer.midi import bar_ticks
 from composer.score import EARLY_TICKS, TICKS_PER_BAR, MeterChange, Note, Score, excerpt
 
 PIANO = (21, 108)  # the lowest and the highest key, as MIDI pitches
+LONGEST_BARS, MOST_NOTES = 64, 8000  # of an opening
 LONGEST_ECHO = 2 * TICKS_PER_BAR  # so far a note of the opening may sound into what follows: as far as a word can say
 
 
@@ -25,7 +26,7 @@ class Opening:
 
 
 def to_opening(
-    score: Score, max_bars: int = 64, max_notes: int = 8000, pitch_range: tuple[int, int] = PIANO
+    score: Score, max_bars: int = LONGEST_BARS, max_notes: int = MOST_NOTES, pitch_range: tuple[int, int] = PIANO
 ) -> Opening:
     """The score from its first bar that sounds, with that bar line at tick 0.
 

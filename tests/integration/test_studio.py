@@ -181,6 +181,12 @@ def dense() -> bytes:
     return dump_midi(Score(notes, end=16 * TICKS_PER_BAR))
 
 
+def an_hour_off_the_grid() -> bytes:
+    """Too long at any tempo, so that nobody looks for its beats."""
+    notes = tuple(Note(n * 3456 + n * n * 997 % 700, 60, n * 3456 + 900, 80) for n in range(1000))
+    return dump_midi(Score(notes, end=notes[-1].start + 1000))
+
+
 async def test_errors_arrive_whole(studio: Studio) -> None:
     refused: tuple[tuple[bytes, SegueError], ...] = (
         (b"this is no music", NotMidiError("it has no MIDI header")),
@@ -188,6 +194,7 @@ async def test_errors_arrive_whole(studio: Studio) -> None:
         (waltz(), MeterError(3, 4, 1)),
         (dump_midi(melody(65)), OpeningTooLongError(65, 64)),
         (dense(), OpeningTooDenseError(8040, 8000)),
+        (an_hour_off_the_grid(), OpeningTooLongError(450, 64)),
         (dump_midi(melody(1, pitch=110)), PitchRangeError(110, 21, 108)),
     )
     for data, expected in refused:
