@@ -428,9 +428,9 @@ def promote(
     Give every corpus that it was trained on: an index of their runs of notes goes with it, by which the guard against
     copies works.
     """
+    from composer.audition.copying import compact_index
     from composer.engine.checkpoint import load_checkpoint
     from composer.training.card import promote as promote_checkpoint
-    from composer.training.copying import compact_index
     from composer.training.dataset import load_corpus
 
     vocabulary = load_checkpoint(checkpoint).vocabulary
@@ -487,13 +487,13 @@ def audition(
     With --sweep or --preset one checkpoint is tried with each setting: the one that --checkpoint names, else the one
     of the lowest validation loss. A preset shows what a model does by itself, without guard rails.
     """
+    from composer.audition.audition import Plan, promote_chosen
+    from composer.audition.audition import audition as audition_plan
+    from composer.audition.trials import checkpoints_of, variants_of
     from composer.engine.checkpoint import load_checkpoint
     from composer.piece import Order
     from composer.rendering.audio import check_installed
     from composer.request import Guards
-    from composer.training.audition import Plan, promote_chosen
-    from composer.training.audition import audition as audition_plan
-    from composer.training.trials import checkpoints_of, variants_of
 
     if audio:
         check_installed()
