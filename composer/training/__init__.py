@@ -5,7 +5,7 @@
       lessons, tasks        words -> sequences to learn from
       corruption            slips in what is read, never in what is asked
       carrying              a model of the first edition as the beginning of one of the second
-      train                 sequences -> a run's folder: curves and checkpoints
+      config, train         sequences -> a run's folder: curves and checkpoints
       card                  a run's checkpoint -> checkpoints/NAME
 
 Whether it is any good, says composer.audition.
