@@ -22,6 +22,8 @@ OTHERS = (
     "screens",
     "transcription",
     "readings",
+    "corpora",
+    "gpu",
 )
 
 

@@ -22,8 +22,9 @@ import torch
 
 from composer.engine.checkpoint import WEIGHTS
 from composer.engine.model import ModelConfig
+from composer.training.config import TrainingConfig
 from composer.training.lessons import STYLES, Batch, Lessons, Sampler
-from composer.training.train import Run, TrainingConfig, Windows
+from composer.training.train import Run, Windows
 
 PART = 16 * 2**20 - 4096  # bytes
 SIZES = {"small": (256, 6, 4), "medium": (384, 10, 6), "large": (512, 12, 8)}  # width, layers, heads
@@ -51,9 +52,9 @@ def main() -> None:
     width, layers, heads = SIZES[options.size]
     model = ModelConfig(
         lessons.vocabulary.sizes,
-        width,
-        layers,
-        heads,
+        dim=width,
+        layers=layers,
+        heads=heads,
         kv_heads=heads,
         head_order="roles",
         lags=(1, 2, 4, 8, 16),

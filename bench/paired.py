@@ -16,8 +16,9 @@ from typing import Any
 import torch
 
 from composer.engine.model import ModelConfig
+from composer.training.config import TrainingConfig
 from composer.training.dataset import FirstEdition, load_corpus
-from composer.training.train import VALIDATION_WHOLE, Run, TrainingConfig, read_curves
+from composer.training.train import VALIDATION_WHOLE, Run, read_curves
 from composer.words import ATTRIBUTES, default_vocabulary
 
 VARIANTS: dict[str, dict[str, Any]] = {

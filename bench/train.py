@@ -40,8 +40,9 @@ from bench.rounds import Contender, take_turns, thread_counts
 from composer.encoding import to_remi
 from composer.engine.checkpoint import load_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
+from composer.training.config import TrainingConfig
 from composer.training.dataset import Sampler, Song
-from composer.training.train import TrainingConfig, ignore_denormals, multiplies_bfloat16
+from composer.training.train import ignore_denormals, multiplies_bfloat16
 from composer.words import IGNORE, Vocabulary, Word
 
 SECONDS = 2.0  # for one contender in one round with so many threads, and one step at least

@@ -1,1 +1,2 @@
-"""Everything about music. This level is torch-free; torch lives in composer.engine and composer.training."""
+"""Everything about music. This level is torch-free; torch lives in composer.engine, composer.training and
+composer.audition."""

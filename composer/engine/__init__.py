@@ -1,1 +1,2 @@
-"""The model and the loop that decodes many pieces in one batch. Torch lives here and in composer.training."""
+"""The model and the loop that decodes many pieces in one batch. Torch lives here, in composer.training and in
+composer.audition."""

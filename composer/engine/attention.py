@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from composer.engine.causal import BLOCK, block_distances, causal_attention
-
-Positions = Literal["relative", "music", "rotary", "sinusoidal"]
+from composer.engine.shape import Positions
 
 
 @dataclass

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from composer.engine.anchors import FIELDS, Anchors
-from composer.engine.attention import LayerCache, Positions, SelfAttention, sinusoids
+from composer.engine.attention import LayerCache, SelfAttention, sinusoids
 from composer.engine.returns import PLACES_PER_POSITION, Copying, Returns, hint_count
+from composer.engine.shape import Heads, Positions, Shape
 from composer.words import ATTRIBUTES, IGNORE
-
-Heads = Literal["chained", "parallel", "roles"]
 
 # Attributes of one stage are predicted at once, given those of the stages before. No word uses two attributes of a
 # chained stage, so chaining costs three more stages, not six: a note is pitch, then duration, then velocity; a
@@ -50,25 +49,12 @@ HEARD, GIVEN, DRAWN = range(SEGMENTS)
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Shape):
     """Everything that decides the shapes of the weights, and the dropout of training."""
 
     sizes: Mapping[str, int]  # ids an attribute, in the order of a word's columns (Vocabulary.sizes)
-    dim: int = 256
-    layers: int = 6
-    heads: int = 4
-    kv_heads: int = 4
-    window: int = 1024  # words that a word can see, itself included
-    positions: Positions = "relative"
-    alibi: bool = True
-    head_order: Heads = "chained"
-    dropout: float = 0.0
-    lags: tuple[int, ...] = ()  # so many bars back stand the words that each word is told of (returns.py)
-    farthest: int = 0  # the likest bar is looked for up to so many bars back; 0 looks for none
-    memory: int = 1536  # so many words back lags and likeness reach
     copying: float = 1.0  # times what training found, the hints count: set by ear and measure when all is learned
-    anchors: bool = False  # each word is told what the opening was like (anchors.py)
-    styles: tuple[str, ...] = ()  # that it may be told of as well
+    styles: tuple[str, ...] = ()  # that it may be told of beside the anchors
     segments: bool = False  # each word is told what it is to the model
 
     def __post_init__(self) -> None:

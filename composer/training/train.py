@@ -15,7 +15,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
@@ -30,6 +30,7 @@ from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_
 from composer.errors import SettingsError
 from composer.music.words import ATTRIBUTES
 from composer.training.carrying import carried_over
+from composer.training.config import TrainingConfig
 from composer.training.corruption import corrupted
 from composer.words import IGNORE, Family
 from composer.words import Vocabulary as FirstVocabulary
@@ -53,46 +54,6 @@ CURVE_FIELDS = (
     *(f"loss_{name}" for name in ATTRIBUTES),
     *(f"accuracy_{name}" for name in ATTRIBUTES),
 )
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How long, how fast and from what seed. Words are counted as drawn, transpositions included."""
-
-    steps: int = 10_000
-    seconds: float = 0.0  # of one sitting, if above 0: then it ends with them, and `steps` is but a limit
-    batch: int = 8  # sequences a step
-    length: int = 512  # words a sequence
-    micro_batch: int = (
-        4  # sequences that go through the model at once, so that a CPU cache holds them; gradients add up
-    )
-    learning_rate: float = 1.2e-3
-    warmup: int = 300  # steps from 0 up to the learning rate; then a cosine down to a twentieth of it
-    weight_decay: float = 0.1
-    clip: float = 1.0  # the gradient's norm
-    corruption: float = 0.0  # the largest share of notes of a sequence that slip when they are read (corruption.py)
-    seed: int = 0
-    evaluate_every: int = 250  # steps
-    evaluation_words: int = 30_000  # of each validation list, evenly taken; the end of a run adds the whole lists
-    save_every: int = 500  # steps
-
-    def __post_init__(self) -> None:
-        counts = ("steps", "batch", "length", "micro_batch", "evaluate_every", "evaluation_words", "save_every")
-        for name in counts:
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} has to be at least 1; {getattr(self, name)} is not.")
-        if self.seed < 0 or self.warmup < 0 or self.learning_rate <= 0:
-            raise SettingsError("seed and warmup are at least 0, and the learning rate is above 0.")
-        if self.save_every % self.evaluate_every:
-            # A run resumes where the sums of its curve begin anew, or the next row would lack some steps.
-            raise SettingsError("save_every has to be a multiple of evaluate_every.")
-
-    def rate(self, step: int, seconds: float = 0.0) -> float:
-        """The learning rate of a step, counted from 0, so many seconds after the sitting began."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        done = seconds / self.seconds if self.seconds else (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * min(1.0, done))) / 2)
 
 
 class Sequences(Protocol):

@@ -16,6 +16,7 @@ import in_process
 import pytest
 from engine_models import random_checkpoint
 
+from composer.audition.audition import Plan, audition, promote_chosen
 from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.errors import CheckpointError
 from composer.midi import dump_midi
@@ -23,7 +24,6 @@ from composer.piece import Order
 from composer.request import Guards
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Note, Score, TempoChange
-from composer.training.audition import Plan, audition, promote_chosen
 from composer.training.train import CONFIG, CURVE_FIELDS, CURVES
 
 STEPS = (10, 20)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from composer.training import metrics
-from composer.training.comparison import COMPARED, columns_of, compare, load_reference, tell_apart
-from composer.training.copying import CopyIndex
-from composer.training.grid import Notes, read_notes
+from composer.audition import metrics
+from composer.audition.comparison import COMPARED, columns_of, compare, load_reference, tell_apart
+from composer.audition.copying import CopyIndex
+from composer.audition.grid import Notes, read_notes
 
 SHARED = next((p / "shared" for p in Path(__file__).parents if (p / "shared/tools/metrics.py").is_file()), None)
 pytestmark = [

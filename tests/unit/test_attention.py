@@ -8,8 +8,9 @@ import torch
 from engine_models import random_checkpoint, random_words
 from torch import Tensor
 
-from composer.engine.attention import Positions, SelfAttention
+from composer.engine.attention import SelfAttention
 from composer.engine.causal import BLOCK, block_distances, causal_attention
+from composer.engine.shape import Positions
 from composer.words import default_vocabulary
 
 VOCABULARY = default_vocabulary()

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from composer.audition.choice import choose, failed_gates, summarise
+from composer.audition.comparison import COMPARED, load_reference
+from composer.audition.copying import Copying
+from composer.audition.grid import notes_of
+from composer.audition.metrics import Figures
+from composer.audition.openings import Group, Song
+from composer.audition.trials import Candidate, Judged, Result
 from composer.opening import Opening
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Note, Score
-from composer.training.choice import choose, failed_gates, summarise
-from composer.training.comparison import COMPARED, load_reference
-from composer.training.copying import Copying
-from composer.training.grid import notes_of
-from composer.training.metrics import Figures
-from composer.training.openings import Group, Song
-from composer.training.trials import Candidate, Judged, Result
 
 REFERENCE = load_reference("pop1k7")
 REAL = {name: REFERENCE.figures[name] for name in COMPARED}

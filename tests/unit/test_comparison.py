@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from composer.errors import UnknownNameError
-from composer.training.comparison import (
+from composer.audition.comparison import (
     COMPARED,
     columns_of,
     compare,
@@ -17,7 +16,8 @@ from composer.training.comparison import (
     reference_names,
     tell_apart,
 )
-from composer.training.metrics import Figures
+from composer.audition.metrics import Figures
+from composer.errors import UnknownNameError
 
 
 def rows(count: int, seed: int, shift: float = 0.0) -> list[Figures]:

@@ -179,7 +179,7 @@ IMPORTED = {
     BOT: ["bot.serve", "bot.doctor", "fluidsynth", "miditoolkit", "pydub"],
     WORKER: [
         *("composer.cli", "composer.worker", "composer.composing", "composer.rendering.piano_roll", "miditoolkit"),
-        *("composer.ear_process", "composer.transcription.transcriber"),
+        *("composer.cli.wiring", "composer.ear_process", "composer.transcription.transcriber"),
     ],
 }
 

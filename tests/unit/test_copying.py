@@ -4,10 +4,10 @@ import random
 
 import numpy as np
 
+from composer.audition.copying import LONGEST_COMMON, CopyIndex
+from composer.audition.grid import Notes, notes_of, notes_of_words
 from composer.score import TICKS_PER_BAR, Note, Score
-from composer.training.copying import LONGEST_COMMON, CopyIndex
 from composer.training.dataset import Corpus, Song
-from composer.training.grid import Notes, notes_of, notes_of_words
 from composer.words import default_vocabulary
 
 STEP = TICKS_PER_BAR // 16

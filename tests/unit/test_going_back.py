@@ -20,6 +20,9 @@ from engine_models import (
     stuck_checkpoint,
 )
 
+from composer.audition.copying import CopyIndex
+from composer.audition.grid import Notes, notes_of_words
+from composer.audition.metrics import bar_overlap, loops
 from composer.encoding import encode
 from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, UNKNOWN, begun, end_in
 from composer.engine.checkpoint import Checkpoint
@@ -32,9 +35,6 @@ from composer.request import Guards, Request, Watched
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Note, Score
-from composer.training.copying import CopyIndex
-from composer.training.grid import Notes, notes_of_words
-from composer.training.metrics import bar_overlap, loops
 from composer.words import BAR, END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()

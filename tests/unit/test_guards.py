@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from composer.audition.copying import CopyIndex
+from composer.audition.grid import Notes, notes_of_words
 from composer.encoding import encode
 from composer.engine.guards import LONGEST_PERIOD, MOST_RETURNS, MOST_TRIES, CopyGuard, LoopGuard, Verdict, Watch, alike
 from composer.engine.runs import RUN, RunIndex, run_hashes
 from composer.engine.scheduler import Piece
 from composer.request import Guards, Request, Watched
 from composer.score import TICKS_PER_BAR, Note, Score
-from composer.training.copying import CopyIndex
-from composer.training.grid import Notes, notes_of_words
 from composer.words import BAR, END, Family, Vocabulary, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()

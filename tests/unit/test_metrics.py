@@ -9,12 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from composer.encoding import decode, encode
-from composer.engine.runs import run_hashes
-from composer.midi import dump_midi
-from composer.score import TICKS_PER_BAR, Note, Score
-from composer.training.grid import Notes, notes_of, notes_of_words, read_notes
-from composer.training.metrics import (
+from composer.audition.grid import Notes, notes_of, notes_of_words, read_notes
+from composer.audition.metrics import (
     bar_overlap,
     best_earlier_overlap,
     chord_sequence,
@@ -23,7 +19,11 @@ from composer.training.metrics import (
     loops,
     measure,
 )
-from composer.training.structureness import structureness
+from composer.audition.structureness import structureness
+from composer.encoding import decode, encode
+from composer.engine.runs import run_hashes
+from composer.midi import dump_midi
+from composer.score import TICKS_PER_BAR, Note, Score
 from composer.words import default_vocabulary
 
 STEP = TICKS_PER_BAR // 16

@@ -17,9 +17,8 @@ from hostile_midi import NOTE, a_song, chunk, header, length, meta, midi, riff
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composer import midi as midi_module
 from composer.errors import CompositionError, HostileMidiError, NoNotesError, NotMidiError, OpeningError
-from composer.midi import FASTEST, SLOWEST, dump_midi, parse_midi, read_midi, sift_midi
+from composer.midi import FASTEST, SLOWEST, child, dump_midi, parse_midi, read_midi, sift_midi
 from composer.score import (
     DEFAULT_BPM,
     EARLY_TICKS,
@@ -33,7 +32,7 @@ from composer.score import (
     TempoChange,
 )
 
-REPOSITORY = Path(midi_module.__file__).parents[1]
+REPOSITORY = Path(child.__file__).parents[2]
 
 
 def events(*timed: tuple[int, bytes]) -> bytes:
@@ -335,35 +334,35 @@ def test_read_midi_works_wherever_the_package_lies(tmp_path: Path) -> None:
 
 
 def child_that_runs(code: str) -> str:
-    return f"import sys; sys.path[:] = sys.argv[1:]; from composer import midi; {code}; midi.answer()"
+    return f"import sys; sys.path[:] = sys.argv[1:]; from composer.midi import child; {code}; child.answer()"
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("midi.parse_midi = lambda data: bytearray(2**30)", "too much memory"),
-        ("midi.parse_midi = lambda data: sum(iter(int, 1))", "too much time or memory"),
+        ("child.parse_midi = lambda data: bytearray(2**30)", "too much memory"),
+        ("child.parse_midi = lambda data: sum(iter(int, 1))", "too much time or memory"),
         ("import time; time.sleep(60)", "too long"),
         ("import os; os.kill(os.getpid(), 11)", "too much time or memory"),
     ],
 )
 def test_a_child_past_its_limits_is_killed(code: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(midi_module, "_CHILD_CODE", child_that_runs(code))
+    monkeypatch.setattr(child, "_CODE", child_that_runs(code))
     if "sleep" in code:
-        monkeypatch.setattr(midi_module, "CHILD_WALL", 1)
+        monkeypatch.setattr(child, "WALL_SECONDS", 1)
     with pytest.raises(HostileMidiError, match=words):
         read_midi(midi(NOTE))
 
 
 def test_a_broken_installation_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(midi_module, "_CHILD_CODE", "import a_package_that_is_missing")
+    monkeypatch.setattr(child, "_CODE", "import a_package_that_is_missing")
     with pytest.raises(CompositionError, match="a_package_that_is_missing"):
         read_midi(midi(NOTE))
 
 
 def test_the_child_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "secret")
-    monkeypatch.setattr(midi_module, "_CHILD_CODE", "import os, sys; sys.exit(str(dict(os.environ)))")
+    monkeypatch.setattr(child, "_CODE", "import os, sys; sys.exit(str(dict(os.environ)))")
     with pytest.raises(CompositionError) as caught:
         read_midi(midi(NOTE))
     assert "secret" not in str(caught.value)

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from composer.training.plot import HEIGHT, WIDTH, Level, Line, Mark, Point, chart, ticks
+from composer.audition.plot import HEIGHT, WIDTH, Level, Line, Mark, Point, chart, ticks
 
 
 @pytest.mark.parametrize(

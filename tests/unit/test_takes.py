@@ -14,6 +14,8 @@ import pytest
 from engine_models import looping_checkpoint, nats_of, stuck_checkpoint
 
 from composer import cli
+from composer.audition.grid import Notes, notes_of, notes_of_words
+from composer.audition.metrics import bar_overlap, loops
 from composer.composing import _rank, compose
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from composer.engine.runs import FILE, LONGEST_COMMON, RunIndex, run_hashes
@@ -23,8 +25,6 @@ from composer.piece import Order, Take
 from composer.request import Guards
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Note, Score
-from composer.training.grid import Notes, notes_of, notes_of_words
-from composer.training.metrics import bar_overlap, loops
 
 C_MAJOR = (60, 64, 67, 72)
 SAMPLING = SamplingParams().with_settings(["temperature.all=1", "top_p.all=0.3"])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from composer.training.grid import Floats, Notes, frame_chroma, onset_grid
+from composer.audition.grid import Floats, Notes, frame_chroma, onset_grid
 
 MOST_BARS = 160  # the time grows with the fourth power
 FEWEST_BARS = 8

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from composer.audition.comparison import Reference
+from composer.audition.grid import Notes, notes_of, read_notes
 from composer.chords import find_chords
 from composer.encoding import decode, to_words
 from composer.errors import OpeningError, SettingsError
 from composer.midi import parse_midi, read_midi
 from composer.opening import PIANO, Opening, to_opening
 from composer.score import TICKS_PER_BAR, Score, excerpt
-from composer.training.comparison import Reference
 from composer.training.dataset import ANNOTATIONS, find_sources, read_sources
-from composer.training.grid import Notes, notes_of, read_notes
 from composer.words import Vocabulary
 
 Item = TypeVar("Item")

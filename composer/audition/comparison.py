@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from composer.audition.grid import Floats
+from composer.audition.metrics import Figures
 from composer.errors import UnknownNameError
-from composer.training.grid import Floats
-from composer.training.metrics import Figures
 
 FOLDER = Path(__file__).parent / "references"
 

@@ -11,21 +11,21 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from composer.audition.choice import Summary, choose, failed_gates, summarise
+from composer.audition.comparison import load_reference, reference_names
+from composer.audition.copying import CopyIndex, compact_index
+from composer.audition.openings import Group, openings_of_corpus, openings_of_folder
+from composer.audition.page import page, renderings
+from composer.audition.report import Report, Row
+from composer.audition.trials import Candidate, Result, candidates_of, originals, try_all
 from composer.engine.checkpoint import load_checkpoint
 from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError, SettingsError
 from composer.piece import Order
 from composer.sampling import SamplingParams
 from composer.training.card import CARD, promote, step_of
-from composer.training.choice import Summary, choose, failed_gates, summarise
-from composer.training.comparison import load_reference, reference_names
-from composer.training.copying import CopyIndex, compact_index
 from composer.training.dataset import load_corpus
-from composer.training.openings import Group, openings_of_corpus, openings_of_folder
-from composer.training.page import page, renderings
-from composer.training.report import Report, Row
 from composer.training.train import CONFIG, read_curves
-from composer.training.trials import Candidate, Result, candidates_of, originals, try_all
 from composer.words import Vocabulary
 
 PAGE, DATA = "index.html", "audition.json"

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from composer.training.comparison import Reference, columns_of, compare, mean, tell_apart
-from composer.training.metrics import bar_sets
-from composer.training.openings import Group
-from composer.training.trials import Judged, Pieces, Result
+from composer.audition.comparison import Reference, columns_of, compare, mean, tell_apart
+from composer.audition.metrics import bar_sets
+from composer.audition.openings import Group
+from composer.audition.trials import Judged, Pieces, Result
 
 SPOILT_ONE_IN = 20  # pieces: copies, and as many that are stuck
 FEWEST_TO_FORGIVE = 10  # pieces; of fewer none may be spoilt

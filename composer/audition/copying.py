@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from composer.audition.grid import Notes, notes_of_words
 from composer.engine.runs import LONGEST_COMMON, RUN, RunIndex, run_hashes
 from composer.training.dataset import Corpus
-from composer.training.grid import Notes, notes_of_words
 from composer.words import Vocabulary
 
 MOST_SHARED = 0.024  # of the runs of a real piece that stand in another song

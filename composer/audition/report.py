@@ -1,4 +1,4 @@
-"""All that an audition found, and its JSON. The page is made from the same by composer.training.page."""
+"""All that an audition found, and its JSON. The page is made from the same by composer.audition.page."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from composer.audition.choice import RULE, Choice, Summary, summarise
+from composer.audition.comparison import columns_of, gap, mean, overlapping_area
+from composer.audition.openings import Group
+from composer.audition.trials import Judged, Result
 from composer.engine.runs import RunIndex
 from composer.piece import Order
-from composer.training.choice import RULE, Choice, Summary, summarise
-from composer.training.comparison import columns_of, gap, mean, overlapping_area
-from composer.training.openings import Group
-from composer.training.trials import Judged, Result
 
 Row = Mapping[str, str]
 

@@ -10,17 +10,17 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from composer.audition.choice import RULE, Summary, failed_gates
+from composer.audition.copying import MOST_SHARED
+from composer.audition.openings import OPENING_BARS, Group, Song
+from composer.audition.plot import COLOURS, Level, Line, Mark, Point, chart
+from composer.audition.report import Report
+from composer.audition.trials import Judged
 from composer.engine.runs import LONGEST_COMMON, RUN
 from composer.rendering.audio import render_mp3
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.score import Score
-from composer.training.choice import RULE, Summary, failed_gates
-from composer.training.copying import MOST_SHARED
-from composer.training.openings import OPENING_BARS, Group, Song
-from composer.training.plot import COLOURS, Level, Line, Mark, Point, chart
-from composer.training.report import Report
 from composer.training.train import VALIDATION_WHOLE
-from composer.training.trials import Judged
 from composer.words import ATTRIBUTES
 
 STYLE = Path(__file__).with_name("page.css")

@@ -4,7 +4,7 @@
     try_all                       every candidate continues every opening, and what it made is measured
     originals                     the real continuations, measured in the same way
 
-What the pieces come to, and which candidate is the best, says composer.training.choice.
+What the pieces come to, and which candidate is the best, says composer.audition.choice.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from pathlib import Path
 
 import torch
 
+from composer.audition.copying import CopyIndex, Copying
+from composer.audition.grid import Notes, notes_of
+from composer.audition.metrics import Figures, judge
+from composer.audition.openings import OPENING_BARS, Group, Song
 from composer.engine.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.engine.runs import RunIndex
@@ -24,10 +28,6 @@ from composer.errors import CheckpointError, SettingsError, UnknownNameError
 from composer.piece import Order, Take, finish
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams, parse_setting
-from composer.training.copying import CopyIndex, Copying
-from composer.training.grid import Notes, notes_of
-from composer.training.metrics import Figures, judge
-from composer.training.openings import OPENING_BARS, Group, Song
 from composer.words import Vocabulary
 
 # The experiments of the article that this project follows.

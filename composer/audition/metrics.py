@@ -1,6 +1,6 @@
 """What can be said of a piece in numbers: density, harmony, rhythm, repetition, and how well it follows its opening.
 
-Pieces are on the grid of composer.training.grid: bars of 4/4 in sixteen steps. A "chroma" is an amount for each of the
+Pieces are on the grid of composer.audition.grid: bars of 4/4 in sixteen steps. A "chroma" is an amount for each of the
 twelve pitch classes. J(i, j), the overlap of two bars, is the Jaccard index of their sets of (step, pitch); bars
 without notes have none. Entropies are in bits.
 
@@ -17,7 +17,7 @@ loop, loop_max            share of bars that are stuck, and the longest such str
                           p <= 8, at least three periods and eight bars long
 rep8                      1 - different among all 8-grams of (step, pitch)
 zip                       raw size by deflated size, of blocks of 256 notes
-SI_short, _mid, _long     structureness: see composer.training.structureness
+SI_short, _mid, _long     structureness: see composer.audition.structureness
 c_...                     of a continuation, against its opening: see `continuation`
 
 What a piece has no value for is NaN.
@@ -31,10 +31,10 @@ from collections import Counter
 
 import numpy as np
 
+from composer.audition.grid import STEPS, STEPS_PER_BEAT, Floats, Notes, frame_chroma, onset_grid, sounding
+from composer.audition.structureness import structureness
 from composer.engine.runs import run_hashes
 from composer.key import MAJOR, MINOR
-from composer.training.grid import STEPS, STEPS_PER_BEAT, Floats, Notes, frame_chroma, onset_grid, sounding
-from composer.training.structureness import structureness
 
 Figures = dict[str, float]
 

@@ -1,0 +1,74 @@
+"""`segue compose`: an opening goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from composer.cli.options import Device
+from composer.places import DEFAULT_CHECKPOINT, HOME
+
+EXAMPLE = HOME / "examples" / "opening.mid"
+
+
+def compose(
+    opening: Annotated[
+        Path, typer.Argument(help="A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s.")
+    ] = EXAMPLE,
+    bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
+    seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
+    takes: Annotated[int, typer.Option(help="How many continuations, from seeds that follow each other.")] = 1,
+    spare: Annotated[
+        int | None,
+        typer.Option(
+            help="So many more are drawn, 0 to 64, and the best kept, best first.", show_default="half of --takes"
+        ),
+    ] = None,
+    ending: Annotated[bool, typer.Option("--ending/--open-end", help="Whether the last bars are to be an end.")] = True,
+    loop_guard: Annotated[bool, typer.Option(help="Go back where the music is stuck in a loop.")] = True,
+    copy_guard: Annotated[bool, typer.Option(help="Draw bars again that stand in a training song.")] = True,
+    drift_guard: Annotated[
+        bool, typer.Option(help="Pull the music back where it drifts away from the opening: denser, louder, higher.")
+    ] = True,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="temperature.ATTRIBUTE=0..2 or top_p.ATTRIBUTE=0..1; ATTRIBUTE may be `all`."),
+    ] = None,
+    checkpoint: Annotated[Path, typer.Option(help="The folder of a trained model.")] = DEFAULT_CHECKPOINT,
+    bpm: Annotated[
+        float | None, typer.Option(help="About the tempo of a recording, where the ear takes half or twice of it.")
+    ] = None,
+    downbeat: Annotated[
+        int | None, typer.Option(help="The beat of its bar, 1 to 4, that a recording's first note lies on.")
+    ] = None,
+    accompany: Annotated[bool, typer.Option(help="Give a hummed line chords in the left hand.")] = True,
+    device: Annotated[
+        Device, typer.Option(help="Where the model runs; auto takes a GPU if there is one.")
+    ] = Device.auto,
+    instrument: Annotated[str, typer.Option(help="A General MIDI instrument by its name.")] = "piano",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the result [out/NAME OF THE OPENING].")
+    ] = None,
+    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Whether to make the MP3.")] = True,
+) -> None:
+    """Continue an opening: MIDI, MP3, piano roll and receipt.
+
+    Writes piece.mid, piece.mp3, piece.png and piece.json into a folder; with --takes N piece-1.mid and so on. The
+    MIDI and the MP3 hold the opening and then its continuation.
+
+    A recording (MP3, WAV, OGG, M4A, FLAC) of a piano, a voice or another single line is transcribed first, and so is
+    MIDI that was played without a click put on beats; it says what was heard, and heard.mid holds it.
+    """
+    from composer.cli import wiring
+    from composer.piece import Order
+    from composer.request import Guards
+    from composer.sampling import SamplingParams
+    from composer.transcription.synchronise import Listening
+
+    listening = Listening(bpm, downbeat, accompany)
+    guards = Guards(loop_guard, copy_guard, drift_guard)
+    sampling = SamplingParams().with_settings(settings or [])
+    order = Order(bars, takes, seed, sampling, guards, ending, takes // 2 if spare is None else spare)
+    print(wiring.compose(opening, listening, order, checkpoint, device, instrument, out, audio))

@@ -1,0 +1,288 @@
+"""What the commands call upon, put together: typed settings in, files and sentences out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import torch
+
+from composer.cli.options import Device
+from composer.engine.checkpoint import Checkpoint, load_checkpoint
+from composer.engine.generator import Generator, why_slow
+from composer.engine.model import ModelConfig
+from composer.engine.shape import Shape
+from composer.errors import CannotHearError, OpeningError, SettingsError
+from composer.piece import Order
+from composer.places import HOME
+from composer.score import Score
+from composer.training.config import TrainingConfig
+from composer.transcription.synchronise import Heard, Listening
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from composer.audition.audition import Plan
+
+CHECKPOINTS = HOME / "checkpoints"
+
+
+def torch_device(device: Device) -> torch.device:
+    """Where a model runs.
+
+    Raises:
+        SettingsError: a GPU is asked for and there is none.
+    """
+    if device is Device.cuda and not torch.cuda.is_available():
+        raise SettingsError("There is no CUDA device here; leave --device out, or say --device cpu.")
+    gpu = device is Device.cuda or (device is Device.auto and torch.cuda.is_available())
+    return torch.device("cuda" if gpu else "cpu")
+
+
+def compose(
+    opening: Path,
+    listening: Listening,
+    order: Order,
+    checkpoint: Path,
+    device: Device,
+    instrument: str,
+    out: Path | None,
+    audio: bool,
+) -> Path:
+    """An opening's file -> a folder of pieces that go on from it.
+
+    Args:
+        opening: MIDI or a recording.
+        listening: how to hear a recording.
+        order: what to compose.
+        checkpoint: the folder of the model.
+        device: where it runs.
+        instrument: General MIDI, by name.
+        out: the folder; None for out/NAME OF THE OPENING.
+        audio: whether to make MP3s.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SegueError: what the user can mend.
+        OSError: a file cannot be read or written.
+    """
+    from tqdm import tqdm
+
+    from composer.cli.results import folder_for, renewed, write_take
+    from composer.composing import compose as compose_takes
+    from composer.midi import dump_midi
+    from composer.opening import to_opening
+    from composer.piece import receipt
+    from composer.rendering.audio import check_installed
+    from composer.rendering.instruments import program_of
+
+    program, where = program_of(instrument), torch_device(device)
+    if audio:
+        check_installed()
+    data = opening.read_bytes()
+    model = load_checkpoint(checkpoint)
+    _say_if_slow(model, where)
+    score, heard = _heard(data, opening.name, listening)
+    pitches = model.vocabulary.pitches
+    given = to_opening(score, pitch_range=(pitches[0], pitches[-1]))
+    source = {"file": opening.name, "sha256": hashlib.sha256(data).hexdigest()}
+    folder = out or folder_for(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tqdm(total=order.bars * order.drawn, unit="bar", desc="composing") as progress:
+        takes = compose_takes(given, model, order, where, lambda bars: _move(progress, bars))
+    command = _command(opening, listening, order, checkpoint, where, instrument)
+    with renewed(folder) as new:
+        if heard:
+            (new / "heard.mid").write_bytes(dump_midi(heard.score, title=opening.stem))
+        for number, take in enumerate(takes, start=1):
+            path = new / (f"piece-{number}" if order.takes > 1 else "piece")
+            text = json.dumps({"opening": source, **receipt(take, command)}, indent=2)
+            path.with_suffix(".json").write_text(text + "\n")
+            write_take(take, path, opening.stem, program, audio)
+    return folder
+
+
+def _heard(data: bytes, name: str, listening: Listening) -> tuple[Score, Heard | None]:
+    """An opening's score; and what was heard, where it had to be, which is told."""
+    from tqdm import tqdm
+
+    from composer.transcription.opening import describe, read_opening
+
+    with tqdm(total=100, unit="%", desc="listening", delay=1) as progress:
+        score, heard = read_opening(data, name, listening, lambda share: _move(progress, round(100 * share)))
+    if heard:
+        print(f"heard: {describe(heard)}", file=sys.stderr)
+    return score, heard
+
+
+def _command(
+    opening: Path, listening: Listening, order: Order, checkpoint: Path, where: torch.device, instrument: str
+) -> str:
+    """What makes the same pieces again."""
+    from composer.piece import command_line
+
+    options = ["--checkpoint", str(checkpoint), "--device", where.type, "--instrument", instrument]
+    options += [] if listening.bpm is None else ["--bpm", f"{listening.bpm:g}"]
+    options += [] if listening.downbeat is None else ["--downbeat", str(listening.downbeat)]
+    options += [] if listening.accompany else ["--no-accompany"]
+    return command_line(str(opening), order, options)
+
+
+def _move(progress: tqdm[NoReturn], done: int) -> None:
+    progress.update(done - progress.n)
+
+
+def _say_if_slow(checkpoint: Checkpoint, device: torch.device) -> None:
+    if sentence := why_slow(checkpoint, device):
+        print(sentence, file=sys.stderr)
+
+
+def transcribe(folder: Path, out: Path) -> None:
+    """A folder of recordings -> a folder of MIDI files. What became of each is told.
+
+    Raises:
+        CannotHearError: what transcribes is not installed.
+        SettingsError: there is no recording, or none that can be used.
+    """
+    from composer.transcription.folder import recordings_in, transcribe_folder
+    from composer.transcription.opening import describe
+    from composer.transcription.transcriber import check_can_hear
+
+    check_can_hear()
+    paths = recordings_in(folder)
+    if not paths:
+        raise SettingsError(f"{folder} holds no recording. Name a folder of MP3, WAV, OGG, M4A or FLAC files.")
+
+    def tell(path: Path, heard: Heard | OpeningError) -> None:
+        what = str(heard) if isinstance(heard, OpeningError) else describe(heard)
+        print(f"{path.name}: {what}", file=sys.stderr)
+
+    if not transcribe_folder(paths, out, tell):
+        raise SettingsError(f"No recording in {folder} could be used. See what was said of each, and try again.")
+
+
+def train(
+    corpora: Sequence[Path],
+    out: Path,
+    training: TrainingConfig,
+    shape: Shape,
+    start: Path | None,
+    tiers: Sequence[str],
+    cache: Path,
+    device: Device,
+) -> None:
+    """Corpora -> a run's folder. A run that was stopped goes on.
+
+    Args:
+        corpora: folders of MIDI files.
+        out: the run's folder.
+        training: how long, how fast, from what seed.
+        shape: of the model.
+        start: a checkpoint whose weights it begins with.
+        tiers: of a manifest, those that are taken.
+        cache: where encoded corpora are kept.
+        device: where it trains.
+
+    Raises:
+        SettingsError: there is no such model or corpus, or the folder holds another run.
+    """
+    from composer.training.dataset import FirstEdition, load_corpus
+    from composer.training.train import Run
+    from composer.words import default_vocabulary
+
+    vocabulary = default_vocabulary()
+    try:
+        model = ModelConfig(vocabulary.sizes, **asdict(shape))
+    except ValueError as error:
+        raise SettingsError(f"No such model: {error}.") from error
+    loaded = [load_corpus(folder, vocabulary, cache, tiers) for folder in corpora]
+    for corpus in loaded:
+        print(
+            f"{corpus.name}: {len(corpus.train)} stretches to train on, {len(corpus.validation)} to validate;", end=" "
+        )
+        print(f"left out: {corpus.left_out or 'nothing'}")
+    data = FirstEdition(
+        loaded, vocabulary, training.length, training.seed, model.past, crowding=training.corruption > 0
+    )
+    Run(out, data, model, training, torch_device(device), start).train()
+
+
+def promote(checkpoint: Path, name: str, corpora: Sequence[Path], copying: float, cache: Path) -> Path:
+    """A run's checkpoint -> checkpoints/NAME.
+
+    Args:
+        checkpoint: in a run's folder.
+        name: what to call it.
+        corpora: those that it was trained on.
+        copying: ModelConfig.copying.
+        cache: where encoded corpora are kept.
+
+    Returns:
+        The new folder.
+
+    Raises:
+        CheckpointError: it is damaged or no part of a run.
+    """
+    from composer.audition.copying import compact_index
+    from composer.training.card import promote as promote_checkpoint
+    from composer.training.dataset import load_corpus
+
+    vocabulary = load_checkpoint(checkpoint).vocabulary
+    loaded = [load_corpus(folder, vocabulary, cache) for folder in corpora]
+    runs = compact_index(loaded, vocabulary) if loaded else None
+    return promote_checkpoint(checkpoint, CHECKPOINTS / name, runs, copying)
+
+
+def audition(plan: Plan, device: Device, folder: Path, audio: bool, name: str | None) -> None:
+    """Candidates -> a report in a folder. The recommended one is told.
+
+    Args:
+        plan: what is asked for.
+        device: where the models run.
+        folder: of the report.
+        audio: whether to make MP3s.
+        name: what to call the recommended one as a checkpoint of the project; None to leave it.
+
+    Raises:
+        SegueError: what the user can mend.
+    """
+    from composer.audition.audition import audition as audition_plan
+    from composer.audition.audition import promote_chosen
+
+    where = torch_device(device)
+    _say_if_slow(load_checkpoint(plan.checkpoints[0]), where)
+    report = audition_plan(plan, where, folder, audio)
+    print(f"recommended: {report.chosen.candidate.name}")
+    if name is not None:
+        print(promote_chosen(report, CHECKPOINTS / name))
+
+
+def probe(checkpoint: Path, device: Device) -> str:
+    """Where a checkpoint would run, and whether recordings can be heard, in a sentence.
+
+    Raises:
+        CheckpointError: it is damaged.
+        SettingsError: a GPU is asked for and there is none.
+    """
+    loaded, where = load_checkpoint(checkpoint), torch_device(device)
+    parameters = sum(weight.numel() for weight in loaded.model.parameters())
+    steps = Generator(loaded, 1, where).steps
+    model = f"{loaded.name} has {parameters / 1e6:.1f} M parameters and runs on {where.type}, {steps.description}"
+    return "; ".join([model, *filter(None, [why_slow(loaded, where)]), _hearing()])
+
+
+def _hearing() -> str:
+    from composer.transcription.transcriber import check_can_hear
+
+    try:
+        check_can_hear()
+    except CannotHearError as error:
+        return f"it hears no recordings, for {error.missing} is not installed (./run audio)"
+    return "it hears recordings"
