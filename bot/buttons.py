@@ -8,7 +8,7 @@ from enum import StrEnum
 import discord
 
 from bot.messages import Language, say
-from bot.storage import Piece
+from bot.storage.pieces import Piece
 
 
 class Act(StrEnum):

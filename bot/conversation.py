@@ -23,7 +23,9 @@ from bot.delivery import Delivery, Letter, TitleRefusedError, TooLargeError, Und
 from bot.errors import GoneError, NobodyListensError, NotFinishedError
 from bot.hearing import NOBODY_LISTENS, about, heard_letter, tell_hearing, tell_of_opening, unheard
 from bot.messages import Language, Stranger, describe, progress_bar, say, say_key, say_settings, say_time
-from bot.storage import Guild, Hearing, Piece, Place, Storage
+from bot.storage import Storage
+from bot.storage.pieces import Hearing, Piece, Place
+from bot.storage.servers import Guild
 from bot.studio import Card, Finished, Read, Sound, Studio
 from composer.database import Database
 from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError, to_reason

@@ -32,7 +32,8 @@ import structlog
 from bot.buttons import Act, buttons, custom_id
 from bot.errors import GoneError
 from bot.messages import fit, say
-from bot.storage import Piece, Place, Storage
+from bot.storage import Storage
+from bot.storage.pieces import Piece, Place
 from composer.errors import SegueError
 
 TOKEN_SECONDS = 14 * 60.0  # it lives for 15 minutes; the last of them is for the upload

@@ -8,7 +8,7 @@ from typing import Any
 from bot.buttons import Act
 from bot.delivery import Letter
 from bot.messages import Language, describe, progress_bar, say, say_key, say_time
-from bot.storage import Piece
+from bot.storage.pieces import Piece
 from bot.studio import Card
 from composer.errors import from_reason
 from composer.jobs import PERCENT, Job, Progress, State

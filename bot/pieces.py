@@ -25,7 +25,7 @@ from bot.errors import (
 from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, Stranger, say, say_key, say_settings
 from bot.privacy import forget
 from bot.replies import Interaction, begin, language, refusing, whisper
-from bot.storage import Piece
+from bot.storage.pieces import Piece
 from composer.errors import OutOfRangeError, UnknownNameError
 from composer.piece import Order
 from composer.sampling import ALL, Knob, SamplingParams

@@ -8,7 +8,7 @@ import structlog
 
 from bot.messages import say
 from bot.replies import Interaction, language, whisper
-from bot.storage import Piece
+from bot.storage.pieces import Piece
 
 AT_ONCE = 4  # messages that are deleted side by side
 

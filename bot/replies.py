@@ -12,7 +12,7 @@ from discord import app_commands
 
 from bot.errors import NotHereError
 from bot.messages import LONGEST_CHOICE, Language, describe, fit, language_of, say
-from bot.storage import Place
+from bot.storage.pieces import Place
 from composer.errors import SegueError
 
 if TYPE_CHECKING:

@@ -25,7 +25,9 @@ from alembic.script import ScriptDirectory
 from engine_models import random_checkpoint
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.storage import Guild, Hearing, Place, Storage
+from bot.storage import Storage
+from bot.storage.pieces import Hearing, Place
+from bot.storage.servers import Guild
 from bot.studio import finish_piece, hear_performance, read_opening
 from composer.database import MIGRATIONS, Database
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

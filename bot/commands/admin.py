@@ -11,7 +11,7 @@ from discord.app_commands import AppCommandContext, AppInstallationType, Range
 from bot.commands import Command
 from bot.messages import say, say_channels
 from bot.replies import Interaction, language, whisper
-from bot.storage import Guild
+from bot.storage.servers import Guild
 
 Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
 

@@ -21,7 +21,7 @@ from bot.errors import FileTooLargeError, NoOpeningHereError, UnreadableError
 from bot.messages import Stranger
 from bot.pieces import PATTERN, carry_on, go_on
 from bot.replies import Interaction, begin, suggestions
-from bot.storage import Hearing, Piece
+from bot.storage.pieces import Hearing, Piece
 from bot.studio import Read
 from composer.errors import RecordingTooLongError
 from composer.midi import MAX_BYTES

@@ -18,7 +18,9 @@ from bot.conversation import Ask, Conversations
 from bot.delivery import Letter
 from bot.errors import GoneError, NobodyListensError
 from bot.messages import Stranger, describe, say
-from bot.storage import Guild, Hearing, Piece, Place, Storage
+from bot.storage import Storage
+from bot.storage.pieces import Hearing, Piece, Place
+from bot.storage.servers import Guild
 from bot.studio import Studio
 from composer.database import Database
 from composer.errors import LineFullError, NotAudioError, NothingPlayedError, OutOfRangeError, to_reason

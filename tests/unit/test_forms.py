@@ -17,7 +17,7 @@ from bot.conversation import MAX_BARS
 from bot.errors import FormError
 from bot.messages import LANGUAGES, MUSICAL_NAMES, Language, Stranger, describe
 from bot.pieces import PATTERN, AgainForm, PieceButton, parse_bars, parse_knob
-from bot.storage import Piece, Place
+from bot.storage.pieces import Piece, Place
 from composer.errors import OutOfRangeError, SegueError, SettingsError, UnknownNameError
 from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, Knob, Nucleus, SamplingParams
 from composer.words import ATTRIBUTES

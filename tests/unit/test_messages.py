@@ -44,7 +44,7 @@ from bot.messages import (
     say_time,
     settings_table,
 )
-from bot.storage import Piece
+from bot.storage.pieces import Piece
 from composer import errors
 from composer.errors import CompositionError, DatabaseError, SegueError
 from composer.sampling import SamplingParams
