@@ -20,18 +20,18 @@ import asyncio
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
-from io import BytesIO
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import aiohttp
 import discord
 import structlog
 
-from bot.buttons import Act, buttons, custom_id
+from bot.buttons import buttons, custom_id
 from bot.errors import GoneError
-from bot.messages import fit, say
+from bot.letters import Letter, headed
+from bot.messages import say
 from bot.storage import Storage
 from bot.storage.pieces import Piece, Place
 from composer.errors import SegueError
@@ -62,25 +62,6 @@ class TitleRefusedError(SegueError):
 
 class UndeliverableError(SegueError):
     """Every way to the person is closed."""
-
-
-@dataclass(frozen=True)
-class Letter:
-    """What a message is to be. files: name -> bytes, in the order in which they are shown"""
-
-    text: str
-    acts: Sequence[Act] = ()
-    files: Mapping[str, bytes] | None = None  # None: leave those that are there
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text", fit(self.text))
-
-    def attachments(self) -> list[discord.File]:
-        return [discord.File(BytesIO(data), name) for name, data in (self.files or {}).items()]
-
-    def replacements(self) -> Any:
-        """What an edit takes for attachments: all of them, or discord.py's word for none to be changed."""
-        return discord.utils.MISSING if self.files is None else self.attachments()
 
 
 class Delivery:
@@ -267,9 +248,7 @@ class Delivery:
 
     async def _point_elsewhere(self, piece: Piece) -> None:
         """Have the message that told how far the piece is say where it has gone, if it still can be told."""
-        language = piece.place.language
-        text = say(language, "headed", title=piece.title, bars=piece.bars, text=say(language, "elsewhere"))
-        letter = Letter(text)
+        letter = Letter(headed(piece, say(piece.place.language, "elsewhere")))
         for way in await self._ways_to_edit(piece):
             if self._is_closed(piece, letter, way):
                 continue

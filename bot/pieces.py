@@ -12,7 +12,6 @@ from typing import Any, Self
 import discord
 
 from bot.buttons import OF_RECORDINGS, OWNERS_ONLY, Act, buttons
-from bot.conversation import MAX_BARS, Ask, descent, new_seed, order_of
 from bot.errors import (
     DeliveredError,
     EndedError,
@@ -22,6 +21,8 @@ from bot.errors import (
     NotYourRecordingError,
     NotYoursError,
 )
+from bot.intake import MAX_BARS, Ask, new_seed, order_of
+from bot.letters import descent
 from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, Stranger, say, say_key, say_settings
 from bot.privacy import forget
 from bot.replies import Interaction, begin, language, refusing, whisper
@@ -77,7 +78,7 @@ async def _piece(interaction: Interaction, number: int) -> Piece:
 async def carry_on(interaction: Interaction, piece: Piece) -> None:
     """From where it ended, for as many bars again."""
     ask = await _ask(interaction, piece, Order(bars=piece.bars, seed=new_seed(), sampling=piece.sampling))
-    await interaction.client.services.conversations.carry_on(ask, piece)
+    await interaction.client.services.intake.carry_on(ask, piece)
 
 
 async def _vary(interaction: Interaction, piece: Piece) -> None:
@@ -89,7 +90,7 @@ async def _retry(interaction: Interaction, piece: Piece) -> None:
 
 
 async def _again(interaction: Interaction, piece: Piece, order: Order) -> None:
-    await interaction.client.services.conversations.compose_again(await _ask(interaction, piece, order), piece)
+    await interaction.client.services.intake.compose_again(await _ask(interaction, piece, order), piece)
 
 
 async def _ask(interaction: Interaction, piece: Piece, order: Order) -> Ask:
@@ -105,7 +106,7 @@ async def go_on(interaction: Interaction, piece: Piece) -> None:
     if piece.heard is None:
         raise NotFinishedError
     ask = replace(await _ask(interaction, piece, order_of(piece)), heard=piece.heard)
-    await interaction.client.services.conversations.compose_again(ask, piece)
+    await interaction.client.services.intake.compose_again(ask, piece)
 
 
 async def _half(interaction: Interaction, piece: Piece) -> None:
@@ -119,7 +120,7 @@ async def _double(interaction: Interaction, piece: Piece) -> None:
 async def _hear_again(interaction: Interaction, piece: Piece, factor: float) -> None:
     """In the same message."""
     await interaction.response.defer()
-    letter = await interaction.client.services.conversations.hear_again(piece, factor)
+    letter = await interaction.client.services.attendance.hear_again(piece, factor)
     await interaction.edit_original_response(
         content=letter.text, view=buttons(piece, letter.acts), attachments=letter.attachments()
     )
@@ -233,7 +234,7 @@ async def _deliver(interaction: Interaction, piece: Piece) -> None:
     """With the click's token, which may be the only way there is."""
     await interaction.response.defer()
     await interaction.client.services.storage.set_token(piece.id, interaction.token)
-    if not interaction.client.services.conversations.deliver_now(piece.id):
+    if not interaction.client.services.attendance.deliver_now(piece.id):
         raise DeliveredError
 
 

@@ -124,7 +124,7 @@ class Life:
         self.asked = 1311010203455258000
 
     async def ask(self, user: int, bars: int, seed: int, place: Place = PLACE, **more: Any) -> Job:
-        """What bot.conversation does with an upload."""
+        """What bot.intake does with an upload."""
         self.asked += 7919
         vocabulary = self.checkpoint.vocabulary
         sampling = await self.storage.sampling(user)
@@ -179,7 +179,7 @@ class Life:
         assert await self.jobs.delivered(job.id, "bot-5ab9d1c05e7f")
 
     async def hum(self, user: int, hearing: Hearing, place: Place = PLACE) -> Job:
-        """What bot.conversation does with a recording."""
+        """What bot.intake does with a recording."""
         self.asked += 7919
         sampling = await self.storage.sampling(user)
         about = {"vocabulary": PERFORMANCE, "payload": {}, "bars": PERCENT, "kind": Kind.TRANSCRIBE}

@@ -21,6 +21,8 @@ from composer.database import OPENINGS_LOCK, now
 from composer.sampling import SamplingParams
 from composer.transcription.synchronise import Listening
 
+MAX_TITLE = 60  # characters
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -141,7 +143,7 @@ class Pieces(Part):
             number: of the job.
             owner: who asked.
             parent: the piece that it continues or varies.
-            title: at most 100 characters.
+            title: at most MAX_TITLE characters.
             opening: MIDI; None where it is still to be heard.
             opening_bars: silent ones at its end count.
             bars: to compose.

@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.buttons import Act, custom_id, row
-from bot.conversation import MAX_BARS
 from bot.errors import FormError
+from bot.intake import MAX_BARS
 from bot.messages import LANGUAGES, MUSICAL_NAMES, Language, Stranger, describe
 from bot.pieces import PATTERN, AgainForm, PieceButton, parse_bars, parse_knob
 from bot.storage.pieces import Piece, Place

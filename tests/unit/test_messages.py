@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from bot import errors as bot_errors
 from bot.buttons import Act
 from bot.commands import about, admin, compose, queue, settings
-from bot.conversation import Ask
-from bot.delivery import Letter
+from bot.intake import Ask
+from bot.letters import Letter
 from bot.messages import (
     BAR_LENGTH,
     CHINESE_COMMANDS,
