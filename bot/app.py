@@ -13,8 +13,8 @@ from discord import app_commands
 from discord.app_commands import AppCommandContext, AppInstallationType
 
 from bot.commands import about, admin, compose, queue, settings
+from bot.desk.press import PieceButton
 from bot.messages import CHINESE_COMMANDS
-from bot.pieces import PieceButton
 from bot.replies import ServingClient, refuse
 from bot.services import Services
 from bot.settings import ConfigurationError, Settings

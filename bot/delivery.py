@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
@@ -28,7 +27,7 @@ import aiohttp
 import discord
 import structlog
 
-from bot.buttons import buttons, custom_id
+from bot.desk.buttons import buttons, ids_in
 from bot.errors import GoneError
 from bot.letters import Letter, headed
 from bot.messages import say
@@ -280,11 +279,9 @@ class Delivery:
         self, piece: Piece, channel: discord.PartialMessageable | discord.DMChannel
     ) -> discord.Message | None:
         """The message of ours in that channel that has this piece's buttons. None also where we may not look."""
-        mine = re.compile(custom_id("[a-z]+", piece.id, piece.owner))
         try:
             async for message in channel.history(limit=LOOKED_AT):
-                parts = [part for row in message.components for part in getattr(row, "children", ())]
-                if any(mine.fullmatch(getattr(part, "custom_id", None) or "") for part in parts):
+                if any((found.piece, found.owner) == (piece.id, piece.owner) for found in ids_in(message)):
                     return message
         except discord.Forbidden:
             log.info("may not read the channel's history", job=piece.id)

@@ -9,7 +9,7 @@ from typing import Any
 
 import discord
 
-from bot.buttons import ENDED, FINISHED, UNDELIVERED, UNDER_WAY, UNHEARD, Act
+from bot.desk.buttons import ENDED, FINISHED, UNDELIVERED, UNDER_WAY, UNHEARD, Act
 from bot.messages import Language, describe, fit, progress_bar, say, say_key, say_settings, say_time
 from bot.storage.pieces import MAX_TITLE, Piece
 from bot.studio import Card, Finished, Sound

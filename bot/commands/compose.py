@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import PurePath
@@ -16,10 +15,11 @@ from discord.app_commands import Choice, Range
 
 from bot.commands import Command
 from bot.commands.settings import preset_names
+from bot.desk.buttons import ids_in
+from bot.desk.composing import carry_on, go_on
 from bot.errors import FileTooLargeError, NoOpeningHereError, UnreadableError
 from bot.intake import MAX_BARS, Ask, new_seed
 from bot.messages import Stranger
-from bot.pieces import PATTERN, carry_on, go_on
 from bot.replies import Interaction, begin, suggestions
 from bot.storage.pieces import Hearing, Piece
 from bot.studio import Read
@@ -146,11 +146,9 @@ async def _own_piece(interaction: Interaction, message: discord.Message) -> Piec
     """The finished piece of ours that the message holds, or the recording that was heard there."""
     if message.author.id != interaction.application_id:
         return None
-    for part in (part for row in message.components for part in getattr(row, "children", ())):
-        if match := re.fullmatch(PATTERN, getattr(part, "custom_id", None) or ""):
-            piece = await interaction.client.services.storage.piece(int(match["piece"]))
-            return piece if piece and (piece.receipt or (piece.hearing and piece.heard)) else None
-    return None
+    found = next(ids_in(message), None)
+    piece = await interaction.client.services.storage.piece(found.piece) if found else None
+    return piece if piece and (piece.receipt or (piece.hearing and piece.heard)) else None
 
 
 async def _given(opening: discord.Attachment) -> File:

@@ -14,7 +14,7 @@ from recordings import silence, song
 
 from bot import attendance as module
 from bot.attendance import Attendance
-from bot.buttons import Act
+from bot.desk.buttons import Act
 from bot.errors import GoneError, NobodyListensError
 from bot.intake import Ask, Intake, order_of
 from bot.letters import Letter

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import errors as bot_errors
-from bot.buttons import Act
 from bot.commands import about, admin, compose, queue, settings
+from bot.desk.buttons import Act
 from bot.intake import Ask
 from bot.letters import Letter
 from bot.messages import (
