@@ -1,6 +1,6 @@
 """`segue bot` and `segue doctor`. Exit status 0; 2 with a sentence on stderr for whatever has to be mended.
 
-The rest is imported where it is used: a child process of bot.studio imports this file, and needs none of it.
+The rest is imported where it is used: a child process of bot.children imports this file, and needs none of it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from typing import TYPE_CHECKING
 
 import discord
 import structlog
@@ -14,13 +13,11 @@ from discord import app_commands
 from discord.app_commands import AppCommandContext, AppInstallationType
 
 from bot.commands import about, admin, compose, queue, settings
+from bot.desk.press import PieceButton
 from bot.messages import CHINESE_COMMANDS
-from bot.pieces import PieceButton
-from bot.replies import refuse
+from bot.replies import ServingClient, refuse
+from bot.services import Services
 from bot.settings import ConfigurationError, Settings
-
-if TYPE_CHECKING:
-    from bot.services import Services
 
 LONGEST_PAUSE = 60.0  # seconds between two tries to connect
 PATIENCE = 60.0  # seconds that a request waits where Discord says "later"; told to wait longer, it fails
@@ -39,20 +36,20 @@ REFUSED = {
 log = structlog.get_logger("app")
 
 
-class SegueClient(discord.AutoShardedClient):
-    """services: what the commands call upon"""
+class SegueClient(ServingClient):
+    """The client of this bot, with its commands and its buttons."""
 
     def __init__(self, services: Services) -> None:
         settings = services.settings
         super().__init__(
+            services,
             intents=discord.Intents(guilds=True),  # none that is privileged
             allowed_mentions=discord.AllowedMentions.none(),  # nobody is pinged, whatever a file is called
-            shard_ids=settings.shard_ids,  # type: ignore[arg-type] # None: all
+            shard_ids=settings.shard_ids,  # None: all
             shard_count=settings.shard_count,
             max_messages=None,
             max_ratelimit_timeout=PATIENCE,
         )
-        self.services = services
         self.tree = Tree(self)
         self._registering: asyncio.Task[None] | None = None
 

@@ -18,21 +18,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
-from io import BytesIO
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import aiohttp
 import discord
 import structlog
 
-from bot.buttons import Act, buttons, custom_id
+from bot.desk.buttons import buttons, ids_in
 from bot.errors import GoneError
-from bot.messages import fit, say
-from bot.storage import Piece, Place, Storage
+from bot.letters import Letter, headed
+from bot.messages import say
+from bot.storage import Storage
+from bot.storage.pieces import Piece, Place
 from composer.errors import SegueError
 
 TOKEN_SECONDS = 14 * 60.0  # it lives for 15 minutes; the last of them is for the upload
@@ -61,25 +61,6 @@ class TitleRefusedError(SegueError):
 
 class UndeliverableError(SegueError):
     """Every way to the person is closed."""
-
-
-@dataclass(frozen=True)
-class Letter:
-    """What a message is to be. files: name -> bytes, in the order in which they are shown"""
-
-    text: str
-    acts: Sequence[Act] = ()
-    files: Mapping[str, bytes] | None = None  # None: leave those that are there
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text", fit(self.text))
-
-    def attachments(self) -> list[discord.File]:
-        return [discord.File(BytesIO(data), name) for name, data in (self.files or {}).items()]
-
-    def replacements(self) -> Any:
-        """What an edit takes for attachments: all of them, or discord.py's word for none to be changed."""
-        return discord.utils.MISSING if self.files is None else self.attachments()
 
 
 class Delivery:
@@ -266,9 +247,7 @@ class Delivery:
 
     async def _point_elsewhere(self, piece: Piece) -> None:
         """Have the message that told how far the piece is say where it has gone, if it still can be told."""
-        language = piece.place.language
-        text = say(language, "headed", title=piece.title, bars=piece.bars, text=say(language, "elsewhere"))
-        letter = Letter(text)
+        letter = Letter(headed(piece, say(piece.place.language, "elsewhere")))
         for way in await self._ways_to_edit(piece):
             if self._is_closed(piece, letter, way):
                 continue
@@ -300,11 +279,9 @@ class Delivery:
         self, piece: Piece, channel: discord.PartialMessageable | discord.DMChannel
     ) -> discord.Message | None:
         """The message of ours in that channel that has this piece's buttons. None also where we may not look."""
-        mine = re.compile(custom_id("[a-z]+", piece.id, piece.owner))
         try:
             async for message in channel.history(limit=LOOKED_AT):
-                parts = [part for row in message.components for part in getattr(row, "children", ())]
-                if any(mine.fullmatch(getattr(part, "custom_id", None) or "") for part in parts):
+                if any((found.piece, found.owner) == (piece.id, piece.owner) for found in ids_in(message)):
                     return message
         except discord.Forbidden:
             log.info("may not read the channel's history", job=piece.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import discord
 import structlog
@@ -12,15 +12,9 @@ from discord import app_commands
 
 from bot.errors import NotHereError
 from bot.messages import LONGEST_CHOICE, Language, describe, fit, language_of, say
-from bot.storage import Place
+from bot.services import Services
+from bot.storage.pieces import Place
 from composer.errors import SegueError
-
-if TYPE_CHECKING:
-    from bot.app import SegueClient
-
-    Interaction = discord.Interaction[SegueClient]
-else:
-    Interaction = discord.Interaction
 
 CHOICES = 25  # as many suggestions as Discord shows
 UNKNOWN_INTERACTION = 10062  # answered later than 3 s, or the person has gone
@@ -28,6 +22,22 @@ UNKNOWN_INTERACTION = 10062  # answered later than 3 s, or the person has gone
 V = TypeVar("V", int, str)
 
 log = structlog.get_logger("replies")
+
+
+class ServingClient(discord.AutoShardedClient):
+    """A connection to Discord, with what commands and buttons call upon.
+
+    Args:
+        services: these.
+        options: of discord.py's client.
+    """
+
+    def __init__(self, services: Services, **options: Any) -> None:
+        super().__init__(**options)
+        self.services = services
+
+
+Interaction = discord.Interaction[ServingClient]
 
 
 def language(interaction: Interaction) -> Language:

@@ -35,7 +35,7 @@ async def serve(settings: Settings) -> None:
             await _until(
                 asked_to_stop,
                 stay_connected(services),
-                services.conversations.run(),
+                services.attendance.run(),
                 keep_workers(settings),
                 _sweep(services),
             )
@@ -85,7 +85,7 @@ def _expose(services: Services) -> None:
     ):
         exposition.gauge(f"segue_{name}", text, lambda name=name: numbers[name])  # type: ignore[misc]
     exposition.gauge("segue_oldest_wait_seconds", "How long the oldest in line has waited.", lambda: numbers["oldest"])
-    exposition.gauge("segue_attended", "Pieces that this bot attends to.", lambda: services.conversations.attended)
+    exposition.gauge("segue_attended", "Pieces that this bot attends to.", lambda: services.attendance.attended)
     exposition.counter("segue_edits", "Messages written.", lambda: services.delivery.edits)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bot.conversation import Conversations
+from bot.attendance import Attendance
 from bot.delivery import Delivery
+from bot.intake import Intake
 from bot.settings import ConfigurationError, Settings
 from bot.storage import Storage
 from bot.studio import Studio
@@ -27,7 +28,8 @@ class Services:
     storage: Storage
     studio: Studio
     delivery: Delivery
-    conversations: Conversations
+    intake: Intake
+    attendance: Attendance
     exposition: Exposition
 
 
@@ -45,10 +47,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         studio = Studio(load_vocabulary(settings), settings.renderers, settings.soundfont)
         delivery = Delivery(storage, clock)
         defaults = Limits(in_line_anywhere=settings.in_line, a_day_anywhere=settings.a_day, table=settings.line)
-        conversations = Conversations(database, jobs, storage, studio, delivery, defaults, exposition)
+        intake = Intake(database, jobs, storage, studio, defaults)
+        attendance = Attendance(database, jobs, storage, studio, delivery, intake, exposition)
         try:
             await studio.warm_up()
-            yield Services(settings, database, jobs, storage, studio, delivery, conversations, exposition)
+            yield Services(settings, database, jobs, storage, studio, delivery, intake, attendance, exposition)
         finally:
             await studio.close()
 

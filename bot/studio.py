@@ -1,28 +1,18 @@
-"""What costs CPU time in the bot, in processes of its own: reading openings, and rendering pieces.
-
-The loop that talks to Discord is never held up by it. A child that dies is replaced, and its work done again once.
-"""
+"""What costs CPU time in the bot: reading openings, and rendering pieces. Both are done in children of it."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
+from bot.children import Children
 from bot.errors import PieceFullError
 from composer.chords import find_chords
-from composer.errors import CompositionError, OpeningTooLongError
+from composer.errors import OpeningTooLongError
 from composer.key import find_key
 from composer.midi import MAX_EVENTS, dump_midi, parse_midi, read_midi, sift_midi
 from composer.opening import LONGEST_BARS, to_opening
@@ -31,7 +21,6 @@ from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.request import MAX_BARS, Composed, Request
-from composer.sandbox import environment
 from composer.score import BEATS_PER_BAR, TICKS_PER_BAR, Score
 from composer.transcription.beats import SLOWEST
 from composer.transcription.performance import Performance
@@ -54,16 +43,15 @@ READERS = 2  # so that whoever has a slow file read, for seconds, keeps nobody w
 READ_SECONDS = 60.0
 RENDER_SECONDS = 600.0
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Read:
     """An opening that can be continued.
 
-    midi: what was understood of its file, nothing else   requests: one a take   heard: of a file that was played
-    without a click, see Card
+    Attributes:
+        midi: what was understood of its file, nothing else.
+        requests: one a take.
+        heard: of a file that was played without a click, see Card.
     """
 
     midi: bytes
@@ -79,7 +67,10 @@ class Read:
 class Card:
     """What was heard in a performance, to be looked at.
 
-    midi: bars and beats, as they were found   heard: kind, tempo, key, bars, notes and accompanied, as JSON
+    Attributes:
+        midi: bars and beats, as they were found.
+        picture: a piano roll, as PNG.
+        heard: kind, tempo, key, bars, notes and accompanied, as JSON.
     """
 
     midi: bytes
@@ -90,6 +81,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Finished:
+    """A piece as its person gets it, but for the sound.
+
+    Attributes:
+        midi: the opening and what was composed on to it.
+        picture: a piano roll, as PNG.
+        receipt: how it was made, as JSON.
+    """
+
     midi: bytes
     picture: bytes
     receipt: Mapping[str, Any]
@@ -97,7 +96,12 @@ class Finished:
 
 @dataclass(frozen=True)
 class Sound:
-    """mp3: None if none small enough could be made   shortened: its seconds, if it is not the whole piece"""
+    """A piece to listen to.
+
+    Attributes:
+        mp3: None if none small enough could be made.
+        shortened: its seconds, if it is not the whole piece.
+    """
 
     mp3: bytes | None
     shortened: float | None
@@ -113,32 +117,63 @@ class Studio:
     def __init__(self, vocabulary: Vocabulary, processes: int = 1, soundfont: Path | None = None) -> None:
         self.vocabulary = vocabulary
         self._soundfont = soundfont
-        self._readers, self._renderers = _Children(READERS, READ_SECONDS), _Children(processes, RENDER_SECONDS)
+        self._readers, self._renderers = Children(READERS, READ_SECONDS), Children(processes, RENDER_SECONDS)
 
     async def read(
         self, data: bytes, order: Order, listening: Listening | None = None, owner: int | None = None
     ) -> Read:
-        """A stranger's MIDI file. Raises OpeningError."""
+        """A stranger's MIDI file.
+
+        Raises:
+            OpeningError: it cannot be continued.
+        """
         return await self._readers.run(owner, read_opening, data, order, self.vocabulary, listening)
 
     async def check(self, recording: bytes, owner: int | None = None) -> None:
-        """Raises OpeningError if a stranger's recording cannot be read or is too long: nobody need wait for that."""
+        """See whether a stranger's recording can be heard, for nobody need wait to be told that it cannot.
+
+        Raises:
+            OpeningError: it cannot be read, or is too long.
+        """
         await self._readers.run(owner, check_recording, recording)
 
     async def hear(
         self, performance: Mapping[str, Any], listening: Listening, title: str, owner: int | None = None
     ) -> Card:
-        """performance: as JSON. Raises OpeningError."""
+        """What was played in a recording.
+
+        Args:
+            performance: as JSON.
+            listening: what the person says about its beats.
+            title: for the picture.
+            owner: whose it is.
+
+        Raises:
+            OpeningError: it cannot be continued.
+        """
         return await self._readers.run(owner, hear_performance, performance, listening, title, self.vocabulary)
 
     async def read_again(self, midi: bytes, bars: int, order: Order, owner: int | None = None) -> Read:
-        """An opening or a piece of ours. Raises PieceFullError where it has grown too long."""
+        """An opening or a piece of ours.
+
+        Raises:
+            PieceFullError: it has grown too long.
+        """
         return await self._readers.run(owner, reread_opening, midi, bars, order, self.vocabulary)
 
     async def finish(
         self, opening: bytes, bars: int, request: Request, composed: Composed, program: int, title: str
     ) -> Finished:
-        """bars: of the opening"""
+        """What a worker composed, as a piece.
+
+        Args:
+            opening: as MIDI.
+            bars: of the opening.
+            request: what was composed for it.
+            composed: the words.
+            program: General MIDI, 0-127.
+            title: for the file and the picture.
+        """
         return await self._renderers.run(
             None, finish_piece, opening, bars, request, composed, self.vocabulary, program, title
         )
@@ -149,124 +184,14 @@ class Studio:
 
     async def warm_up(self) -> None:
         """Start the children and have them import what they need: the first person would wait for it."""
-        await asyncio.gather(self._readers.warm_up(), self._renderers.warm_up())
+        await asyncio.gather(self._readers.warm_up(_wake), self._renderers.warm_up(_wake))
 
     async def close(self) -> None:
         for children in (self._readers, self._renderers):
             await children.close()
 
 
-class _Children:
-    """Some children, and the line of those who wait for one: one call of an owner at a time, and the owners in turn."""
-
-    def __init__(self, processes: int, seconds: float) -> None:
-        self._all = [_Child(seconds) for _ in range(processes)]
-        self._idle = list(self._all)
-        self._line: dict[int | None, deque[asyncio.Future[_Child]]] = {}  # by owner, the next one first
-        self._served: set[int | None] = set()
-
-    async def run(self, owner: int | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """owner: None for a call that waits for nothing but an idle child   Raises what _Child.call does."""
-        child = await self._turn(owner)
-        call = asyncio.ensure_future(child.call(function, *args, **kwargs))
-
-        def ended(_: object) -> None:
-            call.cancelled() or call.exception()  # it is known, even if nobody waits for it any more
-            self._give_back(owner, child)
-
-        call.add_done_callback(ended)
-        return await asyncio.shield(call)  # whoever goes away leaves a child that is busy
-
-    async def warm_up(self) -> None:
-        await asyncio.gather(*[self.run(None, _wake) for _ in self._all])
-
-    async def close(self) -> None:
-        for child in self._all:
-            await asyncio.to_thread(child.pool.shutdown, cancel_futures=True)
-
-    async def _turn(self, owner: int | None) -> _Child:
-        mine: asyncio.Future[_Child] = asyncio.get_running_loop().create_future()
-        self._line.setdefault(owner, deque()).append(mine)
-        self._call_next()
-        try:
-            return await mine
-        except asyncio.CancelledError:
-            if not mine.cancelled():  # it had just been called
-                self._give_back(owner, mine.result())
-            raise
-
-    def _give_back(self, owner: int | None, child: _Child) -> None:
-        self._idle.append(child)
-        self._served.discard(owner)
-        if owner in self._line:
-            self._line[owner] = self._line.pop(owner)  # behind everybody else
-        self._call_next()
-
-    def _call_next(self) -> None:
-        """Give the idle children to those whose turn it is."""
-        for owner in [owner for owner in self._line if owner not in self._served]:
-            if not self._idle:
-                break
-            waiting = self._line[owner]
-            while waiting and waiting[0].done():  # has gone away
-                waiting.popleft()
-            if waiting:
-                waiting.popleft().set_result(self._idle.pop())
-                if owner is not None:
-                    self._served.add(owner)
-            if not waiting:
-                del self._line[owner]
-
-
-class _Child:
-    """A process that is replaced when it dies, or does not come to an end. It is given one call at a time."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.pool = self._new_pool()
-
-    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Raises CompositionError if the process dies twice on it or takes too long."""
-        for _ in range(2):
-            try:
-                async with asyncio.timeout(self._seconds):
-                    return await asyncio.wrap_future(self.pool.submit(function, *args, **kwargs))
-            except BrokenProcessPool:
-                self._replace()
-            except TimeoutError as error:
-                self._replace()
-                raise CompositionError(f"{function.__name__} took more than {self._seconds:g} s.") from error
-        raise CompositionError("The process that reads and renders music has died twice.")
-
-    def _replace(self) -> None:
-        old, self.pool = self.pool, self._new_pool()
-        for process in list((old._processes or {}).values()):  # the pool itself waits for them for ever
-            process.kill()
-        old.shutdown(wait=False)
-
-    def _new_pool(self) -> ProcessPoolExecutor:
-        # spawn: a child of this process, with its threads and sockets, must not be forked from the middle of it.
-        return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
-
-
 # ------------------------------------------------------------------ in a child
-
-
-def _begin() -> None:
-    """Know no secret, nor tell one to what is started from here, ffmpeg for instance; and live with the parent: Ctrl-C
-    is for the bot, and where the bot is killed, its children end too."""
-    kept = environment()
-    os.environ.clear()
-    os.environ.update(kept)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _wake() -> None:

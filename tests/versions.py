@@ -25,7 +25,9 @@ from alembic.script import ScriptDirectory
 from engine_models import random_checkpoint
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.storage import Guild, Hearing, Place, Storage
+from bot.storage import Storage
+from bot.storage.pieces import Hearing, Place
+from bot.storage.servers import Guild
 from bot.studio import finish_piece, hear_performance, read_opening
 from composer.database import MIGRATIONS, Database
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -122,7 +124,7 @@ class Life:
         self.asked = 1311010203455258000
 
     async def ask(self, user: int, bars: int, seed: int, place: Place = PLACE, **more: Any) -> Job:
-        """What bot.conversation does with an upload."""
+        """What bot.intake does with an upload."""
         self.asked += 7919
         vocabulary = self.checkpoint.vocabulary
         sampling = await self.storage.sampling(user)
@@ -177,7 +179,7 @@ class Life:
         assert await self.jobs.delivered(job.id, "bot-5ab9d1c05e7f")
 
     async def hum(self, user: int, hearing: Hearing, place: Place = PLACE) -> Job:
-        """What bot.conversation does with a recording."""
+        """What bot.intake does with a recording."""
         self.asked += 7919
         sampling = await self.storage.sampling(user)
         about = {"vocabulary": PERFORMANCE, "payload": {}, "bars": PERCENT, "kind": Kind.TRANSCRIBE}

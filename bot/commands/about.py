@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.buttons import Act, row
 from bot.commands import Command
+from bot.desk.buttons import Act, row
 from bot.messages import say
 from bot.replies import Interaction, language, whisper
 

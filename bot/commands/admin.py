@@ -11,7 +11,7 @@ from discord.app_commands import AppCommandContext, AppInstallationType, Range
 from bot.commands import Command
 from bot.messages import say, say_channels
 from bot.replies import Interaction, language, whisper
-from bot.storage import Guild
+from bot.storage.servers import Guild
 
 Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
 
@@ -45,7 +45,7 @@ async def _limits(
     allowed = await services.storage.guild(guild)
     allowed = replace(allowed, in_line=in_line or allowed.in_line, a_day=a_day or allowed.a_day)
     await services.storage.set_guild(guild, allowed)
-    limits = await services.conversations.limits(allowed)
+    limits = await services.intake.limits(allowed)
     text = say(language(interaction), "limits_set", in_line=limits.in_line, a_day=limits.a_day)
     await whisper(interaction, text)
 

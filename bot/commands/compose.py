@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import PurePath
@@ -16,12 +15,13 @@ from discord.app_commands import Choice, Range
 
 from bot.commands import Command
 from bot.commands.settings import preset_names
-from bot.conversation import MAX_BARS, Ask, new_seed
+from bot.desk.buttons import ids_in
+from bot.desk.composing import carry_on, go_on
 from bot.errors import FileTooLargeError, NoOpeningHereError, UnreadableError
+from bot.intake import MAX_BARS, Ask, new_seed
 from bot.messages import Stranger
-from bot.pieces import PATTERN, carry_on, go_on
 from bot.replies import Interaction, begin, suggestions
-from bot.storage import Hearing, Piece
+from bot.storage.pieces import Hearing, Piece
 from bot.studio import Read
 from composer.errors import RecordingTooLongError
 from composer.midi import MAX_BYTES
@@ -111,7 +111,7 @@ async def _take(
 
     What is refused at once is refused in private; only what takes longer is answered before.
     """
-    conversations = interaction.client.services.conversations
+    intake = interaction.client.services.intake
     reading = asyncio.create_task(_read(interaction, fetch, order, hearing.listening))
     try:
         with contextlib.suppress(TimeoutError):
@@ -122,23 +122,23 @@ async def _take(
         reading.cancel()
     ask = Ask(str(interaction.id), interaction.user.id, place, Stranger(title), order, program)
     if isinstance(found, Read):
-        await conversations.take(ask, found)
+        await intake.take(ask, found)
     else:
-        await conversations.listen(ask, found, hearing)
+        await intake.listen(ask, found, hearing)
 
 
 async def _read(
     interaction: Interaction, fetch: Callable[[], Awaitable[File]], order: Order, listening: Listening
 ) -> tuple[str, Read | bytes]:
     """The title and what was read in a MIDI file, or a recording that somebody has to listen to."""
-    conversations, user = interaction.client.services.conversations, interaction.user.id
-    await conversations.admit(user, interaction.guild_id)
+    intake, user = interaction.client.services.intake, interaction.user.id
+    await intake.admit(user, interaction.guild_id)
     attachment, data = await fetch()
     # The name that Discord gives a file is ASCII; what it was called before is its title.
     title = attachment.title or PurePath(attachment.filename).stem
     if not is_recording(data, attachment.filename):
-        return title, await conversations.read(user, data, order, listening)
-    await conversations.check(str(interaction.id), user, interaction.guild_id, data)
+        return title, await intake.read(user, data, order, listening)
+    await intake.check(str(interaction.id), user, interaction.guild_id, data)
     return title, data
 
 
@@ -146,11 +146,9 @@ async def _own_piece(interaction: Interaction, message: discord.Message) -> Piec
     """The finished piece of ours that the message holds, or the recording that was heard there."""
     if message.author.id != interaction.application_id:
         return None
-    for part in (part for row in message.components for part in getattr(row, "children", ())):
-        if match := re.fullmatch(PATTERN, getattr(part, "custom_id", None) or ""):
-            piece = await interaction.client.services.storage.piece(int(match["piece"]))
-            return piece if piece and (piece.receipt or (piece.hearing and piece.heard)) else None
-    return None
+    found = next(ids_in(message), None)
+    piece = await interaction.client.services.storage.piece(found.piece) if found else None
+    return piece if piece and (piece.receipt or (piece.hearing and piece.heard)) else None
 
 
 async def _given(opening: discord.Attachment) -> File:

@@ -7,10 +7,10 @@ from discord.app_commands import Choice
 
 from bot.commands import Command
 from bot.errors import EndedError, NotYoursError
-from bot.hearing import say_heard
+from bot.letters import say_heard
 from bot.messages import Language, lines_of, say, say_key, say_settings, say_time
 from bot.replies import Interaction, language, suggestions, whisper
-from bot.storage import Piece
+from bot.storage.pieces import Piece
 from composer.jobs import Kind, Progress, State
 
 LOOKED_AT = 100  # newest pieces, among which those in line are

@@ -21,7 +21,7 @@ from discord_standin import Attachment, Channel, Guild, Message, RefusedError, R
 from engine_models import SLOW, random_checkpoint
 from PIL import Image
 
-from bot.conversation import EDIT_SECONDS
+from bot.attendance import EDIT_SECONDS
 from bot.messages import say, settings_table
 from composer.engine.checkpoint import save_checkpoint
 from composer.midi import dump_midi, parse_midi

@@ -10,7 +10,7 @@ from discord_standin import Channel, Message, User
 from engine_models import random_checkpoint
 from test_bot_survives import PATIENCE, Scene, posted, running
 
-from bot.conversation import TOLD_AFTER
+from bot.attendance import TOLD_AFTER
 from bot.messages import say
 from composer.engine.checkpoint import save_checkpoint
 

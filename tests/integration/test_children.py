@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.studio import _Children
+from bot.children import Children
 from composer.errors import CompositionError
 
 PATIENCE = 120.0  # seconds that no test needs
@@ -28,7 +28,7 @@ def be_busy(folder: Path, name: str) -> None:
 class Work:
     """Calls by their names, and which of them have been done, in that order."""
 
-    def __init__(self, children: _Children, folder: Path) -> None:
+    def __init__(self, children: Children, folder: Path) -> None:
         self.children, self.folder = children, folder
         self.done: list[str] = []
         self.calls: dict[str, asyncio.Task[None]] = {}
@@ -60,8 +60,8 @@ class Work:
 
 @asynccontextmanager
 async def working(processes: int, folder: Path, seconds: float = PATIENCE) -> AsyncIterator[Work]:
-    children = _Children(processes, seconds)
-    await children.warm_up()
+    children = Children(processes, seconds)
+    await children.warm_up(os.getpid)
     work = Work(children, folder)
     try:
         yield work

@@ -12,13 +12,16 @@ import pytest
 import sqlalchemy as sa
 from recordings import silence, song
 
-from bot import conversation as module
-from bot.buttons import Act
-from bot.conversation import Ask, Conversations
-from bot.delivery import Letter
+from bot import attendance as module
+from bot.attendance import Attendance
+from bot.desk.buttons import Act
 from bot.errors import GoneError, NobodyListensError
+from bot.intake import Ask, Intake, order_of
+from bot.letters import Letter
 from bot.messages import Stranger, describe, say
-from bot.storage import Guild, Hearing, Piece, Place, Storage
+from bot.storage import Storage
+from bot.storage.pieces import Hearing, Piece, Place
+from bot.storage.servers import Guild
 from bot.studio import Studio
 from composer.database import Database
 from composer.errors import LineFullError, NotAudioError, NothingPlayedError, OutOfRangeError, to_reason
@@ -59,11 +62,12 @@ class Scene:
     jobs: Jobs
     storage: Storage
     desk: Desk
-    conversations: Conversations
+    intake: Intake
+    attendance: Attendance
 
     async def hum(self, hearing: Hearing, key: str = "hum") -> Piece:
         ask = Ask(key, ANN, PLACE, Stranger("hum"), Order(4, hearing.takes, 5))
-        return await self.conversations.listen(ask, b"OggS", hearing)
+        return await self.intake.listen(ask, b"OggS", hearing)
 
     async def heard(self, result: dict[str, Any] | None = None, refusal: str | None = None) -> Job:
         """What a listener does."""
@@ -98,18 +102,19 @@ async def running(url: str, studio: Studio, limits: Limits | None = None) -> Asy
     """A bot until the block ends; there may be one after the other on a database."""
     async with Database(url) as database:
         desk, jobs, storage = Desk(), Jobs(database), Storage(database)
-        conversations = Conversations(
+        intake = Intake(database, jobs, storage, studio, limits or Limits(in_line_anywhere=9, a_day_anywhere=9))
+        attendance = Attendance(
             database,
             jobs,
             storage,
             studio,
             desk,  # type: ignore[arg-type]
-            limits or Limits(in_line_anywhere=9, a_day_anywhere=9),
+            intake,
             Exposition(),
         )
-        task = asyncio.create_task(conversations.run())
+        task = asyncio.create_task(attendance.run())
         try:
-            yield Scene(jobs, storage, desk, conversations)
+            yield Scene(jobs, storage, desk, intake, attendance)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -133,8 +138,8 @@ async def test_what_was_heard_is_shown_and_asked_about(database_url: str, studio
         # Gone on twice: as it was asked for, from what is heard now, each time with other seeds.
         requests = []
         for key in ("first", "second"):
-            ask = Ask(key, ANN, PLACE, Stranger("hum"), module.order_of(shown), parent=piece.id, heard=shown.heard)
-            pieces = await at.conversations.compose_again(ask, shown)
+            ask = Ask(key, ANN, PLACE, Stranger("hum"), order_of(shown), parent=piece.id, heard=shown.heard)
+            pieces = await at.intake.compose_again(ask, shown)
             requests += [(each.bars, each.opening_bars, each.heard) for each in pieces]
             assert len({each.seed for each in pieces}) == 2
         assert requests == [(4, shown.opening_bars, shown.heard)] * 4
@@ -152,7 +157,7 @@ async def test_the_tempo_can_be_halved_and_doubled_without_a_new_transcription(
         for factor in (0.5, 2.0, 2.0):
             shown = await at.storage.piece(piece.id)
             assert shown is not None
-            letter = await at.conversations.hear_again(shown, factor)
+            letter = await at.attendance.hear_again(shown, factor)
             changed = await at.storage.piece(piece.id)
             assert changed is not None
             assert changed.heard is not None
@@ -163,11 +168,11 @@ async def test_the_tempo_can_be_halved_and_doubled_without_a_new_transcription(
         assert tempos == pytest.approx([50, 100, 200], rel=0.05)
         assert letter.acts == (Act.GO, Act.HALF, Act.DELETE), "400 is no tempo"
         with pytest.raises(OutOfRangeError):
-            await at.conversations.hear_again(changed, 2.0)
+            await at.attendance.hear_again(changed, 2.0)
         await at.storage.delete_piece(piece.id)
         await at.jobs.strip(piece.id)
         with pytest.raises(GoneError):
-            await at.conversations.hear_again(changed, 0.5)
+            await at.attendance.hear_again(changed, 0.5)
 
 
 async def test_with_go_the_pieces_have_the_message(database_url: str, studio: Studio) -> None:
@@ -250,26 +255,26 @@ async def test_a_recording_that_nobody_comes_for_is_given_back(
     async with running(database_url, studio) as at:
         await at.jobs.enlist("worker", 4, VOCABULARY.digest, 5.0)
         with pytest.raises(NobodyListensError):
-            await at.conversations.check("check", ANN, GUILD, WAVE)
+            await at.intake.check("check", ANN, GUILD, WAVE)
         piece = await at.hum(Hearing())
         letter = await at.until(piece, lambda letter: letter.acts == (Act.DELETE,))
         assert say("en", "nobody_listens") in letter.text
         assert await at.jobs.claim("late", PERFORMANCE, 1, Kind.TRANSCRIBE) == []
         await at.jobs.enlist("worker-ear", 1, PERFORMANCE, 5.0, Kind.TRANSCRIBE)
-        await at.conversations.check("check", ANN, GUILD, WAVE)
+        await at.intake.check("check", ANN, GUILD, WAVE)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_recordings_that_are_refused_use_up_the_day(database_url: str, studio: Studio) -> None:
     async with running(database_url, studio, Limits(a_day_anywhere=2)) as at:
-        await at.conversations.check("well", ANN, GUILD, WAVE)
+        await at.intake.check("well", ANN, GUILD, WAVE)
         for key in ("first", "second"):
-            await at.conversations.admit(ANN, GUILD)
+            await at.intake.admit(ANN, GUILD)
             with pytest.raises(NotAudioError):
-                await at.conversations.check(key, ANN, GUILD, b"ffconcat version 1.0")
+                await at.intake.check(key, ANN, GUILD, b"ffconcat version 1.0")
         with pytest.raises(LineFullError):
-            await at.conversations.admit(ANN, None)
-        await at.conversations.admit(ANN + 1, GUILD)
+            await at.intake.admit(ANN, None)
+        await at.intake.admit(ANN + 1, GUILD)
         assert await at.storage.pieces_of(ANN, None) == []
 
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 import versions
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.storage import Guild, Storage
+from bot.storage import Storage
+from bot.storage.servers import Guild
 from composer.database import Database, metadata
 from composer.jobs import PERFORMANCE, Draft, Job, Jobs, Kind, State
 from composer.midi import parse_midi

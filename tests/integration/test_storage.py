@@ -15,9 +15,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from bot import storage as tables
 from bot.errors import TooManyPresetsError
-from bot.storage import MAX_PRESETS, Guild, Hearing, Place, Storage
+from bot.storage import Storage, people, pieces
+from bot.storage import schema as tables
+from bot.storage.people import MAX_PRESETS
+from bot.storage.pieces import Hearing, Place
+from bot.storage.servers import Guild
 from composer.database import Database, metadata
 from composer.errors import OutOfRangeError, SettingsError, UnknownNameError
 from composer.jobs import DAY_SECONDS, Draft, Job, Jobs
@@ -94,7 +97,7 @@ async def test_what_was_set_survives_other_defaults_and_the_rest_follows_them(
     async with opened(database_url) as storage:
         await storage.set(ANN, "temperature", "pitch", SamplingParams().pitch.temperature)  # though it is the default
         await storage.set(ANN, "top_p", "all", 0.5)
-        monkeypatch.setattr(tables, "SamplingParams", LaterParams)
+        monkeypatch.setattr(people, "SamplingParams", LaterParams)
         found = await storage.sampling(ANN)
         assert found.pitch == Nucleus(SamplingParams().pitch.temperature, 0.5)
         assert found.tempo == Nucleus(LATER_TEMPO.temperature, 0.5)
@@ -167,7 +170,7 @@ async def test_loading_a_preset_replaces_the_settings(database_url: str) -> None
 async def test_a_preset_of_no_settings_follows_the_defaults(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(database_url) as storage:
         await storage.save_preset(ANN, "usual")
-        monkeypatch.setattr(tables, "SamplingParams", LaterParams)
+        monkeypatch.setattr(people, "SamplingParams", LaterParams)
         assert await storage.load_preset(ANN, "usual") == LaterParams()
 
 
@@ -319,7 +322,7 @@ async def test_the_settings_of_a_piece_do_not_follow_the_defaults(
 ) -> None:
     async with desk(database_url) as at:
         job = await at.submit(sampling=SamplingParams())
-        monkeypatch.setattr(tables, "SamplingParams", LaterParams)
+        monkeypatch.setattr(pieces, "SamplingParams", LaterParams)
         piece = await at.storage.piece(job.id)
         assert piece is not None
         assert piece.sampling.to_json() == SamplingParams().to_json()

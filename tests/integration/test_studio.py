@@ -23,8 +23,9 @@ from recordings import silence as recorded_silence
 from recordings import song
 
 from bot import studio as module
+from bot.children import Children
 from bot.errors import PieceFullError
-from bot.studio import READ_SECONDS, Finished, Read, Studio, _Children, render_sound
+from bot.studio import READ_SECONDS, Finished, Read, Studio, render_sound
 from composer.encoding import decode
 from composer.engine.generator import Generator
 from composer.errors import (
@@ -319,7 +320,7 @@ async def test_children_that_are_killed_are_replaced_and_their_work_is_done(stud
 
 async def test_what_a_child_starts_knows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "hidden")
-    children = _Children(1, READ_SECONDS)
+    children = Children(1, READ_SECONDS)
     try:
         told = await children.run(None, subprocess.check_output, ["env"])
     finally:

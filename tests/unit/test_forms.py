@@ -12,12 +12,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.buttons import Act, custom_id, row
-from bot.conversation import MAX_BARS
+from bot.desk.again import AgainForm, parse_bars, parse_knob
+from bot.desk.buttons import PATTERN, Act, custom_id, row
+from bot.desk.press import PieceButton
 from bot.errors import FormError
+from bot.intake import MAX_BARS
 from bot.messages import LANGUAGES, MUSICAL_NAMES, Language, Stranger, describe
-from bot.pieces import PATTERN, AgainForm, PieceButton, parse_bars, parse_knob
-from bot.storage import Piece, Place
+from bot.storage.pieces import Piece, Place
 from composer.errors import OutOfRangeError, SegueError, SettingsError, UnknownNameError
 from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, Knob, Nucleus, SamplingParams
 from composer.words import ATTRIBUTES

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import errors as bot_errors
-from bot.buttons import Act
 from bot.commands import about, admin, compose, queue, settings
-from bot.conversation import Ask
-from bot.delivery import Letter
+from bot.desk.buttons import Act
+from bot.intake import Ask
+from bot.letters import Letter
 from bot.messages import (
     BAR_LENGTH,
     CHINESE_COMMANDS,
@@ -44,7 +44,7 @@ from bot.messages import (
     say_time,
     settings_table,
 )
-from bot.storage import Piece
+from bot.storage.pieces import Piece
 from composer import errors
 from composer.errors import CompositionError, DatabaseError, SegueError
 from composer.sampling import SamplingParams

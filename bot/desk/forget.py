@@ -8,14 +8,14 @@ import structlog
 
 from bot.messages import say
 from bot.replies import Interaction, language, whisper
-from bot.storage import Piece
+from bot.storage.pieces import Piece
 
 AT_ONCE = 4  # messages that are deleted side by side
 
-log = structlog.get_logger("privacy")
+log = structlog.get_logger("forget")
 
 
-async def forget(interaction: Interaction) -> None:
+async def forget(interaction: Interaction, _: int) -> None:
     """First the data, then the messages: whatever happens meanwhile, the data are gone."""
     await interaction.response.defer(thinking=True, ephemeral=True)
     services, user = interaction.client.services, interaction.user.id

@@ -1,0 +1,409 @@
+"""Pieces on their way: taken over, shown how far they are, concluded, tried again. No Discord objects.
+
+attend     tell how far it is, until it has ended; then render and post it      (one task a piece)
+tend       attend to what a bot that is gone has left behind                    (always)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+
+from bot.delivery import Delivery, TitleRefusedError, TooLargeError, UndeliverableError
+from bot.errors import GoneError
+from bot.intake import Ask, Intake, order_of
+from bot.letters import (
+    NOBODY_LISTENS,
+    Letter,
+    ended_letter,
+    heard_letter,
+    piece_letter,
+    progress_letter,
+    refusal_letter,
+    undelivered_letter,
+    unheard_letter,
+)
+from bot.messages import Stranger, describe, say
+from bot.storage import Storage
+from bot.storage.pieces import Piece
+from bot.studio import Card, Finished, Sound, Studio
+from composer.database import Database
+from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError
+from composer.jobs import PERFORMANCE, Job, Jobs, Kind, Progress, State
+from composer.request import Composed, Request
+from composer.telemetry import Exposition
+from composer.transcription.synchronise import Listening
+
+EDIT_SECONDS = 2.5  # between two edits of one message
+EDITS_A_SECOND = 10  # of all messages together; Discord takes 50 from a bot
+TOLD_AFTER = 3  # tries to deliver a piece, where the fault is ours
+LONGEST_PAUSE = 3600.0  # seconds between two tries
+SMALLER = 0.6  # of the size that was too large, for the next try
+DEAF_SECONDS = 90.0  # without a worker that transcribes; then a recording is given back with a sentence
+NEWS_SECONDS = 5.0  # after which a piece is looked at again, though nothing has changed
+
+BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900, 3600)  # seconds
+
+log = structlog.get_logger("attendance")
+
+
+class Attendance:
+    """Attends to every piece that this bot holds, until it is delivered.
+
+    Args:
+        database: which tells when something has moved.
+        jobs: the line.
+        storage: the pieces.
+        studio: where they are rendered.
+        delivery: which brings them to their persons.
+        intake: whose pieces these are, and which takes what a recording becomes.
+        exposition: where it is counted.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: Jobs,
+        storage: Storage,
+        studio: Studio,
+        delivery: Delivery,
+        intake: Intake,
+        exposition: Exposition,
+    ) -> None:
+        self._database, self._jobs, self._storage = database, jobs, storage
+        self._studio, self._delivery, self._intake = studio, delivery, intake
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._known: dict[int, Progress] = {}
+        self._presses: dict[int, asyncio.Event] = {}  # of pieces that wait for the next try to deliver them
+        self._moved = asyncio.Condition()
+        self._ended = exposition.counted("segue_pieces_ended", "Pieces brought to an end.", ["how"])
+        self._wait = exposition.histogram("segue_wait_seconds", "From the request to its first word.", BUCKETS)
+        self._until_posted = exposition.histogram("segue_posted_seconds", "From the request to the post.", BUCKETS)
+
+    # ------------------------------------------------------------------ tend
+
+    async def run(self) -> None:
+        """Attend to pieces until cancelled; then another bot may take them over at once."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._receive())
+                group.create_task(self._watch())
+                group.create_task(_always(self._tend, self._jobs.lease_seconds / 3))
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            with contextlib.suppress(SegueError):
+                await self._jobs.let_go(self._intake.name)
+
+    @property
+    def attended(self) -> int:
+        return len(self._tasks)
+
+    async def _receive(self) -> None:
+        """Attend to what is put into the line here."""
+        while True:
+            self._attend(await self._intake.taken.get())
+
+    async def _tend(self) -> None:
+        """Keep what is ours, and take over what nobody holds."""
+        await self._jobs.hold(self._intake.name, list(self._tasks))
+        for job in await self._jobs.tend(self._intake.name, 100):
+            if job.id in self._tasks:
+                continue
+            if piece := await self._storage.piece(job.id):
+                log.info("taken over", job=job.id, state=job.state)
+                if self._is_foreign(job):
+                    await self._jobs.cancel(job.id)
+                self._attend(piece)
+            else:  # its owner had everything deleted
+                await self._jobs.delivered(job.id, self._intake.name)
+
+    def _is_foreign(self, job: Job) -> bool:
+        """Whether it is from before a change of the model, so that nobody here can make anything of it."""
+        return job.vocabulary != (PERFORMANCE if job.kind is Kind.TRANSCRIBE else self._studio.vocabulary.digest)
+
+    async def _watch(self) -> None:
+        """Keep `_known` up to date: one query for all pieces whenever the table has changed."""
+        async with self._database.changes() as changes:
+            while True:
+                try:
+                    if self._tasks:
+                        self._known = await self._jobs.progress(list(self._tasks))
+                        async with self._moved:
+                            self._moved.notify_all()
+                    await changes.wait(1.0)
+                except SegueError as error:  # the database is away; it comes back
+                    log.warning("table out of reach", error=str(error))
+                    await asyncio.sleep(1)
+                await asyncio.sleep(0.1)  # a worker that reports five times a second is not asked more often
+
+    # ------------------------------------------------------------------ attend
+
+    def _attend(self, piece: Piece) -> None:
+        if piece.id in self._tasks:
+            return
+        task = asyncio.create_task(self._attend_to(piece), name=f"piece {piece.id}")
+        self._tasks[piece.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(piece.id, None))
+
+    async def _attend_to(self, piece: Piece) -> None:
+        """Until it is delivered. What goes wrong on our side, or may not be handed over, is tried again, a little
+        later each time, or as soon as its button is pressed."""
+        tries, told = 0, ""
+        while True:
+            try:
+                piece = await self._storage.piece(piece.id) or piece
+                piece = await self._tell_progress(piece)
+                await self._conclude(piece)
+                break
+            except DatabaseError as error:  # it comes back
+                log.warning("table out of reach", job=piece.id, error=str(error))
+                await asyncio.sleep(EDIT_SECONDS)
+                continue
+            except GoneError:
+                log.info("gone before it was delivered", job=piece.id)
+                await self._put_away(piece)
+                break
+            except (TitleRefusedError, UndeliverableError) as error:
+                if isinstance(error, TitleRefusedError) and await self._untitle(piece):
+                    continue
+                log.warning("nowhere to deliver to", job=piece.id)
+                why, tries = "undelivered", tries + 1
+            except Exception:
+                why, tries = "not_yet_delivered", tries + 1
+                log.exception("delivery failed", job=piece.id, attempt=tries)
+            if why != told and (why == "undelivered" or tries >= TOLD_AFTER):
+                if await self._tell_undelivered(piece, why):
+                    told = why
+                elif why == "undelivered":  # every way is closed to a single word
+                    await self._put_away(piece)
+                    break
+            await self._until_pressed(piece.id, min(LONGEST_PAUSE, 2.0**tries))
+            self._delivery.reopen(piece.id)
+        self._delivery.reopen(piece.id)
+
+    async def _untitle(self, piece: Piece) -> bool:
+        """Go on without a title that a server does not want to read.
+
+        Returns:
+            False if it is not the title's fault.
+        """
+        untitled = say(piece.place.language, "untitled")
+        if piece.title == Stranger(untitled):
+            return False
+        await self._storage.set_title(piece.id, untitled)
+        return True
+
+    async def _tell_undelivered(self, piece: Piece, why: str) -> bool:
+        """Say that it is finished and not here, where the files cannot go but text can.
+
+        Returns:
+            False if neither can.
+        """
+        try:
+            piece = await self._storage.piece(piece.id) or piece
+            await self._delivery.post(piece, undelivered_letter(piece, why))
+        except Exception as error:
+            log.warning("not told", job=piece.id, error=type(error).__name__)
+            return False
+        return True
+
+    async def _until_pressed(self, number: int, seconds: float) -> None:
+        self._presses[number] = pressed = asyncio.Event()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await pressed.wait()
+        finally:
+            del self._presses[number]
+
+    def deliver_now(self, number: int) -> bool:
+        """Do not wait any longer with the next try to deliver a piece.
+
+        Returns:
+            False if it does not wait for one.
+        """
+        if pressed := self._presses.get(number):
+            pressed.set()
+        return pressed is not None or number in self._tasks
+
+    async def _put_away(self, piece: Piece) -> None:
+        """Give up to deliver it; nobody can be told."""
+        with contextlib.suppress(DatabaseError):  # then it is tended again
+            if await self._jobs.delivered(piece.id, self._intake.name):
+                self._ended.labels("undelivered").inc()
+
+    async def _tell_progress(self, piece: Piece) -> Piece:
+        """Show how far it is until it has ended, the newest state only."""
+        shown: Letter | None = None
+        heard_of = time.monotonic()
+        while (progress := await self._progress(piece.id)) and progress.state in (State.QUEUED, State.RUNNING):
+            if progress.kind is Kind.COMPOSE or progress.seconds is not None:
+                heard_of = time.monotonic()
+            elif time.monotonic() - heard_of > DEAF_SECONDS and await self._jobs.abandon(piece.id, NOBODY_LISTENS):
+                break
+            letter = progress_letter(piece, progress)
+            if letter != shown:
+                piece = await self._delivery.show(piece, letter)
+                shown = letter
+                await self._pause(piece.id)
+            else:
+                await self._news(progress)
+        return piece
+
+    async def _progress(self, number: int) -> Progress | None:
+        """The newest that is known.
+
+        Returns:
+            None if the job is gone.
+        """
+        if number not in self._known:
+            self._known |= await self._jobs.progress([number])
+        return self._known.get(number)
+
+    async def _news(self, seen: Progress) -> None:
+        """Until something else than that is known, or some time has passed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NEWS_SECONDS), self._moved:
+                await self._moved.wait_for(lambda: self._known.get(seen.id) != seen)
+
+    async def _pause(self, number: int) -> None:
+        """Until the message may be edited again; the end is not waited for."""
+
+        def ended() -> bool:
+            progress = self._known.get(number)
+            return progress is None or progress.state not in (State.QUEUED, State.RUNNING)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(EDIT_SECONDS, len(self._tasks) / EDITS_A_SECOND)), self._moved:
+                await self._moved.wait_for(ended)
+
+    # ------------------------------------------------------------------ conclude
+
+    async def _conclude(self, piece: Piece) -> None:
+        """Bring the end of a job to the person, whichever it is."""
+        job = await self._jobs.get(piece.id)
+        if job is None or job.delivered_at is not None:
+            return
+        if job.kind is Kind.TRANSCRIBE:
+            piece = await self._deliver_hearing(piece, job)
+        elif job.state is State.DONE and not self._is_foreign(job):
+            piece = await self._deliver(piece, job)
+        else:
+            failed = "cancelled" if job.state is State.CANCELLED else "failed"
+            how = "expired" if self._is_foreign(job) else failed
+            await self._delivery.post(piece, ended_letter(piece, how))
+        if await self._jobs.delivered(job.id, self._intake.name):
+            self._ended.labels(job.state.value).inc()
+            await self._time(job)
+            log.info("delivered", job=job.id, user=piece.owner, state=job.state, message=piece.place.message)
+
+    async def _time(self, job: Job) -> None:
+        if job.started_at is not None:
+            self._wait.observe(max(0.0, job.started_at - job.submitted_at))
+        if (now := await self._jobs.get(job.id)) and now.delivered_at is not None:
+            self._until_posted.observe(max(0.0, now.delivered_at - job.submitted_at))
+
+    async def _deliver(self, piece: Piece, job: Job) -> Piece:
+        """Render what was composed and make its message the piece."""
+        opening = await self._storage.opening_of(piece.id)
+        if opening is None:
+            raise GoneError
+        request = Request.from_json(job.payload, self._studio.vocabulary)
+        composed = Composed.from_json(job.result or {})
+        finished = await self._studio.finish(
+            opening, piece.opening_bars, request, composed, piece.program, piece.title.bare
+        )
+        if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
+            raise GoneError
+        limit = piece.place.filesize_limit
+        while True:
+            sound = await self._sound(piece, finished, limit)
+            parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
+            try:
+                return await self._delivery.post(piece, piece_letter(piece, finished, sound, parent))
+            except TooLargeError:
+                if sound.mp3 is None:
+                    raise
+                limit = int(SMALLER * len(sound.mp3))
+
+    async def _sound(self, piece: Piece, finished: Finished, limit: int) -> Sound:
+        try:
+            return await self._studio.sound(finished.midi, piece.program, piece.title.bare, limit)
+        except RenderingError as error:  # the MIDI goes all the same
+            log.error("no sound", job=piece.id, error=str(error))
+            return Sound(None, None)
+
+    # ------------------------------------------------------------------ conclude what was heard
+
+    async def _deliver_hearing(self, piece: Piece, job: Job) -> Piece:
+        """Show what was heard, or, if so it was asked, have it composed on at once."""
+        if piece.deleted or piece.hearing is None:  # pieces that were made of it have its message
+            await self._jobs.strip(job.id)
+            return piece
+        if job.state is not State.DONE or self._is_foreign(job):
+            return await self._delivery.post(piece, unheard_letter(piece, job))
+        try:
+            card = await self._card(piece, job, piece.hearing.listening)
+        except OpeningError as error:
+            return await self._delivery.post(piece, refusal_letter(piece, error))
+        note = ""
+        if piece.hearing.go:
+            try:
+                await self._go_on_at_once(piece, card)
+            except LineFullError as error:
+                note = describe(error, piece.place.language)
+            else:
+                await self._jobs.strip(job.id)
+                return piece
+        return await self._delivery.post(piece, heard_letter(piece, card, note))
+
+    async def _card(self, piece: Piece, job: Job, listening: Listening) -> Card:
+        card = await self._studio.hear(job.result or {}, listening, piece.title.bare, owner=piece.owner)
+        if not await self._storage.set_heard(piece.id, card.midi, card.bars, card.heard, listening):
+            raise GoneError
+        return card
+
+    async def _go_on_at_once(self, piece: Piece, card: Card) -> None:
+        """With a key of its own: if the bot dies now, the next one gets the same pieces."""
+        order = order_of(piece)
+        ask = Ask(f"go-{piece.id}", piece.owner, piece.place, piece.title, order, piece.program, heard=card.heard)
+        read = await self._studio.read_again(card.midi, card.bars, order, owner=ask.user)
+        await self._intake.take(ask, read, instead_of=piece)
+
+    async def hear_again(self, piece: Piece, factor: float) -> Letter:
+        """What was transcribed once, put into other bars.
+
+        Args:
+            piece: the recording.
+            factor: at so many times the tempo.
+
+        Returns:
+            What its message is to be now.
+
+        Raises:
+            GoneError: it is no longer kept.
+            SettingsError: the tempo would be none.
+            OpeningError: in such bars it cannot be continued.
+        """
+        job = await self._jobs.get(piece.id)
+        if piece.hearing is None or piece.heard is None or job is None or not job.result:
+            raise GoneError
+        listening = replace(piece.hearing.listening, bpm=factor * piece.heard["tempo"])
+        card = await self._card(piece, job, listening)
+        return heard_letter(piece, card)
+
+
+async def _always(action: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        try:
+            await action()
+        except SegueError as error:  # the database is away; it comes back
+            log.warning("table out of reach", error=str(error))
+        await asyncio.sleep(seconds)

@@ -1,0 +1,13 @@
+"""The buttons under a piece: how each looks, and what it does when it is pressed, today or after a restart.
+
+    buttons.py      acts, rows and looks, and the grammar of custom ids
+    press.py        from a press to what it does
+    composing.py    continue, vary, retry, and go on from what was heard: a new piece from this one
+    again.py        the form with bars, temperature and top-p
+    hearing.py      half and double: what was heard, in other bars
+    receipt.py      about this piece
+    message.py      cancel, delete, deliver: the piece's own message
+    forget.py       all of a user's data gone
+
+A new button is a file here with what it does and a line in `press.ACTIONS`, for an act that `buttons.Act` names.
+"""

@@ -1,0 +1,122 @@
+"""What a button is: its act, its look, and its custom_id.
+
+    c1:ACT:PIECE:OWNER     says all that there is to do, so it works hours and restarts later
+
+Nothing here knows what a button does: letters name buttons, and what they do is built upon what sends letters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+import discord
+
+from bot.errors import NotYourRecordingError, NotYoursError
+from bot.messages import Language, say
+from bot.storage.pieces import Piece
+from composer.errors import SegueError
+
+PLAIN, PROMINENT, DANGEROUS = (
+    discord.ButtonStyle.secondary,
+    discord.ButtonStyle.primary,
+    discord.ButtonStyle.danger,
+)
+
+
+class Act(StrEnum):
+    """What a button does. The values stand in messages that are out there: they cannot be renamed.
+
+    Attributes:
+        style: how the button looks.
+        refusal: what anybody but the owner gets; None: everybody may press it.
+    """
+
+    style: discord.ButtonStyle
+    refusal: type[SegueError] | None
+
+    def __new__(cls, value: str, style: discord.ButtonStyle = PLAIN, refusal: type[SegueError] | None = None) -> Self:
+        act = str.__new__(cls, value)
+        act._value_ = value
+        act.style, act.refusal = style, refusal
+        return act
+
+    CONTINUE = "continue", PROMINENT  # carry on from where the piece ended
+    VARY = "vary"  # the same opening and settings, a new seed
+    AGAIN = "again"  # a form with bars, temperature and top-p
+    INFO = "info"  # the receipt
+    DELETE = "delete", DANGEROUS, NotYoursError
+    CANCEL = "cancel", DANGEROUS, NotYoursError
+    RETRY = "retry", PROMINENT  # the same once more
+    DELIVER = "deliver", PROMINENT  # once more, what is finished and could not be handed over
+    FORGET = "forget", DANGEROUS, NotYoursError  # of /privacy delete, with piece 0
+    GO = "go", PROMINENT, NotYourRecordingError  # compose on from what was heard in a recording
+    HALF = "half", PLAIN, NotYourRecordingError  # the same notes in half as many bars
+    DOUBLE = "double", PLAIN, NotYourRecordingError  # in twice as many
+
+
+FINISHED = (Act.CONTINUE, Act.VARY, Act.AGAIN, Act.INFO, Act.DELETE)
+UNDER_WAY = (Act.CANCEL,)
+ENDED = (Act.RETRY, Act.DELETE)  # cancelled or failed
+UNDELIVERED = (Act.DELIVER, Act.DELETE)
+UNHEARD = (Act.DELETE,)  # a recording that was cancelled or failed: it is not kept
+
+
+# ------------------------------------------------------------------ custom ids
+
+PATTERN = r"c1:(?P<act>[a-z]+):(?P<piece>[0-9]+):(?P<owner>[0-9]+)"
+
+
+class ButtonId(NamedTuple):
+    """What a custom_id says. The act may be one of another version of the bot."""
+
+    act: str
+    piece: int
+    owner: int
+
+    @classmethod
+    def of(cls, match: re.Match[str]) -> Self:
+        """That of a match of PATTERN."""
+        return cls(match["act"], int(match["piece"]), int(match["owner"]))
+
+
+def custom_id(act: str, piece: int, owner: int) -> str:
+    """As PATTERN reads it."""
+    return f"c1:{act}:{piece}:{owner}"
+
+
+def ids_in(message: discord.Message) -> Iterator[ButtonId]:
+    """Those of our buttons under a message."""
+    for part in (part for row in message.components for part in getattr(row, "children", ())):
+        if match := re.fullmatch(PATTERN, getattr(part, "custom_id", None) or ""):
+            yield ButtonId.of(match)
+
+
+# ------------------------------------------------------------------ rows
+
+
+def buttons(piece: Piece, acts: Sequence[Act]) -> discord.ui.View:
+    """A row of buttons, labelled in the language of the person who asked for the piece."""
+    return row(acts, piece.id, piece.owner, piece.place.language)
+
+
+def row(acts: Sequence[Act], piece: int, owner: int, language: Language) -> discord.ui.View:
+    """A row of buttons.
+
+    Args:
+        acts: what they do, in the order in which they are shown.
+        piece: that they are under; 0: none.
+        owner: who may press those that are not for everybody.
+        language: of the labels.
+    """
+    view = discord.ui.View(timeout=None)
+    for act in acts:
+        view.add_item(
+            discord.ui.Button(
+                label=say(language, f"button_{act}"), style=act.style, custom_id=custom_id(act, piece, owner)
+            )
+        )
+    view.stop()  # else discord.py would keep every view that it ever sent
+    return view

@@ -1,0 +1,53 @@
+"""A new piece from this one: continue, vary, retry, and go on from what was heard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.errors import NotFinishedError
+from bot.intake import Ask, new_seed, order_of
+from bot.replies import Interaction, begin
+from bot.storage.pieces import Piece
+from composer.piece import Order
+
+
+async def carry_on(interaction: Interaction, piece: Piece) -> None:
+    """From where it ended, for as many bars again.
+
+    Raises:
+        NotFinishedError: it has not ended yet.
+    """
+    ask = await _ask(interaction, piece, Order(bars=piece.bars, seed=new_seed(), sampling=piece.sampling))
+    await interaction.client.services.intake.carry_on(ask, piece)
+
+
+async def vary(interaction: Interaction, piece: Piece) -> None:
+    """The same opening and settings, with a new seed."""
+    await again(interaction, piece, Order(bars=piece.bars, seed=new_seed(), sampling=piece.sampling))
+
+
+async def retry(interaction: Interaction, piece: Piece) -> None:
+    """The same once more."""
+    await again(interaction, piece, Order(bars=piece.bars, seed=piece.seed, sampling=piece.sampling))
+
+
+async def go_on(interaction: Interaction, piece: Piece) -> None:
+    """Compose on from what was heard, as it was asked for with the recording.
+
+    Raises:
+        NotFinishedError: nothing was heard yet.
+    """
+    if piece.heard is None:
+        raise NotFinishedError
+    ask = replace(await _ask(interaction, piece, order_of(piece)), heard=piece.heard)
+    await interaction.client.services.intake.compose_again(ask, piece)
+
+
+async def again(interaction: Interaction, piece: Piece, order: Order) -> None:
+    """Another continuation of the opening that a piece was made from."""
+    await interaction.client.services.intake.compose_again(await _ask(interaction, piece, order), piece)
+
+
+async def _ask(interaction: Interaction, piece: Piece, order: Order) -> Ask:
+    place = await begin(interaction, piece.place.private)
+    return Ask(str(interaction.id), interaction.user.id, place, piece.title, order, piece.program, piece.id)

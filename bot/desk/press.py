@@ -1,0 +1,75 @@
+"""From the press of a button to what it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self
+
+import discord
+
+from bot.desk.again import ask_how
+from bot.desk.buttons import PATTERN, Act, ButtonId, custom_id
+from bot.desk.composing import carry_on, go_on, retry, vary
+from bot.desk.forget import forget
+from bot.desk.hearing import double, half
+from bot.desk.message import cancel, delete, deliver
+from bot.desk.receipt import tell
+from bot.errors import GoneError
+from bot.replies import Interaction, refusing
+from bot.storage.pieces import Piece
+
+Action = Callable[[Interaction, int], Awaitable[None]]
+
+
+def _kept(action: Callable[[Interaction, Piece], Awaitable[None]]) -> Action:
+    """The same, for the number of a piece that has to be still kept."""
+
+    async def press(interaction: Interaction, number: int) -> None:
+        piece = await interaction.client.services.storage.piece(number)
+        if piece is None or piece.deleted:
+            raise GoneError
+        await action(interaction, piece)
+
+    return press
+
+
+ACTIONS: Mapping[Act, Action] = {
+    Act.CONTINUE: _kept(carry_on),
+    Act.VARY: _kept(vary),
+    Act.AGAIN: _kept(ask_how),
+    Act.INFO: _kept(tell),
+    Act.DELETE: delete,
+    Act.CANCEL: _kept(cancel),
+    Act.RETRY: _kept(retry),
+    Act.DELIVER: _kept(deliver),
+    Act.FORGET: forget,
+    Act.GO: _kept(go_on),
+    Act.HALF: _kept(half),
+    Act.DOUBLE: _kept(double),
+}
+
+
+class PieceButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=PATTERN):
+    """Any button of ours: what it does stands in its custom_id."""
+
+    def __init__(self, act: Act, piece: int, owner: int) -> None:
+        super().__init__(discord.ui.Button(custom_id=custom_id(act, piece, owner)))
+        self.act, self.piece, self.owner = act, piece, owner
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        interaction: discord.Interaction[Any],  # noqa: ARG003 - as discord.py calls it
+        item: discord.ui.Item[Any],  # noqa: ARG003
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        act, piece, owner = ButtonId.of(match)
+        return cls(Act(act), piece, owner)
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with refusing(interaction):
+            if self.act.refusal is not None and interaction.user.id != self.owner:
+                raise self.act.refusal
+            await ACTIONS[self.act](interaction, self.piece)

@@ -1,0 +1,224 @@
+"""A result as a message, its files and its buttons; and what stands there until then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import discord
+
+from bot.desk.buttons import ENDED, FINISHED, UNDELIVERED, UNDER_WAY, UNHEARD, Act
+from bot.messages import Language, describe, fit, progress_bar, say, say_key, say_settings, say_time
+from bot.storage.pieces import MAX_TITLE, Piece
+from bot.studio import Card, Finished, Sound
+from composer.errors import SegueError, from_reason
+from composer.jobs import PERCENT, Job, Kind, Progress, State
+from composer.rendering.instruments import INSTRUMENTS
+from composer.transcription.beats import FASTEST, SLOWEST
+
+NOBODY_LISTENS = "nobody listens"  # the reason of a job that no worker came for
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a message is to be.
+
+    Attributes:
+        text: what stands in it, cut to what Discord takes.
+        acts: its buttons.
+        files: name -> bytes, in the order in which they are shown; None: leave those that are there.
+    """
+
+    text: str
+    acts: Sequence[Act] = ()
+    files: Mapping[str, bytes] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", fit(self.text))
+
+    def attachments(self) -> list[discord.File]:
+        return [discord.File(BytesIO(data), name) for name, data in (self.files or {}).items()]
+
+    def replacements(self) -> Any:
+        """What an edit takes for attachments: all of them, or discord.py's word for none to be changed."""
+        return discord.utils.MISSING if self.files is None else self.attachments()
+
+
+# ------------------------------------------------------------------ on its way
+
+
+def progress_letter(piece: Piece, progress: Progress) -> Letter:
+    """How far a piece is, or a recording."""
+    if progress.kind is Kind.COMPOSE:
+        return Letter(headed(piece, _composing(piece.place.language, progress)), UNDER_WAY)
+    return Letter(_about(piece, _listening(piece.place.language, progress)), UNDER_WAY)
+
+
+def headed(piece: Piece, text: str) -> str:
+    """Below what it is about: several of a person's pieces may be on their way."""
+    return say(piece.place.language, "headed", title=piece.title, bars=piece.bars, text=text)
+
+
+def _composing(language: Language, progress: Progress) -> str:
+    if progress.state is State.RUNNING:
+        values = {
+            "done": progress.bars_done,
+            "bars": progress.bars,
+            "bar": progress_bar(progress.bars_done, progress.bars),
+        }
+        if progress.seconds is None:
+            return say(language, "composing", **values)
+        return say(language, "composing_about", **values, time=say_time(language, progress.seconds))
+    if progress.seconds is None:
+        return say(language, "no_worker", place=progress.place)
+    return say(language, "in_line_about", place=progress.place, time=say_time(language, progress.seconds))
+
+
+def _about(piece: Piece, text: str) -> str:
+    """The same of a recording, whose bars nobody knows yet."""
+    return say(piece.place.language, "recording", title=piece.title, text=text)
+
+
+def _listening(language: Language, progress: Progress) -> str:
+    if progress.seconds is None:
+        return say(language, "waits_for_ears")
+    time = say_time(language, progress.seconds)
+    if progress.state is State.RUNNING:
+        done = progress.bars_done
+        return say(language, "listening", done=done, time=time, bar=progress_bar(done, PERCENT))
+    return say(language, "in_line_about", place=progress.place, time=time)
+
+
+# ------------------------------------------------------------------ a piece
+
+
+def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece | None) -> Letter:
+    """The finished piece.
+
+    Args:
+        piece: what was asked for.
+        finished: its MIDI, its picture and its receipt.
+        sound: its MP3, where there is one.
+        parent: the piece that it came from.
+    """
+    language, receipt = piece.place.language, finished.receipt
+    caption = say(
+        language,
+        "piece",
+        title=piece.title,
+        added=receipt["bars"]["added"],
+        opening=receipt["bars"]["opening"],
+        tempo=round(receipt["tempo"]["continuation"][-1]),
+        key=say_key(language, receipt["key"]["continuation"]),
+        seed=piece.seed,
+        settings=say_settings(language, piece.sampling),
+    ) + (f" · {INSTRUMENTS[piece.program]}" if piece.program else "")
+    lines = [caption]
+    if parent is not None and parent.link:
+        lines.append(descent(language, piece, parent))
+    elif piece.heard:
+        lines.append(_tell_of_opening(language, piece.heard))
+    if sound.mp3 is None:
+        lines.append(say(language, "no_sound"))
+    elif sound.shortened is not None:
+        lines.append(say(language, "shortened", time=say_time(language, sound.shortened)))
+    name = _file_name(piece.title.bare)
+    files = {f"{name}.mp3": sound.mp3} if sound.mp3 else {}
+    files |= {f"{name}.mid": finished.midi, f"{name}.png": finished.picture}
+    return Letter("\n".join(lines), FINISHED, files)
+
+
+def ended_letter(piece: Piece, how: str) -> Letter:
+    """That nothing came of a piece.
+
+    Args:
+        piece: which.
+        how: the name of a text.
+    """
+    return Letter(headed(piece, say(piece.place.language, how)), ENDED)
+
+
+def undelivered_letter(piece: Piece, why: str) -> Letter:
+    """That a piece is finished and not here.
+
+    Args:
+        piece: which.
+        why: the name of a text.
+    """
+    return Letter(headed(piece, say(piece.place.language, why)), UNDELIVERED)
+
+
+def descent(language: Language, piece: Piece, parent: Piece) -> str:
+    """What a piece has to do with the one that it came from, and who asked: after a click nobody would know."""
+    if parent.hearing is not None:
+        how = "from_recording"
+    else:
+        how = "continues" if piece.opening_bars == parent.opening_bars + parent.bars else "another"
+    return say(language, how, link=parent.link, person=f"<@{piece.owner}>")
+
+
+def _tell_of_opening(language: Language, heard: Mapping[str, Any]) -> str:
+    """That a piece's opening was played to no click, and what was made of it."""
+    return say(language, "unclicked" if heard["kind"] == "midi" else "by_ear", heard=say_heard(language, heard))
+
+
+def _file_name(title: str) -> str:
+    """A name that Discord keeps as it is: it drops what is not ASCII."""
+    kept = "".join(character if character.isascii() and character.isalnum() else "_" for character in title)
+    return kept.strip("_")[:MAX_TITLE] or "piece"
+
+
+# ------------------------------------------------------------------ a recording
+
+
+def heard_letter(piece: Piece, card: Card, note: str = "") -> Letter:
+    """What was heard, to be looked at and agreed to.
+
+    Args:
+        piece: the recording.
+        card: what was heard in it.
+        note: what else there is to say.
+    """
+    language, name = piece.place.language, _file_name(piece.title.bare)
+    kind = "heard_melody" if card.heard["accompanied"] else "heard"
+    lines = [say(language, kind, title=piece.title, heard=say_heard(language, card.heard)), note]
+    lines.append(say(language, "heard_right", bars=piece.bars))
+    files = {f"{name}.mid": card.midi, f"{name}.png": card.picture}
+    return Letter("\n".join(filter(None, lines)), _heard_acts(card.heard["tempo"]), files)
+
+
+def _heard_acts(tempo: float) -> tuple[Act, ...]:
+    """Half and double where there are such tempos."""
+    return (Act.GO, *[Act.HALF] * (tempo / 2 >= SLOWEST), *[Act.DOUBLE] * (2 * tempo <= FASTEST), Act.DELETE)
+
+
+def say_heard(language: Language, heard: Mapping[str, Any]) -> str:
+    """In figures.
+
+    Args:
+        language: of the text.
+        heard: of a Card.
+    """
+    key = say_key(language, heard["key"])
+    return say(
+        language, "heard_figures", tempo=round(heard["tempo"]), key=key, bars=heard["bars"], notes=heard["notes"]
+    )
+
+
+def unheard_letter(piece: Piece, job: Job) -> Letter:
+    """Why there is nothing to hear in a recording, and what the person can do."""
+    language = piece.place.language
+    if job.state is State.CANCELLED:
+        return Letter(_about(piece, say(language, "cancelled")), UNHEARD)
+    if job.reason == NOBODY_LISTENS:
+        return Letter(_about(piece, say(language, "nobody_listens")), UNHEARD)
+    if refusal := from_reason(job.reason or ""):
+        return refusal_letter(piece, refusal)
+    return Letter(_about(piece, say(language, "not_transcribed")), UNHEARD)
+
+
+def refusal_letter(piece: Piece, error: SegueError) -> Letter:
+    """That a recording is none that can be continued."""
+    return Letter(_about(piece, describe(error, piece.place.language)), UNHEARD)

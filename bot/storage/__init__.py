@@ -1,0 +1,39 @@
+"""What the bot remembers, and the only SQL of the bot.
+
+schema.py     the tables
+people.py     settings and presets
+pieces.py     pieces with their openings, and recordings that become some
+servers.py    what a server allows
+marks.py      what the bot has written down for itself
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.storage import schema
+from bot.storage.marks import Marks
+from bot.storage.people import People
+from bot.storage.pieces import Pieces
+from bot.storage.servers import Servers
+from composer.database import OPENINGS_LOCK
+
+
+class Storage(People, Pieces, Servers, Marks):
+    """All parts, and what goes through more than one of them."""
+
+    async def kept_of(self, user: int) -> tuple[int, int, int]:
+        """How many settings, presets and pieces of a user are kept."""
+        settings = await self.own_settings(user)
+        async with self._database.read() as connection:
+            mine = sa.select(sa.func.count()).where(schema.pieces.c.owner == user)
+            pieces_kept = await connection.scalar(mine) or 0
+        return sum(map(len, settings.values())), len(await self.presets(user)), pieces_kept
+
+    async def forget(self, connection: AsyncConnection, user: int) -> None:
+        """Delete every row about a user."""
+        await self._database.lock(connection, OPENINGS_LOCK)
+        for whose in (schema.people.c.id, schema.presets.c.owner, schema.pieces.c.owner):
+            await connection.execute(sa.delete(whose.table).where(whose == user))
+        await self._discard(connection)

@@ -1,0 +1,329 @@
+"""Pieces: what was asked for, where the answer goes, what became of it.
+
+A recording that is to be heard is a piece too: its row says where the answer goes and what shall be composed, and its
+opening is there once it is transcribed. What only a recording has stands beside it, in `hearings`. An opening is kept
+once, however many pieces begin with it, and goes with the last of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.messages import Language, Stranger
+from bot.storage.schema import Part, hearings, insert, openings, pieces
+from composer.database import OPENINGS_LOCK, now
+from composer.sampling import SamplingParams
+from composer.transcription.synchronise import Listening
+
+MAX_TITLE = 60  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the answer to a request goes, and by which way it can get there.
+
+    Attributes:
+        application: whose webhook the interaction has.
+        token: of the interaction, good for 15 minutes.
+        private: whether only the person sees the message.
+        reachable: whether the bot itself may write in the channel.
+        filesize_limit: bytes that one file may have.
+        message: the one that tells how far the piece is and in the end holds it; None: there is none yet.
+        by_webhook: whether the interaction's webhook made the message; it sees no others.
+    """
+
+    guild: int | None
+    channel: int
+    application: int
+    token: str | None
+    private: bool
+    reachable: bool
+    filesize_limit: int
+    language: Language
+    message: int | None = None
+    by_webhook: bool = False
+
+    @property
+    def writable(self) -> bool:
+        """Whether the bot itself may send a message there, to be seen by all."""
+        return self.reachable and not self.private
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a recording is to become.
+
+    Attributes:
+        takes: to compose.
+        seeded: whether the seed was asked for; if not, each go has one of its own.
+        go: compose at once, without asking whether it was heard right.
+        listening: how its notes are put into bars.
+    """
+
+    takes: int = 1
+    seeded: bool = False
+    go: bool = False
+    listening: Listening = field(default_factory=Listening)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One row of `pieces`, its blobs left in the table.
+
+    Attributes:
+        parent: the piece that this one continues or varies.
+        bars: that were asked for.
+        heard: what was found in an opening that was played, as bot.studio.Card tells it.
+        hearing: of a recording.
+    """
+
+    id: int
+    owner: int
+    parent: int | None
+    title: Stranger
+    opening_bars: int
+    bars: int
+    seed: int
+    program: int
+    sampling: SamplingParams
+    place: Place
+    asked_at: float
+    receipt: Mapping[str, Any] | None
+    posting_at: float | None
+    deleted: bool
+    heard: Mapping[str, Any] | None = None
+    hearing: Hearing | None = None
+
+    @property
+    def link(self) -> str | None:
+        """To its message in the channel, where there is one that others can open."""
+        if self.deleted or self.place.message is None or self.place.private:
+            return None
+        return f"https://discord.com/channels/{self.place.guild or '@me'}/{self.place.channel}/{self.place.message}"
+
+
+_LIGHT = [column for column in pieces.c if column.name != "midi"]
+_HEARING = [column for column in hearings.c if column.name != "id"]
+_PIECE = sa.select(*_LIGHT, *_HEARING).select_from(pieces.outerjoin(hearings, hearings.c.id == pieces.c.id))
+_OF_NOTHING = ~sa.exists().where(pieces.c.id == hearings.c.id)
+_OPENING_OF_NOTHING = ~sa.exists().where(pieces.c.opening_digest == openings.c.digest)
+
+
+class Pieces(Part):
+    """Every change of a piece's opening holds the lock of openings."""
+
+    async def add_piece(
+        self,
+        connection: AsyncConnection,
+        number: int,
+        owner: int,
+        parent: int | None,
+        title: str,
+        opening: bytes | None,
+        opening_bars: int,
+        bars: int,
+        seed: int,
+        program: int,
+        sampling: SamplingParams,
+        place: Place,
+        asked_at: float | None = None,
+        heard: Mapping[str, Any] | None = None,
+        hearing: Hearing | None = None,
+    ) -> None:
+        """In the transaction that submits its job, so that there is never one without the other.
+
+        Args:
+            connection: of that transaction.
+            number: of the job.
+            owner: who asked.
+            parent: the piece that it continues or varies.
+            title: at most MAX_TITLE characters.
+            opening: MIDI; None where it is still to be heard.
+            opening_bars: silent ones at its end count.
+            bars: to compose.
+            seed: of its first word.
+            program: General MIDI, 0-127.
+            sampling: with which it is composed.
+            place: where the answer goes.
+            asked_at: when the place's token was given, if not now.
+            heard: see Piece.
+            hearing: of a recording.
+        """
+        values = {name: getattr(place, name) for name in Place.__dataclass_fields__}
+        await connection.execute(
+            sa.insert(pieces).values(
+                id=number,
+                owner=owner,
+                parent=parent,
+                title=title,
+                opening_digest=None if opening is None else await self._keep(connection, opening),
+                opening_bars=opening_bars,
+                bars=bars,
+                seed=seed,
+                program=program,
+                sampling=sampling.to_json(),
+                asked_at=now() if asked_at is None else asked_at,
+                deleted=False,
+                heard=None if heard is None else dict(heard),
+                **values,
+            )
+        )
+        if hearing is not None:
+            await connection.execute(
+                sa.insert(hearings).values(
+                    id=number,
+                    takes=hearing.takes,
+                    seeded=hearing.seeded,
+                    go=hearing.go,
+                    listening=hearing.listening.to_json(),
+                )
+            )
+
+    async def known(self, connection: AsyncConnection, numbers: Collection[int]) -> frozenset[int]:
+        """Which of these pieces there are."""
+        return frozenset(await connection.scalars(sa.select(pieces.c.id).where(pieces.c.id.in_(numbers))))
+
+    async def piece(self, number: int) -> Piece | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(_PIECE.where(pieces.c.id == number))).first()
+        return _piece(row) if row else None
+
+    async def pieces_of(self, owner: int, count: int | None) -> list[Piece]:
+        """The user's newest pieces that were not deleted, newest first.
+
+        Args:
+            owner: the user.
+            count: at most so many; None: all.
+        """
+        query = _PIECE.where(pieces.c.owner == owner, pieces.c.deleted.is_(False))
+        async with self._database.read() as connection:
+            rows = await connection.execute(query.order_by(pieces.c.id.desc()).limit(count))
+            return [_piece(row) for row in rows]
+
+    async def opening_of(self, number: int) -> bytes | None:
+        """Its opening as MIDI; None before it is heard and once it is gone."""
+        its = sa.select(openings.c.midi).join(pieces, pieces.c.opening_digest == openings.c.digest)
+        async with self._database.read() as connection:
+            return await connection.scalar(its.where(pieces.c.id == number))
+
+    async def midi_of(self, number: int) -> bytes | None:
+        """The finished piece as MIDI; None before it is finished and once it is gone."""
+        async with self._database.read() as connection:
+            return await connection.scalar(sa.select(pieces.c.midi).where(pieces.c.id == number, ~pieces.c.deleted))
+
+    async def set_place(self, number: int, place: Place) -> None:
+        """Where its message stands now, and whose it is."""
+        await self._change(
+            number, guild=place.guild, channel=place.channel, message=place.message, by_webhook=place.by_webhook
+        )
+
+    async def set_token(self, number: int, token: str) -> None:
+        """A new interaction's, by which a piece that could not be delivered may be."""
+        await self._change(number, token=token, asked_at=now())
+
+    async def set_title(self, number: int, title: str) -> None:
+        await self._change(number, title=title)
+
+    async def set_result(self, number: int, midi: bytes, receipt: Mapping[str, Any]) -> bool:
+        """What was composed.
+
+        Returns:
+            False if the piece is gone.
+        """
+        return await self._change(number, midi=midi, receipt=dict(receipt))
+
+    async def set_heard(
+        self, number: int, opening: bytes, bars: int, heard: Mapping[str, Any], listening: Listening
+    ) -> bool:
+        """What a recording came to, and how its notes were put into bars.
+
+        Returns:
+            False if it is gone.
+        """
+        there = sa.update(pieces).where(pieces.c.id == number, ~pieces.c.deleted)
+        how = sa.update(hearings).where(hearings.c.id == number)
+        async with self._database.write() as connection:
+            digest = await self._keep(connection, opening)
+            await connection.execute(how.values(listening=listening.to_json()))
+            values = {"opening_digest": digest, "opening_bars": bars, "heard": dict(heard)}
+            is_there = (await connection.execute(there.values(values))).rowcount > 0
+            await self._discard(connection)
+        return is_there
+
+    async def replace(self, connection: AsyncConnection, number: int) -> None:
+        """A recording has become pieces, in whose transaction this is, and they have its message now."""
+        await self._database.lock(connection, OPENINGS_LOCK)
+        gone = {"deleted": True, "opening_digest": None, "token": None, "message": None, "heard": None}
+        await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(gone))
+        await self._discard(connection)
+
+    async def set_posting(self, number: int) -> bool:
+        """A message of its own is about to be sent: whoever takes over looks for it first.
+
+        Returns:
+            False if the piece is gone.
+        """
+        return await self._change(number, posting_at=now())
+
+    async def delete_piece(self, number: int) -> None:
+        """Forget its music; that it was there stays, for the pieces that came from it."""
+        gone = {"deleted": True} | dict.fromkeys(("opening_digest", "midi", "receipt", "token", "heard"))
+        async with self._database.write() as connection:
+            await self._database.lock(connection, OPENINGS_LOCK)
+            await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(gone))
+            await self._discard(connection)
+
+    async def _change(self, number: int, **values: Any) -> bool:
+        """Nothing happens to a piece that was deleted: what comes too late for it is not kept."""
+        one = sa.update(pieces).where(pieces.c.id == number, ~pieces.c.deleted)
+        async with self._database.write() as connection:
+            return (await connection.execute(one.values(**values))).rowcount > 0
+
+    async def _keep(self, connection: AsyncConnection, opening: bytes) -> str:
+        """Put an opening beside the others, unless it is there.
+
+        Returns:
+            Its digest.
+        """
+        await self._database.lock(connection, OPENINGS_LOCK)  # or it might go before its piece has come
+        digest = hashlib.sha256(opening).hexdigest()
+        row = insert(connection, openings).values(digest=digest, midi=opening)
+        await connection.execute(row.on_conflict_do_nothing())
+        return digest
+
+    async def _discard(self, connection: AsyncConnection) -> None:
+        """Forget what belongs to no piece any more. Their lock is held."""
+        await connection.execute(sa.delete(hearings).where(_OF_NOTHING))
+        if (await connection.execute(sa.delete(openings).where(_OPENING_OF_NOTHING))).rowcount:
+            self._database.forgetting()
+
+    async def sweep(self, days: float) -> int:
+        """Delete pieces older than that.
+
+        Returns:
+            How many.
+        """
+        async with self._database.write() as connection:
+            await self._database.lock(connection, OPENINGS_LOCK)
+            gone = await connection.execute(sa.delete(pieces).where(pieces.c.asked_at < now() - days * 86400))
+            await self._discard(connection)
+            return gone.rowcount
+
+
+def _piece(row: sa.Row[Any]) -> Piece:
+    at = row._asdict()
+    shared = {
+        name: at[name] for name in Piece.__dataclass_fields__ if name not in ("title", "place", "sampling", "hearing")
+    }
+    place = Place(**{name: at[name] for name in Place.__dataclass_fields__})
+    hearing = None
+    if at["listening"] is not None:
+        hearing = Hearing(at["takes"], at["seeded"], at["go"], Listening(**at["listening"]))
+    sampling = SamplingParams.from_json(at["sampling"])
+    return Piece(**shared, title=Stranger(at["title"]), sampling=sampling, place=place, hearing=hearing)
