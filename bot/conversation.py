@@ -27,7 +27,9 @@ from bot.storage import Guild, Hearing, Piece, Place, Storage
 from bot.studio import Card, Finished, Read, Sound, Studio
 from composer.database import Database
 from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError, to_reason
-from composer.jobs import PERCENT, PERFORMANCE, Draft, Job, Jobs, Kind, Limits, Progress, State
+from composer.line.asking import Limits, Progress
+from composer.line.jobs import Jobs
+from composer.line.schema import PERCENT, PERFORMANCE, Draft, Job, Kind, State
 from composer.piece import Order
 from composer.rendering.instruments import INSTRUMENTS
 from composer.request import Composed, Request

@@ -11,7 +11,8 @@ from bot.messages import Language, describe, progress_bar, say, say_key, say_tim
 from bot.storage import Piece
 from bot.studio import Card
 from composer.errors import from_reason
-from composer.jobs import PERCENT, Job, Progress, State
+from composer.line.asking import Progress
+from composer.line.schema import PERCENT, Job, State
 from composer.transcription.beats import FASTEST, SLOWEST
 
 NOBODY_LISTENS = "nobody listens"  # the reason of a job that no worker came for

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.storage import Guild, Storage
 from composer.database import Database, metadata
-from composer.jobs import PERFORMANCE, Draft, Job, Jobs, Kind, State
+from composer.line.jobs import Jobs
+from composer.line.schema import PERFORMANCE, Draft, Job, Kind, State
 from composer.midi import parse_midi
 from composer.request import Composed, Request, Watched
 from composer.sampling import SamplingParams
