@@ -31,7 +31,8 @@ from pathlib import Path
 from typing import Any
 
 from composer.database import Database
-from composer.jobs import Draft, Job, Jobs
+from composer.line.jobs import Jobs
+from composer.line.schema import Draft, Job
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where the server for tests is
 

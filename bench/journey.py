@@ -36,7 +36,7 @@ from bench.service import finished, submit, table, working
 from bench.stages import Stages, medians
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
-from composer.jobs import Draft
+from composer.line.schema import Draft
 from composer.midi import dump_midi, read_midi
 from composer.opening import to_opening
 from composer.piece import Order, Take, finish

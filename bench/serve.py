@@ -29,7 +29,8 @@ from bench.music import DEFAULT_CHECKPOINT, example_words
 from bench.report import Table, Value, report
 from bench.service import finished, submit, table, working
 from composer.engine.checkpoint import load_checkpoint
-from composer.jobs import Draft, Job, Jobs, State
+from composer.line.jobs import Jobs
+from composer.line.schema import Draft, Job, State
 from composer.request import Request
 from composer.words import Vocabulary
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from composer.database import Database
-from composer.jobs import Draft, Job, Jobs, State
+from composer.line.jobs import Jobs
+from composer.line.schema import Draft, Job, State
 
 STOP_SECONDS = 60.0  # for a worker that was asked to stop
 

@@ -34,7 +34,9 @@ from bot.storage.pieces import Piece
 from bot.studio import Card, Finished, Sound, Studio
 from composer.database import Database
 from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError
-from composer.jobs import PERFORMANCE, Job, Jobs, Kind, Progress, State
+from composer.line.asking import Progress
+from composer.line.jobs import Jobs
+from composer.line.schema import PERFORMANCE, Job, Kind, State
 from composer.request import Composed, Request
 from composer.telemetry import Exposition
 from composer.transcription.synchronise import Listening

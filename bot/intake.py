@@ -25,7 +25,9 @@ from bot.storage.servers import Guild
 from bot.studio import Read, Studio
 from composer.database import Database
 from composer.errors import OpeningError, to_reason
-from composer.jobs import PERCENT, PERFORMANCE, Draft, Jobs, Kind, Limits
+from composer.line.asking import Limits
+from composer.line.jobs import Jobs
+from composer.line.schema import PERCENT, PERFORMANCE, Draft, Kind
 from composer.piece import Order
 from composer.transcription.synchronise import Listening
 

@@ -14,7 +14,8 @@ from bot.messages import Language, describe, fit, progress_bar, say, say_key, sa
 from bot.storage.pieces import MAX_TITLE, Piece
 from bot.studio import Card, Finished, Sound
 from composer.errors import SegueError, from_reason
-from composer.jobs import PERCENT, Job, Kind, Progress, State
+from composer.line.asking import Progress
+from composer.line.schema import PERCENT, Job, Kind, State
 from composer.rendering.instruments import INSTRUMENTS
 from composer.transcription.beats import FASTEST, SLOWEST
 

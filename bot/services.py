@@ -15,7 +15,8 @@ from bot.settings import ConfigurationError, Settings
 from bot.storage import Storage
 from bot.studio import Studio
 from composer.database import Database, now
-from composer.jobs import Jobs, Limits
+from composer.line.asking import Limits
+from composer.line.jobs import Jobs
 from composer.telemetry import Exposition
 from composer.words import Vocabulary
 

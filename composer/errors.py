@@ -260,7 +260,7 @@ REFUSED_AS = '{"error": "'  # how every reason begins that `to_reason` makes; th
 
 
 def to_reason(error: OpeningError) -> str:
-    """A refusal as the reason of a failed job (composer.jobs), from which `from_reason` makes it again."""
+    """A refusal as the reason of a failed job (composer.line), from which `from_reason` makes it again."""
     return json.dumps({"error": type(error).__name__, **vars(error)})
 
 

@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from composer.database import Changes
 from composer.ear import Ear, EarError
 from composer.errors import DatabaseError, OpeningError, to_reason
-from composer.jobs import PERCENT, PERFORMANCE, Job, Jobs, Kind
+from composer.line.jobs import Jobs
+from composer.line.schema import PERCENT, PERFORMANCE, Job, Kind
 
 GRACE_SECONDS = 20.0  # for what is begun, once it is asked to stop
 BEAT_SECONDS = 0.5  # between two words of how far it is

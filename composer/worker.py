@@ -33,7 +33,8 @@ from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator, why_slow
 from composer.engine.scheduler import Piece
 from composer.errors import CannotHearError, DatabaseError, PieceError, SegueError
-from composer.jobs import Job, Jobs
+from composer.line.jobs import Jobs
+from composer.line.schema import Job
 from composer.listener import Listener
 from composer.request import Composed, Request
 from composer.sampling import SamplingParams

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from composer.database import Database
-from composer.jobs import Job, Jobs, State
+from composer.line.jobs import Jobs
+from composer.line.schema import Job, State
 
 PATIENCE = 300.0  # seconds that no test needs
 ENDED = {State.DONE, State.FAILED, State.CANCELLED}

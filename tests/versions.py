@@ -31,7 +31,8 @@ from bot.storage.servers import Guild
 from bot.studio import finish_piece, hear_performance, read_opening
 from composer.database import MIGRATIONS, Database
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from composer.jobs import PERCENT, PERFORMANCE, Draft, Job, Jobs, Kind, State
+from composer.line.jobs import Jobs
+from composer.line.schema import PERCENT, PERFORMANCE, Draft, Job, Kind, State
 from composer.midi import dump_midi, parse_midi
 from composer.piece import Order
 from composer.request import Composed, Request

@@ -11,7 +11,8 @@ from bot.letters import say_heard
 from bot.messages import Language, lines_of, say, say_key, say_settings, say_time
 from bot.replies import Interaction, language, suggestions, whisper
 from bot.storage.pieces import Piece
-from composer.jobs import Kind, Progress, State
+from composer.line.asking import Progress
+from composer.line.schema import Kind, State
 
 LOOKED_AT = 100  # newest pieces, among which those in line are
 SHOWN = 10

@@ -12,7 +12,8 @@ import sys
 import sqlalchemy as sa
 
 from composer.database import Database
-from composer.jobs import Jobs, State
+from composer.line.jobs import Jobs
+from composer.line.schema import State
 
 PATIENCE = 60.0  # seconds that no test needs
 

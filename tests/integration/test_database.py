@@ -22,9 +22,10 @@ import sqlalchemy as sa
 from postgres import PASSWORD, Postgres
 from sqlalchemy.exc import IntegrityError
 
-from composer import jobs
 from composer.database import Changes, Database, metadata, now
 from composer.errors import DatabaseError
+from composer.line.jobs import Jobs
+from composer.line.schema import workers
 
 PROCESS = Path(__file__).with_name("jobs_process.py")
 PATIENCE = 60.0  # seconds that no test needs
@@ -34,12 +35,12 @@ is_postgresql = pytest.mark.parametrize("empty_database_url", ["postgresql"], in
 
 
 async def write(database: Database, slots: int = 1) -> None:
-    await jobs.Jobs(database).enlist("writer", slots, "words", None)
+    await Jobs(database).enlist("writer", slots, "words", None)
 
 
 async def slots(database: Database) -> int | None:
     async with database.read() as connection:
-        found: int | None = await connection.scalar(sa.select(jobs.workers.c.slots))
+        found: int | None = await connection.scalar(sa.select(workers.c.slots))
     return found
 
 
@@ -103,7 +104,7 @@ async def test_a_write_is_all_or_nothing(database_url: str) -> None:
         await write(database, 1)
         with contextlib.suppress(KeyError):
             async with database.write() as connection:
-                await connection.execute(sa.update(jobs.workers).values(slots=2))
+                await connection.execute(sa.update(workers).values(slots=2))
                 raise KeyError
         assert await slots(database) == 1
 
@@ -112,7 +113,7 @@ async def test_a_read_sees_one_moment_and_keeps_nobody_waiting(database_url: str
     async with Database(database_url) as database:
         await write(database, 1)
         async with database.read() as connection:
-            query = sa.select(jobs.workers.c.slots)
+            query = sa.select(workers.c.slots)
             before = await connection.scalar(query)
             await write(database, 2)
             assert await connection.scalar(query) == before == 1
@@ -123,10 +124,10 @@ async def test_a_mistake_in_a_statement_is_no_database_that_is_away(database_url
     async with Database(database_url) as database:
         row = {"name": "w", "slots": 1, "vocabulary": "words", "seen_at": now()}
         async with database.write() as connection:
-            await connection.execute(sa.insert(jobs.workers).values(row))
+            await connection.execute(sa.insert(workers).values(row))
         with pytest.raises(IntegrityError):
             async with database.write() as connection:
-                await connection.execute(sa.insert(jobs.workers).values(row))
+                await connection.execute(sa.insert(workers).values(row))
         with pytest.raises(TimeoutError):
             async with database.write():
                 raise TimeoutError
@@ -140,8 +141,8 @@ async def test_writers_of_many_processes_wait_for_each_other(database_url: str) 
         async def count(database: Database) -> None:
             async with database.write() as connection:
                 await database.lock(connection, 99)
-                found = await connection.scalar(sa.select(jobs.workers.c.slots)) or 0
-                await connection.execute(sa.update(jobs.workers).values(slots=found + 1))
+                found = await connection.scalar(sa.select(workers.c.slots)) or 0
+                await connection.execute(sa.update(workers).values(slots=found + 1))
 
         await asyncio.gather(*(count((here, there)[number % 2]) for number in range(40)))
         assert await slots(here) == 40
@@ -221,11 +222,11 @@ async def test_what_changes_nothing_wakes_nobody(database_url: str) -> None:
     """Else workers that look for something to do would keep each other awake."""
     async with Database(database_url) as database, database.changes() as changes:
         await quiet(changes)
-        assert await jobs.Jobs(database).claim("w", "words", 4) == []
+        assert await Jobs(database).claim("w", "words", 4) == []
         assert await slots(database) is None
         with contextlib.suppress(KeyError):
             async with database.write() as connection:
-                await connection.execute(sa.delete(jobs.workers))
+                await connection.execute(sa.delete(workers))
                 raise KeyError
         assert not await changes.wait(QUIET)
 

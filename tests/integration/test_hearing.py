@@ -25,8 +25,10 @@ from bot.storage.servers import Guild
 from bot.studio import Studio
 from composer.database import Database
 from composer.errors import LineFullError, NotAudioError, NothingPlayedError, OutOfRangeError, to_reason
-from composer.jobs import PERFORMANCE, Job, Jobs, Kind, Limits, State
-from composer.jobs import jobs as jobs_table
+from composer.line.asking import Limits
+from composer.line.jobs import Jobs
+from composer.line.schema import PERFORMANCE, Job, Kind, State
+from composer.line.schema import jobs as jobs_table
 from composer.piece import Order
 from composer.telemetry import Exposition
 from composer.transcription.synchronise import Listening, performance_of

@@ -21,22 +21,14 @@ from job_line import opened
 
 from composer.database import now
 from composer.errors import CannotHearError, LineFullError, NotAudioError, NothingPlayedError, to_reason
-from composer.jobs import (
-    DAY_SECONDS,
-    PERCENT,
-    PERFORMANCE,
-    TOO_MANY_ATTEMPTS,
-    Draft,
-    Job,
-    Jobs,
-    Kind,
-    Limits,
-    State,
-    Statistics,
-)
-from composer.jobs import jobs as table
-from composer.jobs import recordings as recordings_table
-from composer.jobs import workers as workers_table
+from composer.line.asking import Limits
+from composer.line.claiming import TOO_MANY_ATTEMPTS
+from composer.line.jobs import Jobs
+from composer.line.schema import DAY_SECONDS, PERCENT, PERFORMANCE, Draft, Job, Kind, State
+from composer.line.schema import jobs as table
+from composer.line.schema import recordings as recordings_table
+from composer.line.schema import workers as workers_table
+from composer.line.sweeping import Statistics
 
 PROCESS = Path(__file__).with_name("jobs_process.py")
 LEASE = 0.3  # seconds, where a lease has to run out while others watch

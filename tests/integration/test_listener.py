@@ -19,8 +19,9 @@ from job_line import ENDED, PATIENCE, begun, opened, until
 
 from composer.ear import Ear, EarError
 from composer.errors import NothingPlayedError, RecordingTooLongError, from_reason, to_reason
-from composer.jobs import PERCENT, PERFORMANCE, Draft, Job, Jobs, Kind, State
-from composer.jobs import jobs as jobs_table
+from composer.line.jobs import Jobs
+from composer.line.schema import PERCENT, PERFORMANCE, Draft, Job, Kind, State
+from composer.line.schema import jobs as jobs_table
 from composer.listener import Listener
 
 CHILD = (sys.executable, str(Path(__file__).with_name("ear_standin.py")))

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.storage import Storage
 from bot.storage.servers import Guild
 from composer.database import Database, metadata
-from composer.jobs import PERFORMANCE, Draft, Job, Jobs, Kind, State
+from composer.line.jobs import Jobs
+from composer.line.schema import PERFORMANCE, Draft, Job, Kind, State
 from composer.midi import parse_midi
 from composer.request import Composed, Request, Watched
 from composer.sampling import SamplingParams

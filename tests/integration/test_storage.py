@@ -23,7 +23,8 @@ from bot.storage.pieces import Hearing, Place
 from bot.storage.servers import Guild
 from composer.database import Database, metadata
 from composer.errors import OutOfRangeError, SettingsError, UnknownNameError
-from composer.jobs import DAY_SECONDS, Draft, Job, Jobs
+from composer.line.jobs import Jobs
+from composer.line.schema import DAY_SECONDS, Draft, Job
 from composer.sampling import KNOBS, Nucleus, SamplingParams
 from composer.transcription.synchronise import Listening
 from composer.words import ATTRIBUTES

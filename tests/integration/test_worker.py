@@ -30,8 +30,9 @@ from composer.engine.checkpoint import Checkpoint, save_checkpoint
 from composer.engine.generator import Generator
 from composer.engine.scheduler import Piece
 from composer.errors import DatabaseError, PieceError
-from composer.jobs import Draft, Job, Jobs, State
-from composer.jobs import jobs as jobs_table
+from composer.line.jobs import Jobs
+from composer.line.schema import Draft, Job, State
+from composer.line.schema import jobs as jobs_table
 from composer.request import MAX_BARS, Composed, Request
 from composer.sampling import SamplingParams
 from composer.words import BAR, END, Family, Word, default_vocabulary

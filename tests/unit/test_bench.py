@@ -20,7 +20,7 @@ from bench.rounds import Contender, take_turns, thread_counts
 from bench.serve import fair_shares
 from bench.stages import Stages, medians
 from composer.engine.generator import Generator
-from composer.jobs import Job, State
+from composer.line.schema import Job, State
 from composer.request import Guards, Request
 
 HERE = Machine("a CPU", 2, ("avx2",), 23.5, None, 0.5, "3.11.7", "2.13.0", "2026-11-25T12:00:00+00:00")
