@@ -303,7 +303,7 @@ async def test_every_button_does_what_it_says(place: Place) -> None:
     await place.ann.click(message, "Delete")
     await message.until(lambda m: m.deleted)
     await place.bot.until_rows(
-        f"select opening, midi from pieces where message = {message.id}", [(b"", None)], PATIENCE
+        f"select opening_digest, midi from pieces where message = {message.id}", [(None, None)], PATIENCE
     )
     await place.bot.until_rows(
         f"select payload, result from jobs join pieces using (id) where message = {message.id}",

@@ -393,8 +393,9 @@ def test_hostile_files_are_read_or_refused_with_a_sentence(hostile: dict[str, An
             assert file["notes"] > 0, file
 
 
-def test_hostile_files_take_less_than_a_cpu_second_each(hostile: dict[str, Any]) -> None:
-    assert [file for file in hostile["files"] if file["seconds"] >= 1] == []
+def test_hostile_files_stay_below_the_seconds_that_a_child_may_take(hostile: dict[str, Any]) -> None:
+    """A CPU second each on a machine that has no other work, where a core is not shared."""
+    assert [file for file in hostile["files"] if file["seconds"] >= child.LIMITS.cpu / 2] == []
 
 
 def test_hostile_files_take_less_than_300_mb_each(hostile: dict[str, Any]) -> None:
