@@ -30,6 +30,7 @@ from composer.errors import DatabaseError, LineFullError, OpeningError, Renderin
 from composer.line.asking import Limits, Progress
 from composer.line.jobs import Jobs
 from composer.line.schema import PERCENT, PERFORMANCE, Draft, Job, Kind, State
+from composer.pauses import Pauses
 from composer.piece import Order
 from composer.rendering.instruments import INSTRUMENTS
 from composer.request import Composed, Request
@@ -39,7 +40,7 @@ from composer.transcription.synchronise import Listening
 EDIT_SECONDS = 2.5  # between two edits of one message
 EDITS_A_SECOND = 10  # of all messages together; Discord takes 50 from a bot
 TOLD_AFTER = 3  # tries to deliver a piece, where the fault is ours
-LONGEST_PAUSE = 3600.0  # seconds between two tries
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0  # seconds between two tries
 SMALLER = 0.6  # of the size that was too large, for the next try
 MAX_TITLE = 60  # characters
 MAX_BARS = 128  # of one request; a piece goes on with Continue
@@ -283,7 +284,7 @@ class Conversations:
     async def _attend_to(self, piece: Piece) -> None:
         """Until it is delivered. What goes wrong on our side, or may not be handed over, is tried again, a little
         later each time, or as soon as its button is pressed."""
-        tries, told = 0, ""
+        tries, told, pauses = 0, "", Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             try:
                 piece = await self._storage.piece(piece.id) or piece
@@ -312,7 +313,7 @@ class Conversations:
                 elif why == "undelivered":  # every way is closed to a single word
                     await self._put_away(piece)
                     break
-            await self._until_pressed(piece.id, min(LONGEST_PAUSE, 2.0**tries))
+            await self._until_pressed(piece.id, pauses.next())
             self._delivery.reopen(piece.id)
         self._delivery.reopen(piece.id)
 
