@@ -18,6 +18,7 @@ from bot.messages import CHINESE_COMMANDS
 from bot.replies import ServingClient, refuse
 from bot.services import Services
 from bot.settings import ConfigurationError, Settings
+from composer.pauses import Pauses
 
 LONGEST_PAUSE = 60.0  # seconds between two tries to connect
 PATIENCE = 60.0  # seconds that a request waits where Discord says "later"; told to wait longer, it fails
@@ -89,14 +90,14 @@ class Tree(app_commands.CommandTree[SegueClient]):
 
     async def register(self) -> None:
         """Hand the commands to Discord until it takes them; meanwhile it has the earlier ones, and they are served."""
-        pause = REGISTER_PAUSE
+        pauses = Pauses(REGISTER_PAUSE, LONGEST_REGISTER_PAUSE)
         while True:
-            wait = pause
+            wait = pauses.next()
             try:
                 await self.sync_if_changed()
                 return
             except discord.RateLimited as error:
-                wait = max(pause, error.retry_after)
+                wait = max(wait, error.retry_after)
                 why = f"Discord takes no commands for {error.retry_after:.0f} s"
                 log.error("commands not registered", why=why, again_in=round(wait))
             except discord.HTTPException as error:
@@ -109,7 +110,6 @@ class Tree(app_commands.CommandTree[SegueClient]):
                 why = f"{type(error).__name__}: {error}"
                 log.error("commands not registered", why=why, again_in=round(wait))
             await asyncio.sleep(wait)
-            pause = min(LONGEST_REGISTER_PAUSE, 2 * pause)
 
     async def sync_if_changed(self) -> None:
         """Hand the commands to Discord unless it has them: it takes 200 changes a day."""
@@ -165,8 +165,9 @@ async def stay_connected(services: Services) -> None:
     discord.py reconnects by itself, but not when the very first handshake fails. Raises ConfigurationError if Discord
     does not know the token.
     """
-    token, pause = services.settings.discord_token.get_secret_value(), 1.0
+    token, pauses = services.settings.discord_token.get_secret_value(), Pauses(1.0, LONGEST_PAUSE)
     while True:
+        lost: dict[str, object] = {}  # by what
         client = SegueClient(services)
         began = asyncio.get_running_loop().time()
         try:
@@ -179,10 +180,12 @@ async def stay_connected(services: Services) -> None:
         except discord.ConnectionClosed as error:
             if error.code in REFUSED:
                 raise ConfigurationError(f"Discord refuses the connection: {REFUSED[error.code]}.") from error
-            log.warning("connection lost", code=error.code, pause=pause)
+            lost = {"code": error.code}
         except Exception as error:  # of the network, of the library, of the database at the log-in: try again
-            log.warning("connection lost", error=f"{type(error).__name__}: {error}", pause=pause)
+            lost = {"error": f"{type(error).__name__}: {error}"}
         if asyncio.get_running_loop().time() - began > LONGEST_PAUSE:
-            pause = 1.0
+            pauses.reset()
+        pause = pauses.next()
+        if lost:
+            log.warning("connection lost", **lost, pause=pause)
         await asyncio.sleep(pause)
-        pause = min(LONGEST_PAUSE, 2 * pause)

@@ -37,6 +37,7 @@ from composer.errors import DatabaseError, LineFullError, OpeningError, Renderin
 from composer.line.asking import Progress
 from composer.line.jobs import Jobs
 from composer.line.schema import PERFORMANCE, Job, Kind, State
+from composer.pauses import Pauses
 from composer.request import Composed, Request
 from composer.telemetry import Exposition
 from composer.transcription.synchronise import Listening
@@ -44,7 +45,7 @@ from composer.transcription.synchronise import Listening
 EDIT_SECONDS = 2.5  # between two edits of one message
 EDITS_A_SECOND = 10  # of all messages together; Discord takes 50 from a bot
 TOLD_AFTER = 3  # tries to deliver a piece, where the fault is ours
-LONGEST_PAUSE = 3600.0  # seconds between two tries
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0  # seconds between two tries
 SMALLER = 0.6  # of the size that was too large, for the next try
 DEAF_SECONDS = 90.0  # without a worker that transcribes; then a recording is given back with a sentence
 NEWS_SECONDS = 5.0  # after which a piece is looked at again, though nothing has changed
@@ -157,7 +158,7 @@ class Attendance:
     async def _attend_to(self, piece: Piece) -> None:
         """Until it is delivered. What goes wrong on our side, or may not be handed over, is tried again, a little
         later each time, or as soon as its button is pressed."""
-        tries, told = 0, ""
+        tries, told, pauses = 0, "", Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             try:
                 piece = await self._storage.piece(piece.id) or piece
@@ -186,7 +187,7 @@ class Attendance:
                 elif why == "undelivered":  # every way is closed to a single word
                     await self._put_away(piece)
                     break
-            await self._until_pressed(piece.id, min(LONGEST_PAUSE, 2.0**tries))
+            await self._until_pressed(piece.id, pauses.next())
             self._delivery.reopen(piece.id)
         self._delivery.reopen(piece.id)
 

@@ -34,6 +34,7 @@ from bot.messages import say
 from bot.storage import Storage
 from bot.storage.pieces import Piece, Place
 from composer.errors import SegueError
+from composer.pauses import Pauses
 
 TOKEN_SECONDS = 14 * 60.0  # it lives for 15 minutes; the last of them is for the upload
 CALL_SECONDS = 60.0  # for one call, discord.py's own repetitions included
@@ -90,7 +91,7 @@ class Delivery:
         Returns the piece with the place that its message has now. Raises TooLargeError, TitleRefusedError or
         UndeliverableError.
         """
-        pause = 1.0
+        pauses = Pauses(1.0, LONGEST_PAUSE)
         while True:
             try:
                 async with asyncio.timeout(CALL_SECONDS):
@@ -105,9 +106,9 @@ class Delivery:
             ) as error:
                 if isinstance(error, discord.HTTPException) and _too_large(error):
                     raise TooLargeError("The files are too large for this channel.") from error
+                pause = pauses.next()
                 log.warning("not delivered yet", job=piece.id, error=_brief(error), pause=pause)
             await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE, 2 * pause)
             piece = await self._storage.piece(piece.id) or piece
 
     def reopen(self, number: int) -> None:

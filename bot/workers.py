@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import structlog
 
 from bot.settings import Settings
+from composer.pauses import Pauses
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a worker that died is started again; each time twice as long
 STEADY_SECONDS = 300.0  # a worker that lived so long begins with the first pause again
@@ -29,7 +30,7 @@ async def keep_workers(settings: Settings) -> None:
 
 
 async def _keep_worker(settings: Settings, number: int) -> None:
-    pause = FIRST_PAUSE
+    pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
     while True:
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
@@ -44,10 +45,10 @@ async def _keep_worker(settings: Settings, number: int) -> None:
         finally:
             await asyncio.shield(_stop(process))
         if time.monotonic() - began > STEADY_SECONDS:
-            pause = FIRST_PAUSE
+            pauses.reset()
+        pause = pauses.next()
         log.error("worker died", number=number, status=status, pause=pause)
         await asyncio.sleep(pause)
-        pause = min(LONGEST_PAUSE, 2 * pause)
 
 
 def _environment(settings: Settings, number: int) -> Mapping[str, str]:

@@ -33,6 +33,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.functions import FunctionElement
 
 from composer.errors import DatabaseError
+from composer.pauses import Pauses
 from composer.places import HOME
 
 SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
@@ -418,13 +419,12 @@ class _ChannelBell(_Bell):
         return connection
 
     async def _reconnect(self) -> AsyncConnection:
-        pause = 0.05
+        pauses = Pauses(0.05, ALIVE_SECONDS)
         while True:
             with contextlib.suppress(*_LOST, TimeoutError):
                 async with asyncio.timeout(ALIVE_SECONDS):
                     return await self._connect()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, ALIVE_SECONDS)
+            await asyncio.sleep(pauses.next())
 
     async def _until_lost(self) -> None:
         driver = await _driver(self._connection)

@@ -83,7 +83,10 @@ class Ear:
         if self._end_of_idling is not None:
             self._end_of_idling.cancel()
         if self._process is None or self._process.returncode is not None:
-            self._process = await sandbox.start(self._command, CHILD_LIMITS, LONGEST_LINE)
+            try:
+                self._process = await sandbox.start(self._command, CHILD_LIMITS, LONGEST_LINE)
+            except OSError as error:  # no memory or no number is left for another process
+                raise EarError("died") from error
             log.info("ear started", pid=self._process.pid)
         return self._process
 

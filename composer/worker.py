@@ -1,6 +1,6 @@
 """The worker: claims requests from the table of jobs, composes them in one batch, and writes the words back.
 
-    main thread     asyncio: claims, beats its leases, reports progress, finishes; torch cannot hold it up
+    main thread     asyncio: the loop of any claimant, see composer.line.claimant; torch cannot hold it up
     engine thread   the generator: a step at a time as long as there is something to compose
 
 A worker may be killed at any moment: its leases run out, and another composes the same pieces, to the same words. It
@@ -19,22 +19,22 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 import torch
-from sqlalchemy.exc import SQLAlchemyError
 
 from composer.database import Database
 from composer.ear import Ear
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator, why_slow
 from composer.engine.scheduler import Piece
-from composer.errors import CannotHearError, DatabaseError, PieceError, SegueError
+from composer.errors import CannotHearError, PieceError, SegueError
+from composer.line.claimant import GRACE_SECONDS, Claimant, Claimed
 from composer.line.jobs import Jobs
-from composer.line.schema import Job
+from composer.line.schema import Job, Kind
 from composer.listener import Listener
 from composer.request import Composed, Request
 from composer.sampling import SamplingParams
@@ -43,7 +43,6 @@ from composer.transcription.transcriber import check_can_hear
 from composer.words import BAR
 
 PROGRESS_SECONDS = 0.2  # between two writes of how far the pieces are, for all of them together
-GRACE_SECONDS = 20.0  # for what is begun, once the worker is asked to stop
 LAST_STEP_SECONDS = 10.0  # at the end, for the step that is under way: torch aborts a process that ends within one
 HANG_SECONDS = 120.0  # without a step while there is something to compose, after which the process ends itself
 HUNG_STATUS = 70  # of a process that has ended itself because its engine hung
@@ -62,10 +61,9 @@ class EngineHangsError(Exception):
 
 
 @dataclass
-class Task:
+class Task(Claimed):
     """A job on its way through the engine."""
 
-    job: Job
     request: Request
     piece: Piece | None = None  # once the engine has taken it
     began: float = field(default_factory=time.monotonic)
@@ -75,6 +73,10 @@ class Task:
     @property
     def bars_done(self) -> int:
         return self.piece.bars_done if self.piece else 0
+
+    @property
+    def ended(self) -> bool:
+        return self.composed is not None or self.broken is not None
 
 
 class Engine(threading.Thread):
@@ -144,11 +146,19 @@ class Engine(threading.Thread):
         self._on_news()
 
 
-class Worker:
-    """One process' share of the work, from the first claim until it is asked to stop.
+class Worker(Claimant[Task]):
+    """One process' share of the composing, from the first claim until it is asked to stop.
 
-    grace: seconds for what is begun, once it is asked to   hang: seconds within one step that are too many
+    Args:
+        jobs: The table.
+        checkpoint: What composes; its vocabulary says which jobs are claimed.
+        slots: How many pieces are composed at once.
+        device: Where.
+        grace: Seconds for what is begun, once it is asked to stop.
+        hang: Seconds within one step of the engine that are too many.
     """
+
+    kind, role, beat_seconds = Kind.COMPOSE, "worker", PROGRESS_SECONDS
 
     def __init__(
         self,
@@ -159,20 +169,14 @@ class Worker:
         grace: float = GRACE_SECONDS,
         hang: float = HANG_SECONDS,
     ) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self.slots = slots
-        self.bars_per_second: float | None = None  # of one slot
-        self.stopping = False
-        self._jobs, self._grace, self._hang = jobs, grace, hang
-        self._vocabulary = checkpoint.vocabulary
-        self._warm_up_words = 0
+        name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._generator = Generator(checkpoint, slots, device)
-        self.maker = f"{checkpoint.digest} {self._generator.steps.arithmetic} {device.type}"
-        self._tasks: dict[int, Task] = {}
-        self._news = asyncio.Event()
-        self._beaten = self._enlisted = self._stop_by = float("-inf")
+        maker = f"{checkpoint.digest} {self._generator.steps.arithmetic} {device.type}"
+        super().__init__(jobs, name, checkpoint.vocabulary.digest, slots, maker, grace)
+        self._speaks, self._hang = checkpoint.vocabulary, hang
+        self._warm_up_words = 0
         loop = asyncio.get_running_loop()
-        self._engine = Engine(self._generator, lambda: _tell(loop, self._news))
+        self._engine = Engine(self._generator, lambda: _tell(loop, self.wake))
 
     @property
     def words(self) -> int:
@@ -180,23 +184,18 @@ class Worker:
         return self._generator.drawn - self._warm_up_words
 
     @property
-    def busy(self) -> int:
-        """Slots in use."""
-        return len(self._tasks)
-
-    @property
     def stalled(self) -> bool:
         """The engine has not ended a step for a lease: then it counts as dead until it does."""
         return self._engine.seconds_in_step > self._jobs.lease_seconds
 
-    def stop(self) -> None:
-        """Claim nothing more, finish what can be finished in the grace and hand back the rest; twice: at once."""
-        self._stop_by = time.monotonic() + (0 if self.stopping else self._grace)
-        self.stopping = True
-        self._news.set()
-
     async def run(self) -> None:
-        """Work until stopped. Raises EngineStoppedError or EngineHangsError; then the leases run out."""
+        """Work until stopped.
+
+        Raises:
+            EngineStoppedError: The engine has broken; then the leases run out.
+            EngineHangsError: It hangs; then too.
+            DatabaseError: The database is still away when the grace is over.
+        """
         try:
             async with asyncio.timeout(WARM_UP_SECONDS):
                 await asyncio.to_thread(self._warm_up)
@@ -205,110 +204,45 @@ class Worker:
             raise EngineHangsError from None
         self._engine.start()
         log.info("ready", worker=self.name, slots=self.slots, bars_per_second=self.bars_per_second)
-        pause = 0.0
-        async with self._jobs.database.changes() as changes:
-            ears = asyncio.create_task(self._listen(changes.wait))
-            try:
-                while not self._over():
-                    try:
-                        await self._round()
-                        pause = 0.0
-                    except (SQLAlchemyError, DatabaseError, OSError) as error:
-                        pause = min(max(0.5, self._jobs.lease_seconds / 3), 2 * pause or 0.5)
-                        log.warning("database out of reach", error=type(error).__name__, pause=pause)
-                        await asyncio.sleep(pause)
-                await self._jobs.retire(self.name)
-            finally:
-                ears.cancel()
-                await asyncio.gather(ears, return_exceptions=True)
-                self._engine.stop()
-                await asyncio.to_thread(self._engine.join, LAST_STEP_SECONDS)
+        await super().run()
         log.info("stopped", worker=self.name)
 
-    def _over(self) -> bool:
+    def check(self) -> None:
         if self._engine.error is not None:
             raise EngineStoppedError from self._engine.error
         if (seconds := self._engine.seconds_in_step) > self._hang:
-            jobs = sorted(self._tasks)
+            jobs = sorted(self._claimed)
             log.error("the engine hangs; this process ends, to be started again", seconds=round(seconds), jobs=jobs)
             raise EngineHangsError
-        return self.stopping and (not self._tasks or time.monotonic() >= self._stop_by)
 
-    async def _listen(self, wait: Callable[[float], Awaitable[bool]]) -> None:
-        while True:
-            if await wait(self._jobs.lease_seconds):
-                self._news.set()
-
-    async def _round(self) -> None:
-        """Everything that is due: then wait until something is."""
-        self._news.clear()
-        if not self.stalled:
-            await self._report()
-        for task in [task for task in self._tasks.values() if task.composed or task.broken]:
-            await (self._fail(task, task.broken) if task.broken else self._finish(task))
-        await self._sleep()
-
-    async def _report(self) -> None:
-        """That this worker lives and goes on with what it has, before it asks for more: so it keeps what it has."""
-        await self._enlist()
-        await self._beat()
-        if not self.stopping and (free := self.slots - len(self._tasks)):
-            for job in await self._jobs.claim(self.name, self._vocabulary.digest, free, maker=self.maker):
-                await self._begin(job)
-
-    async def _sleep(self) -> None:
-        seconds = PROGRESS_SECONDS if self._tasks else self._jobs.lease_seconds / 3
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
-
-    async def _enlist(self) -> None:
-        """Tell that this worker lives, and how fast it is."""
-        if time.monotonic() - self._enlisted >= self._jobs.lease_seconds / 3:
-            self._enlisted = time.monotonic()
-            speed = self.bars_per_second
-            await self._jobs.enlist(self.name, self.slots, self._vocabulary.digest, speed, maker=self.maker)
-
-    async def _begin(self, job: Job) -> None:
-        if overslept := self._tasks.get(job.id):  # its lease ran out meanwhile, and the claim was ours again
-            overslept.job = job
-            return
+    async def begin(self, job: Job) -> Task | None:
         try:
-            request = Request.from_json(job.payload, self._vocabulary)
+            request = Request.from_json(job.payload, self._speaks)
         except SegueError as error:
             log.error("unusable request", job=job.id, error=str(error))
             await self._jobs.fail(job, "request")
-            return
+            return None
         log.info("begun", job=job.id, attempt=job.attempt, bars=request.bars)
-        self._tasks[job.id] = task = Task(job, request)
+        task = Task(job, request)
         self._engine.submit(task)
+        return task
 
-    async def _beat(self) -> None:
-        """Report how far the pieces are, keep their leases, and let go of those that nobody waits for any more."""
-        if not self._tasks or time.monotonic() - self._beaten < PROGRESS_SECONDS / 2:
-            return
-        self._beaten = time.monotonic()
-        for job_id in await self._jobs.beat(self.name, {i: task.bars_done for i, task in self._tasks.items()}):
-            task = self._tasks.pop(job_id)
-            self._engine.cancel(task)
-            dropped = await self._jobs.drop(task.job)
-            log.info("cancelled" if dropped else "taken over", job=job_id)
-            self._news.set()  # a slot is free
+    async def cancel(self, task: Task) -> None:
+        self._engine.cancel(task)
 
-    async def _fail(self, task: Task, error: PieceError) -> None:
-        """The piece has broken off, and would again: it is determined by its row."""
-        kept = await self._jobs.fail(task.job, error.reason)
-        del self._tasks[task.job.id]
-        self._news.set()  # a slot is free
-        log.error("broken off" if kept else "too late", job=task.job.id, error=str(error), exc_info=error)
+    async def conclude(self, task: Task) -> None:
+        if task.composed is not None:
+            kept = await self._jobs.finish(task.job, task.composed.to_json())
+            speed = task.request.bars / task.composed.seconds
+            self.bars_per_second = round(0.8 * (self.bars_per_second or speed) + 0.2 * speed, 3)
+            log.info("finished" if kept else "too late", job=task.job.id, seconds=task.composed.seconds)
+        elif (error := task.broken) is not None:  # it would break off again: a piece is determined by its row
+            kept = await self._jobs.fail(task.job, error.reason)
+            log.error("broken off" if kept else "too late", job=task.job.id, error=str(error), exc_info=error)
 
-    async def _finish(self, task: Task) -> None:
-        assert task.composed is not None
-        kept = await self._jobs.finish(task.job, task.composed.to_json())
-        del self._tasks[task.job.id]
-        self._news.set()  # a slot is free
-        speed = task.request.bars / task.composed.seconds
-        self.bars_per_second = round(0.8 * (self.bars_per_second or speed) + 0.2 * speed, 3)
-        log.info("finished" if kept else "too late", job=task.job.id, seconds=task.composed.seconds)
+    async def close(self) -> None:
+        self._engine.stop()
+        await asyncio.to_thread(self._engine.join, LAST_STEP_SECONDS)
 
     def _warm_up(self) -> None:
         """A few bars in every slot, as in service: what the first steps cost is paid, and the speed is known.
@@ -324,9 +258,9 @@ class Worker:
         self._warm_up_words = self._generator.drawn
 
 
-def _tell(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
-        loop.call_soon_threadsafe(news.set)
+        loop.call_soon_threadsafe(wake)
 
 
 def _at_the_end_of_input(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

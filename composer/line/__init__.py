@@ -18,6 +18,7 @@
     delivering   tend, hold, delivered: the tender, which holds a lease of the same kind
     sweeping     statistics, and the end of old rows
     jobs         Jobs: all of these as one object
+    claimant     Claimant: the loop of whoever works, given what to do with a job
 
 All times are the database's. Jobs are of two kinds, and whoever works does one of them.
 """

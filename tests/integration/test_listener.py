@@ -86,10 +86,10 @@ async def test_how_far_it_is_is_told_and_how_long_it_takes_is_learned(database_u
         await until(jobs, [slow], lambda job: job.bars_done == 75)
         assert listener.busy
         seconds = (await jobs.progress([slow.id]))[slow.id].seconds
-        assert seconds == pytest.approx(25 / listener.percent_per_second)
-        before = listener.percent_per_second
+        assert seconds == pytest.approx(25 / listener.bars_per_second)
+        before = listener.bars_per_second
         await until(jobs, [slow], ended)
-        await until(jobs, [slow], lambda _: listener.percent_per_second != before)
+        await until(jobs, [slow], lambda _: listener.bars_per_second != before)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

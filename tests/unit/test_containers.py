@@ -23,8 +23,8 @@ from pydantic import ValidationError
 
 from bot.settings import Settings
 from composer import cli
+from composer.line.claimant import GRACE_SECONDS
 from composer.telemetry import Exposition
-from composer.worker import GRACE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
