@@ -2,7 +2,7 @@
 
     ./run bench encoding CORPUS [CORPUS ...] [--songs 100]
 
-CORPUS is a folder as composer.training.dataset reads it; a corpus that was never encoded is encoded first. Measured
+CORPUS is a folder as composer.training.sources finds it; a corpus that was never encoded is encoded first. Measured
 are the first songs by name, the stretches in 4/4 that a model is trained on. Prints a Markdown table:
 
     onsets moved      notes that start more than 10 ms from where they were played, and the mean of all notes
@@ -22,7 +22,8 @@ from pathlib import Path
 from composer.encoding import quantise, to_remi
 from composer.midi import parse_midi
 from composer.score import Score, excerpt
-from composer.training.dataset import ANNOTATIONS, Song, find_sources, load_corpus, read_sources, stretches_in_four
+from composer.training.dataset import Song, load_corpus, stretches_in_four
+from composer.training.sources import ANNOTATIONS, find_sources, read_sources
 from composer.words import Family, Vocabulary, Word, default_vocabulary
 
 HEARD_MS = 10.0  # a smaller shift is below what listeners notice between two onsets

@@ -30,7 +30,7 @@ from composer.piece import Order, Take
 from composer.rendering.audio import duration_seconds, render_mp3
 from composer.sampling import SamplingParams
 from composer.score import TICKS_PER_BAR, Score, excerpt
-from composer.training.dataset import ANNOTATIONS, find_sources, read_sources
+from composer.training.sources import ANNOTATIONS, find_sources, read_sources
 
 OPENING_BARS = 8
 

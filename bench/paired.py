@@ -17,7 +17,8 @@ import torch
 
 from composer.engine.model import ModelConfig
 from composer.training.config import TrainingConfig
-from composer.training.dataset import FirstEdition, load_corpus
+from composer.training.dataset import load_corpus
+from composer.training.sequences import FirstEdition
 from composer.training.train import VALIDATION_WHOLE, Run, read_curves
 from composer.words import ATTRIBUTES, default_vocabulary
 

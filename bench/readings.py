@@ -30,7 +30,8 @@ from tqdm import tqdm
 from composer.errors import OpeningError
 from composer.midi import parse_midi
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score
-from composer.training.dataset import ANNOTATIONS, stretches_in_four
+from composer.training.dataset import stretches_in_four
+from composer.training.sources import ANNOTATIONS
 from composer.transcription.beats import track
 from composer.transcription.performance import PlayedNote
 from composer.transcription.readings import READINGS, STEPS, describe, likelihoods

@@ -41,7 +41,8 @@ from composer.encoding import to_remi
 from composer.engine.checkpoint import load_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.training.config import TrainingConfig
-from composer.training.dataset import Sampler, Song
+from composer.training.dataset import Song
+from composer.training.sequences import Sampler
 from composer.training.train import ignore_denormals, multiplies_bfloat16
 from composer.words import IGNORE, Vocabulary, Word
 

@@ -40,7 +40,8 @@ from composer.rendering.audio import LEAD_SECONDS, synthesise
 from composer.rendering.instruments import program_of
 from composer.rendering.loudness import level
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, excerpt
-from composer.training.dataset import ANNOTATIONS, stretches_in_four
+from composer.training.dataset import stretches_in_four
+from composer.training.sources import ANNOTATIONS
 from composer.transcription.melody import hear_line
 from composer.transcription.performance import Kind, Performance
 from composer.transcription.piano import transcribe_piano

@@ -15,7 +15,7 @@ from composer.errors import OpeningError, SettingsError
 from composer.midi import parse_midi, read_midi
 from composer.opening import PIANO, Opening, to_opening
 from composer.score import TICKS_PER_BAR, Score, excerpt
-from composer.training.dataset import ANNOTATIONS, find_sources, read_sources
+from composer.training.sources import ANNOTATIONS, find_sources, read_sources
 from composer.words import Vocabulary
 
 Item = TypeVar("Item")

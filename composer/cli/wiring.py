@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from composer.audition.audition import Plan
+    from composer.telemetry import LogFormat
 
 CHECKPOINTS = HOME / "checkpoints"
 
@@ -193,7 +194,8 @@ def train(
     Raises:
         SettingsError: there is no such model or corpus, or the folder holds another run.
     """
-    from composer.training.dataset import FirstEdition, load_corpus
+    from composer.training.dataset import load_corpus
+    from composer.training.sequences import FirstEdition
     from composer.training.train import Run
     from composer.words import default_vocabulary
 
@@ -262,6 +264,48 @@ def audition(plan: Plan, device: Device, folder: Path, audio: bool, name: str | 
     print(f"recommended: {report.chosen.candidate.name}")
     if name is not None:
         print(promote_chosen(report, CHECKPOINTS / name))
+
+
+def work(
+    database: str,
+    checkpoint: Path,
+    slots: int,
+    device: Device,
+    *,
+    threads: int | None,
+    lease: float,
+    metrics_port: int | None,
+    log_format: LogFormat,
+    attached: bool,
+    transcribe: bool,
+) -> None:
+    """A worker, until it is told to stop.
+
+    Args:
+        database: the URL of the table of jobs; its password never comes into the logs.
+        checkpoint: the folder of the model.
+        slots: pieces composed at once.
+        device: where the model runs.
+        threads: at most, on a CPU; None for one a core.
+        lease: seconds until a dead worker's work is taken over.
+        metrics_port: on loopback; None for none.
+        log_format: json or console.
+        attached: whether it stops when standard input ends.
+        transcribe: whether it transcribes recordings too.
+
+    Raises:
+        SegueError: what the user can mend.
+    """
+    import asyncio
+
+    from composer.telemetry import configure_logging
+    from composer.worker import work as work_on_table
+
+    configure_logging(log_format, secrets=[database])
+    if threads:
+        torch.set_num_threads(threads)
+    where = torch_device(device)
+    asyncio.run(work_on_table(database, checkpoint, slots, where, lease, metrics_port, attached, transcribe))
 
 
 def probe(checkpoint: Path, device: Device) -> str:

@@ -53,16 +53,17 @@ def worker(
 
     The bot starts one itself unless WORKERS=0; any number of them, on any machines, may work on one table.
     """
-    import asyncio
-
-    import torch
-
     from composer.cli import wiring
-    from composer.telemetry import configure_logging
-    from composer.worker import work
 
-    configure_logging(log_format.value, secrets=[database])
-    if threads:
-        torch.set_num_threads(threads)
-    where = wiring.torch_device(device)
-    asyncio.run(work(database, checkpoint, slots, where, lease, metrics_port, attached, transcribe))
+    wiring.work(
+        database,
+        checkpoint,
+        slots,
+        device,
+        threads=threads,
+        lease=lease,
+        metrics_port=metrics_port,
+        log_format=log_format.value,
+        attached=attached,
+        transcribe=transcribe,
+    )

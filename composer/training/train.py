@@ -76,7 +76,7 @@ class Windows(NamedTuple):
 
 
 class Data(Protocol):
-    """What is learned from, and what by. See composer.training.lessons and composer.training.dataset."""
+    """What is learned from, and what by. See composer.training.lessons and composer.training.sequences."""
 
     @property
     def vocabulary(self) -> AnyVocabulary: ...

@@ -20,20 +20,22 @@ from composer.errors import SettingsError
 from composer.midi import dump_midi
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Chord, MeterChange, Note, Score, TempoChange
 from composer.training.dataset import (
-    ANCHOR_BARS,
     COLUMN,
-    SHARE_BEGUN,
-    SHARE_OPENED,
-    VALIDATION_ANCHOR,
-    Batch,
     Corpus,
-    Sampler,
     Song,
     Words,
     encode_song,
     load_corpus,
     share_on_grid,
     stretches_in_four,
+)
+from composer.training.sequences import (
+    ANCHOR_BARS,
+    SHARE_BEGUN,
+    SHARE_OPENED,
+    VALIDATION_ANCHOR,
+    Batch,
+    Sampler,
     validation_windows,
 )
 from composer.words import ATTRIBUTES, BAR, END, IGNORE, Family, Word, default_vocabulary
