@@ -1,8 +1,8 @@
 """How often Discord takes requests: so many in a bucket of a route and its major parameter, and so many of a bot.
 
-The windows are in seconds of the stand-in's clock, and as long as Discord's: discord.py reads them in the headers and
-waits, so that a test sees what the wait does to the bot. What a person asks for has a token of its own and so a bucket
-of its own; two hundred requests are no slower by it. `clock.advance` ends a window for the stand-in alone.
+The windows are in seconds of the stand-in's clock, and as long as Discord's where `timing.windows` is 1: discord.py
+reads them in the headers and waits, so that a test sees what the wait does to the bot. What a person asks for has a
+token of its own and so a bucket of its own. `clock.advance` ends a window for the stand-in alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .clock import Clock
 from .posts import Json
+from .timing import Timing
 
 MAJOR = ("channel", "guild", "application", "interaction", "token")  # an application's id counts as its webhook's
 VIA = {"Via": "1.1 google"}  # without which discord.py takes a 429 for a ban
@@ -48,16 +49,17 @@ class Bucket:
     ends_at: float
     left: int
 
-    def take(self, now: float) -> bool:
+    def take(self, now: float, share: float) -> bool:
+        """share: of the limit's seconds"""
         if now >= self.ends_at:
-            self.left, self.ends_at = self.limit.requests, now + self.limit.seconds
+            self.left, self.ends_at = self.limit.requests, now + share * self.limit.seconds
         self.left -= 1
         return self.left >= 0
 
 
 class Limits:
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, timing: Timing) -> None:
+        self._clock, self._timing = clock, timing
         self._buckets: dict[tuple[str, ...], Bucket] = {}
 
     def take(
@@ -89,7 +91,7 @@ class Limits:
     def _wait(self, limit: Limit, *key: str) -> float:
         now = self._clock.now()
         bucket = self._buckets.setdefault(key, Bucket(limit, 0.0, 0))
-        return 0.0 if bucket.take(now) else max(0.001, round(bucket.ends_at - now, 3))
+        return 0.0 if bucket.take(now, self._timing.windows) else max(0.001, round(bucket.ends_at - now, 3))
 
 
 def refused(seconds: float, everywhere: bool = False) -> tuple[dict[str, str], dict[str, Any]]:

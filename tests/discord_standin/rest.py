@@ -94,7 +94,7 @@ class Rest:
     ) -> None:
         self.world, self.gateway, self.faults, self.log, self.timing = world, gateway, faults, log, timing
         self.contract = contract
-        self.limits = Limits(world.clock)
+        self.limits = Limits(world.clock, timing)
 
     # ---- the way of a request
 

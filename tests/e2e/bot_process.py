@@ -16,6 +16,7 @@ from discord_standin import Standin
 
 ROOT = Path(__file__).parent.parent.parent
 STOP_SECONDS = 60
+LIMIT_WINDOWS = 0.1  # of Discord's seconds, within which so many requests may be made: nobody waits for minutes
 LEASE_SECONDS = 8  # so long a bot or a worker that was killed is missed; a busy machine does not reach it
 
 
@@ -28,6 +29,7 @@ class BotProcess:
     def __init__(self, standin: Standin, folder: Path, settings: Mapping[str, str], shards: int = 1) -> None:
         self.standin, self.folder, self.shards = standin, folder, shards
         self.log = folder / "bot.log"
+        standin.timing.windows = LIMIT_WINDOWS
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
         self.environment = (
             inherited

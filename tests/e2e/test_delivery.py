@@ -102,6 +102,7 @@ async def test_where_files_may_not_go_it_is_told_and_the_button_hands_them_over(
 async def test_a_button_left_behind_by_a_piece_that_came_another_way_says_that_it_came(
     tiny: Path, tmp_path: Path
 ) -> None:
+    """Where the message cannot be changed any more, to say where the piece has gone."""
     async with running(tmp_path, tiny) as scene:
         faults, dm = scene.standin.faults, scene.ann.dm
         by_message = faults.fail("UPLOAD", f"/channels/{dm.id}/*", 403, code=50013, message="Missing", times=99)
@@ -109,6 +110,8 @@ async def test_a_button_left_behind_by_a_piece_that_came_another_way_says_that_i
             faults.fail("UPLOAD", pattern, 403, code=50013, message="Missing Permissions", times=99)
         message = await (await scene.ask()).until(lambda m: say("en", "undelivered") in m.content, PATIENCE)
         by_message.remove()
+        for pattern in ("/webhooks/*", f"/channels/{scene.channel.id}/*"):
+            faults.fail("PATCH", pattern, 403, code=50013, message="Missing Permissions", times=99)
         await scene.ann.click(message, say("en", "button_deliver"))
         await scene.bot.until_rows(DELIVERED, [(1,)], PATIENCE)
         assert len(finished(dm)) == 1
