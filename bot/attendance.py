@@ -280,8 +280,8 @@ class Attendance:
         """Until the message may be edited again; the end is not waited for."""
 
         def ended() -> bool:
-            progress = self._known.get(number)
-            return progress is None or progress.state not in (State.QUEUED, State.RUNNING)
+            progress = self._known.get(number)  # None: the last look was taken before the piece was attended to
+            return progress is not None and progress.state not in (State.QUEUED, State.RUNNING)
 
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(EDIT_SECONDS, len(self._tasks) / EDITS_A_SECOND)), self._moved:

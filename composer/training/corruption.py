@@ -24,6 +24,7 @@ from composer.words import ATTRIBUTES, IGNORE, Family, Vocabulary
 
 AnyVocabulary = Vocabulary | SecondVocabulary
 METER, ROLE = COLUMN["meter"], COLUMN["role"]  # where words have them
+BAR, METRICAL, NOTE = map(int, (Family.BAR, Family.METRICAL, Family.NOTE))  # a look-up for each word would take longer
 
 PITCH_REACH = 12  # semitones
 VELOCITY_BINS = 4.0  # standard deviation of a slip, and of a stretch's shift
@@ -41,7 +42,7 @@ def corrupted(words: Tensor, most: float, segments: Tensor | None = None) -> Ten
     column = {name: ATTRIBUTES.index(name) for name in ATTRIBUTES}
     sizes_high = words.amax((0, 1))
     result = words.clone()
-    note = words[..., column["family"]] == Family.NOTE
+    note = words[..., column["family"]] == NOTE
     if segments is not None:
         note = note & ~F.pad(segments == GIVEN, (length - segments.shape[1], 0))
     share = torch.rand(batch, 1) * most * (torch.rand(batch, 1) < 0.5)
@@ -99,7 +100,7 @@ def crowded(words: Words, vocabulary: AnyVocabulary, rng: np.random.Generator) -
     """
     if rng.random() >= SHARE_CROWDED:
         return words[:-1], words[1:]
-    lines = np.append(np.flatnonzero(words[:, FAMILY] == Family.BAR), len(words))
+    lines = np.append(np.flatnonzero(words[:, FAMILY] == BAR), len(words))
     bars = [words[start:stop] for start, stop in pairwise(lines)]
     first = int(rng.integers(len(bars)))
     behind = len(bars) if rng.random() < SHARE_TO_THE_END else first + 1 + int(rng.integers(LONGEST_CROWD))
@@ -128,7 +129,7 @@ def _places(words: Words) -> Words:
 
 def _thinner(bar: Words, share: float, rng: np.random.Generator) -> Words:
     """A bar without some of its notes; the positions stay."""
-    gone = (bar[:, FAMILY] == Family.NOTE) & (rng.random(len(bar)) < 0.6 * share)
+    gone = (bar[:, FAMILY] == NOTE) & (rng.random(len(bar)) < 0.6 * share)
     kept: Words = bar[~gone]
     return kept
 
@@ -158,9 +159,9 @@ def _notes(bar: Words) -> Iterator[tuple[Words, Words]]:
     """Each note of a bar behind the metrical word that it stands at. Notes before the first one are left out."""
     metrical = None
     for word in bar:
-        if word[FAMILY] == Family.METRICAL:
+        if word[FAMILY] == METRICAL:
             metrical = word
-        elif word[FAMILY] == Family.NOTE and metrical is not None:
+        elif word[FAMILY] == NOTE and metrical is not None:
             yield metrical, word
 
 
@@ -173,16 +174,16 @@ def _positions(bar: Words, vocabulary: AnyVocabulary) -> int:
     """How many the bar has; the beginning of one may have been cut off, and nobody knows any more."""
     if isinstance(vocabulary, Vocabulary):
         return vocabulary.positions
-    return vocabulary.lengths[bar[0, METER] - 1] if bar[0, FAMILY] == Family.BAR else 0
+    return vocabulary.lengths[bar[0, METER] - 1] if bar[0, FAMILY] == BAR else 0
 
 
 def _together(bar: Words, more: Iterable[tuple[Words, Words]], positions: int) -> Words:
     """A bar and further notes in order, where it has none of that pitch and role at that position and has the position
     at all. Its own words stay."""
     own = [(metrical, word) for metrical, word in _notes(bar)]
-    heads = {int(word[POSITION]): word for word in bar if word[FAMILY] == Family.METRICAL}
+    heads = {int(word[POSITION]): word for word in bar if word[FAMILY] == METRICAL}
     notes = {_place(metrical, note): note for metrical, note in own}
-    start = int(np.argmax(bar[:, FAMILY] == Family.METRICAL)) if heads else len(bar)  # a bar may be cut in its middle
+    start = int(np.argmax(bar[:, FAMILY] == METRICAL)) if heads else len(bar)  # a bar may be cut in its middle
     for metrical, note in more:
         position = int(metrical[POSITION])
         if ((heads and position >= min(heads)) or start == 1) and position <= positions:

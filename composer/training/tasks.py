@@ -23,7 +23,8 @@ from composer.words import IGNORE, Family
 Words = npt.NDArray[np.int64]  # (words, attributes)
 
 REDO_BARS = 8  # that are heard on either side of a hole, at most
-FAMILY, POSITION, CHORD, TEMPO, ROLE = (COLUMN[name] for name in ("family", "position", "chord", "tempo", "role"))
+FAMILY, CHORD, TEMPO, ROLE = (COLUMN[name] for name in ("family", "chord", "tempo", "role"))
+BAR, METRICAL, NOTE = map(int, (Family.BAR, Family.METRICAL, Family.NOTE))  # a look-up for each word would take longer
 
 
 class Lesson(NamedTuple):
@@ -101,12 +102,12 @@ def _shown(bar: Words, roles: Collection[int], chords: bool) -> Words:
     keep[0] = True
     metrical, chord = 0, -1
     for at, word in enumerate(bar):
-        if word[FAMILY] == Family.METRICAL:
+        if word[FAMILY] == METRICAL:
             metrical = at
             if chords and word[CHORD] != chord:
                 keep[at] = True
                 chord = word[CHORD]
-        elif word[FAMILY] == Family.NOTE and word[ROLE] in roles:
+        elif word[FAMILY] == NOTE and word[ROLE] in roles:
             keep[[metrical, at]] = True
     shown: Words = bar[keep].copy()
     shown[:, TEMPO] = IGNORE
@@ -120,21 +121,21 @@ def _rest(bar: Words, roles: Collection[int], held: Words) -> tuple[Words, Words
 
     Of its positions those stay where something is left, or where the chord or the tempo changes.
     """
-    keep = bar[:, FAMILY] != Family.METRICAL
-    keep &= ~np.isin(bar[:, ROLE], list(roles)) | (bar[:, FAMILY] != Family.NOTE)
+    keep = bar[:, FAMILY] != METRICAL
+    keep &= ~np.isin(bar[:, ROLE], list(roles)) | (bar[:, FAMILY] != NOTE)
     metrical = -1
     for at, word in enumerate(bar):
-        if word[FAMILY] == Family.METRICAL:
+        if word[FAMILY] == METRICAL:
             metrical = at
             if (word[[CHORD, TEMPO]] != held).any():
                 keep[at] = True
                 held = word[[CHORD, TEMPO]]
-        elif word[FAMILY] == Family.NOTE and keep[at]:
+        elif word[FAMILY] == NOTE and keep[at]:
             keep[metrical] = True
     return bar[keep], held
 
 
 def split_bars(words: Words) -> list[Words]:
     """The bars of a stretch, each from its bar word on; an end word stays with the last."""
-    lines = np.flatnonzero(words[:, FAMILY] == Family.BAR)
+    lines = np.flatnonzero(words[:, FAMILY] == BAR)
     return np.split(words, lines[1:])
