@@ -6,7 +6,7 @@ seen. Needs numpy and torch alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -174,8 +174,8 @@ class Sampler:
                 anchors = self._anchors(song, bars, lesson, semitones, rng)
                 self.lessons.unperformed(song, lesson.truth)
                 return before, lesson, anchors
-        start, count, excerpt = self._excerpt(song, rng)
-        words, semitones = self._transposed(excerpt, rng)
+        start, count, some = excerpt(song.words, self.length, self.past, rng)
+        words, semitones = transposed(some, self.tables, rng)
         heard, following = words[count:-1], words[count + 1 :]
         if self.crowding:
             heard, following = crowded(words[count:], self.vocabulary, rng)
@@ -188,7 +188,7 @@ class Sampler:
 
     def _conditioned(self, song: Song, task: float, rng: np.random.Generator) -> tuple[Words, Lesson, int] | None:
         """A hole, or parts or chords that are given. None where the stretch does not have what it takes."""
-        words, semitones = self._transposed(song.words, rng)
+        words, semitones = transposed(song.words, self.tables, rng)
         bars = split_bars(words)
         if task < SHARE_REDO:
             count = int(rng.integers(1, min(LONGEST_HOLE, len(bars)) + 1))
@@ -228,33 +228,36 @@ class Sampler:
             rows[:, BARS_LEFT] = np.where(hole, end_in(np.maximum(lesson.left, 0)), UNKNOWN)
         return rows
 
-    def _excerpt(self, song: Song, rng: np.random.Generator) -> tuple[int, int, Encoded]:
-        """Where the excerpt starts, how many words of the past there are, and they and the excerpt.
 
-        From a bar line on, as every opening starts, often the first one; or the last words of the stretch, so that ends
-        are learned.
-        """
-        words = song.words
-        bar_lines = np.flatnonzero(words[:, COLUMN["family"]] == Family.BAR)
-        start = min(int(rng.choice(bar_lines)), max(0, len(words) - self.length - 1))
-        if rng.random() < SHARE_BEGUN:
-            start = 0
-        before = min(start, self.past)
-        return start, before, words[start - before : start + self.length + 1]
+def excerpt(words: Encoded, length: int, past: int, rng: np.random.Generator) -> tuple[int, int, Encoded]:
+    """Where an excerpt of a stretch starts, how many words of the past there are, and they and the excerpt.
 
-    def _transposed(self, words: Encoded, rng: np.random.Generator) -> tuple[Words, int]:
-        """The words moved by some semitones, and by how many."""
-        result: Words = words.astype(np.int64)
-        pitches = result[:, COLUMN["pitch"]]
-        used = pitches > 0
-        for semitones in rng.permutation(list(self.tables)):
-            table = self.tables[int(semitones)]
-            moved = table["pitch"][pitches]
-            if moved[used].all():  # every note stays on the piano
-                result[:, COLUMN["pitch"]] = moved
-                result[:, COLUMN["chord"]] = table["chord"][result[:, COLUMN["chord"]]]
-                return result, int(semitones)
-        return result, 0
+    From a bar line on, as every opening starts, often the first one; or the last words of the stretch, so that ends are
+    learned. The excerpt has one word more than `length`.
+    """
+    bar_lines = np.flatnonzero(words[:, COLUMN["family"]] == Family.BAR)
+    start = min(int(rng.choice(bar_lines)), max(0, len(words) - length - 1))
+    if rng.random() < SHARE_BEGUN:
+        start = 0
+    before = min(start, past)
+    return start, before, words[start - before : start + length + 1]
+
+
+def transposed(
+    words: Encoded, tables: Mapping[int, Mapping[str, npt.NDArray[np.int64]]], rng: np.random.Generator
+) -> tuple[Words, int]:
+    """The words moved by some semitones, and by how many. tables: by semitones, as Vocabulary.transposed_ids"""
+    result: Words = words.astype(np.int64)
+    pitches = result[:, COLUMN["pitch"]]
+    used = pitches > 0
+    for semitones in rng.permutation(list(tables)):
+        table = tables[int(semitones)]
+        moved = table["pitch"][pitches]
+        if moved[used].all():  # every note stays on the piano
+            result[:, COLUMN["pitch"]] = moved
+            result[:, COLUMN["chord"]] = table["chord"][result[:, COLUMN["chord"]]]
+            return result, int(semitones)
+    return result, 0
 
 
 # ------------------------------------------------------------------ validation

@@ -10,15 +10,18 @@ import numpy.typing as npt
 
 from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FIELDS, UNKNOWN, Bars, begun, end_in
 from composer.training.corruption import crowded
-from composer.training.dataset import COLUMN, Corpus, Song, Words
+from composer.training.dataset import COLUMN, Corpus, Song
+from composer.training.lessons import (
+    ANCHOR_BARS,
+    SHARE_OPENED,
+    TRANSPOSITIONS,
+    VALIDATION_ANCHOR,
+    excerpt,
+    transposed,
+)
 from composer.training.train import Windows
 from composer.words import ATTRIBUTES, Family, Vocabulary
 
-TRANSPOSITIONS = range(-6, 6)  # semitones: every key once
-ANCHOR_BARS = (2, 4, 8, 8, 16)  # so many bars an anchor is taken from, as openings are short or long
-VALIDATION_ANCHOR = 8  # bars
-SHARE_OPENED = 0.75  # of anchors, that are taken from the first bars, where a song's opening is
-SHARE_BEGUN = 0.4  # of sequences, that begin where their stretch does, as all begin that are composed
 UNTOLD = (0.1, 0.1, 0.1, 0.1, 0.1, 0.4)  # the share of sequences that are not told a field; most pieces need no end
 
 
@@ -84,8 +87,9 @@ class Sampler:
         truth = np.zeros((size, self.length, len(ATTRIBUTES)), dtype=np.int64)
         songs = rng.choice(len(self.shares), size=size, p=self.shares)
         for row, told, true, song in zip(rows, anchors, truth, songs, strict=True):
-            start, before, excerpt = self._excerpt(song, rng)
-            words, semitones = self._transposed(excerpt, rng)
+            stretch = self.words[self.starts[song] : self.ends[song]]
+            start, before, some = excerpt(stretch, self.length, self.past, rng)
+            words, semitones = transposed(some, self.tables, rng)
             row[self.past - before : self.past] = words[:before]
             heard, following = words[before:-1], words[before + 1 :]
             if self.crowding:
@@ -110,34 +114,6 @@ class Sampler:
             told[:, BARS_LEFT] = end_in(bars.count - 1 - of_word)
         told[:, rng.random(len(FIELDS)) < UNTOLD] = UNKNOWN
         return told
-
-    def _excerpt(self, song: int, rng: np.random.Generator) -> tuple[int, int, Words]:
-        """Where the excerpt starts, how many words of the past there are, and they and the excerpt.
-
-        From a bar line on, as every opening starts, often the first one; or the last words of the stretch, so that ends
-        are learned.
-        """
-        words = self.words[self.starts[song] : self.ends[song]]
-        bar_lines = np.flatnonzero(words[:, COLUMN["family"]] == Family.BAR)
-        start = min(int(rng.choice(bar_lines)), max(0, len(words) - self.length - 1))
-        if rng.random() < SHARE_BEGUN:
-            start = 0
-        before = min(start, self.past)
-        return start, before, words[start - before : start + self.length + 1]
-
-    def _transposed(self, words: Words, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], int]:
-        """The words moved by some semitones, and by how many."""
-        result = words.astype(np.int64)
-        pitches = result[:, COLUMN["pitch"]]
-        used = pitches > 0
-        for semitones in rng.permutation(list(self.tables)):
-            table = self.tables[int(semitones)]
-            moved = table["pitch"][pitches]
-            if moved[used].all():  # every note stays on the piano
-                result[:, COLUMN["pitch"]] = moved
-                result[:, COLUMN["chord"]] = table["chord"][result[:, COLUMN["chord"]]]
-                return result, int(semitones)
-        return result, 0
 
 
 def validation_windows(songs: Sequence[Song], vocabulary: Vocabulary, length: int, past: int = 0) -> Batch:

@@ -29,15 +29,8 @@ from composer.training.dataset import (
     share_on_grid,
     stretches_in_four,
 )
-from composer.training.sequences import (
-    ANCHOR_BARS,
-    SHARE_BEGUN,
-    SHARE_OPENED,
-    VALIDATION_ANCHOR,
-    Batch,
-    Sampler,
-    validation_windows,
-)
+from composer.training.lessons import ANCHOR_BARS, SHARE_BEGUN, SHARE_OPENED, VALIDATION_ANCHOR
+from composer.training.sequences import Batch, Sampler, validation_windows
 from composer.words import ATTRIBUTES, BAR, END, IGNORE, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
