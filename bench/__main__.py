@@ -24,6 +24,7 @@ OTHERS = (
     "readings",
     "corpora",
     "gpu",
+    "tasks",
 )
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from composer.music.words import COLUMN, default_vocabulary
+from composer.music.words import default_vocabulary
 from composer.training.corpora import encode_all
 from composer.training.lessons import Lessons
+from composer.words import COLUMN
 
 
 def main() -> None:

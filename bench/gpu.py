@@ -71,6 +71,7 @@ def main() -> None:
         corruption=0.15,
         seed=options.seed,
         evaluate_every=500,
+        evaluation_words=8_000,
         save_every=500,
         steps=10**7,
         seconds=options.seconds,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from composer.errors import RequestError, SettingsError
-from composer.rules import broken_opening
+from composer.rules import broken_given, broken_opening
 from composer.sampling import SamplingParams
-from composer.words import ATTRIBUTES, Vocabulary, Word
+from composer.words import ATTRIBUTES, AnyVocabulary, Word
 
 MAX_BARS = 512
 
@@ -27,8 +27,18 @@ class Guards:
 class Request:
     """All that decides a piece, given a checkpoint.
 
-    words: the opening, which ends with a whole bar   bars: how many bars to add, 1 to MAX_BARS   seed: 0 to 2^63 - 1
-    ending: whether the model knows how many bars are left, so that the last ones are an end
+    Attributes:
+        words: what was heard before, whole bars; it may be empty where something is given.
+        bars: how many are composed, 1 to MAX_BARS.
+        seed: 0 to 2^63 - 1.
+        ending: whether the model knows how many bars are left, so that the last ones are an end.
+        behind: bars that come behind those that are composed, to which they have to lead.
+        given: for each bar that is composed what is there already, a bar word and what follows it: notes of some
+            roles, or changes of chord (its metrical words may leave chord and tempo open). Chords are kept to.
+        roles: ids of those that are composed; none means those that are heard.
+        meters: ids, for each bar that is composed; none means that of the last bar heard.
+        style: id of one of the model's styles, 0 for none.
+        before: how many bars of the piece stand before `words`.
     """
 
     words: tuple[Word, ...]
@@ -37,6 +47,12 @@ class Request:
     sampling: SamplingParams = field(default_factory=SamplingParams)
     guards: Guards = field(default_factory=Guards)
     ending: bool = True
+    behind: tuple[Word, ...] = ()
+    given: tuple[tuple[Word, ...], ...] = ()
+    roles: tuple[int, ...] = ()
+    meters: tuple[int, ...] = ()
+    style: int = 0
+    before: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The ids of all words in one list, len(ATTRIBUTES) a word."""
@@ -47,10 +63,16 @@ class Request:
             "sampling": self.sampling.to_json(),
             "guards": asdict(self.guards),
             "ending": self.ending,
+            "behind": _flat(self.behind),
+            "given": [_flat(bar) for bar in self.given],
+            "roles": self.roles,
+            "meters": self.meters,
+            "style": self.style,
+            "before": self.before,
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], vocabulary: Vocabulary) -> Request:
+    def from_json(cls, data: Mapping[str, Any], vocabulary: AnyVocabulary) -> Request:
         """The inverse of to_json. Raises RequestError if it is no request or its words break a rule (composer.rules).
 
         One from before there were guards and an ending is composed as any is now.
@@ -63,14 +85,35 @@ class Request:
                 sampling=SamplingParams.from_json(data["sampling"]),
                 guards=Guards(**{name: bool(on) for name, on in data.get("guards", {}).items()}),
                 ending=bool(data.get("ending", True)),
+                behind=_unflat(data.get("behind", [])),
+                given=tuple(_unflat(bar) for bar in data.get("given", [])),
+                roles=tuple(map(int, data.get("roles", []))),
+                meters=tuple(map(int, data.get("meters", []))),
+                style=int(data.get("style", 0)),
+                before=int(data.get("before", 0)),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise RequestError(f"{type(error).__name__} in {error}") from error
-        if not 1 <= request.bars <= MAX_BARS or not 0 <= request.seed < 2**63:
+        if not 1 <= request.bars <= MAX_BARS or not 0 <= request.seed < 2**63 or request.before < 0:
             raise RequestError("bars or seed are out of range")
-        if broken := next(broken_opening(request.words, vocabulary), None):
-            raise RequestError(f"its opening breaks a rule of words, {broken}")
+        if broken := next(request.broken(vocabulary), None):
+            raise RequestError(f"it breaks a rule of words, {broken}")
         return request
+
+    def broken(self, vocabulary: AnyVocabulary) -> Iterator[str]:
+        """What is wrong with its words, and with what it says of the bars to compose."""
+        if self.words or not (self.behind or self.given):
+            yield from broken_opening(self.words, vocabulary)
+        if self.behind:
+            yield from broken_opening(self.behind, vocabulary)
+        for bar in self.given:
+            yield from broken_given(bar, vocabulary)
+        for name, said in (("given", self.given), ("meters", self.meters)):
+            if said and len(said) != self.bars:
+                yield f"{name}: {len(said)} bars instead of {self.bars}"
+        for name, ids in (("role", self.roles), ("meter", self.meters)):
+            if not all(0 < one < vocabulary.sizes.get(name, 0) for one in ids):
+                yield f"{name}: {ids}"
 
 
 @dataclass(frozen=True)

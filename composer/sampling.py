@@ -7,11 +7,10 @@ makes it interesting (pitch, duration). A model that knows what came before need
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from composer.errors import OutOfRangeError, SettingsError, UnknownNameError
-from composer.words import ATTRIBUTES
 
 MAX_TEMPERATURE = 2.0  # beyond it a trained model is not to be told from a random one
 MIN_TOP_P = 0.01  # below it no more than the likeliest id would be left
@@ -36,9 +35,13 @@ class Nucleus:
             raise OutOfRangeError("a top_p", self.top_p, MIN_TOP_P, 1)
 
 
+AS_LEARNED = Nucleus()
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """One Nucleus an attribute. Attributes that are not named take the default.
+    """One Nucleus an attribute. Attributes that are not named take the default; meters and roles, which hold a piece
+    together, are drawn as the model gives them.
 
     The defaults were found by measuring continuations of validation openings (docs/decisions.md). They are those of the
     default checkpoint: a model that has learned less, or was not told what came before, wants lower ones.
@@ -53,14 +56,14 @@ class SamplingParams:
     tempo: Nucleus = Nucleus(1.0, 0.95)
 
     def __getitem__(self, attribute: str) -> Nucleus:
-        nucleus: Nucleus = getattr(self, attribute)
+        nucleus: Nucleus = getattr(self, attribute, AS_LEARNED)
         return nucleus
 
     def with_setting(self, knob: str, attribute: str, value: float) -> SamplingParams:
         """A copy with one setting changed; attribute `all` changes every one. Raises SettingsError."""
         _check_name(knob, KNOBS, "setting")
-        _check_name(attribute, (*ATTRIBUTES, ALL), "attribute")
-        names = ATTRIBUTES if attribute == ALL else (attribute,)
+        _check_name(attribute, (*SETTABLE, ALL), "attribute")
+        names = SETTABLE if attribute == ALL else (attribute,)
         return replace(self, **{name: replace(self[name], **{knob: value}) for name in names})
 
     def with_settings(self, settings: Iterable[str]) -> SamplingParams:
@@ -72,7 +75,7 @@ class SamplingParams:
 
     def to_json(self) -> dict[str, dict[str, float]]:
         """{knob: {attribute: value}}, every setting named."""
-        return {knob: {name: getattr(self[name], knob) for name in ATTRIBUTES} for knob in KNOBS}
+        return {knob: {name: getattr(self[name], knob) for name in SETTABLE} for knob in KNOBS}
 
     def changes(self) -> list[str]:
         """What differs from the defaults, as it is typed: "temperature.pitch=0.5"."""
@@ -93,6 +96,9 @@ class SamplingParams:
             for attribute, value in values.items():
                 params = params.with_setting(knob, attribute, float(value))
         return params
+
+
+SETTABLE = tuple(field.name for field in fields(SamplingParams))  # attributes
 
 
 def parse_setting(text: str) -> tuple[str, str, float]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -43,16 +43,19 @@ class Word(NamedTuple):
     duration: int = IGNORE  # in positions
     chord: int = IGNORE
     tempo: int = IGNORE
+    meter: int = IGNORE  # of the bar that begins
+    role: int = IGNORE  # which part the note plays
 
 
 ATTRIBUTES = Word._fields
+COLUMN = {name: i for i, name in enumerate(ATTRIBUTES)}
 
 # The attributes that each family uses, besides the family itself.
 USED: Mapping[Family, tuple[str, ...]] = {
     Family.IGNORE: (),
-    Family.BAR: (),
+    Family.BAR: ("meter",),
     Family.METRICAL: ("position", "chord", "tempo"),
-    Family.NOTE: ("pitch", "velocity", "duration"),
+    Family.NOTE: ("role", "pitch", "velocity", "duration"),
     Family.END: (),
 }
 FAMILY_OF: Mapping[str, Family] = {name: family for family, names in USED.items() for name in names}
@@ -101,14 +104,19 @@ class Vocabulary:
         return self.positions
 
     @property
+    def bar_lengths(self) -> tuple[int, ...]:
+        """How many positions a bar has, by the id of its meter."""
+        return (self.positions,)
+
+    @property
     def ticks_per_position(self) -> int:
         return TICKS_PER_BAR // self.positions
 
     @cached_property
     def sizes(self) -> dict[str, int]:
-        """How many ids each attribute has, IGNORE included, in the order of ATTRIBUTES."""
+        """How many ids each attribute has, IGNORE included, in the order of ATTRIBUTES; no meters and roles."""
         values = (Family.END, self.positions, *map(len, (self.pitches, self.velocities, self.durations)))
-        return dict(zip(ATTRIBUTES, (int(n) + 1 for n in (*values, len(self.chords), len(self.tempos))), strict=True))
+        return dict(zip(ATTRIBUTES, (int(n) + 1 for n in (*values, len(self.chords), len(self.tempos))), strict=False))
 
     @cached_property
     def chord_ids(self) -> dict[str, int]:
@@ -171,6 +179,22 @@ class Vocabulary:
             root = None if old.root is None else (old.root + semitones) % 12
             chord.append(self.chord_ids[Chord(0, root, old.quality).name])
         return {"pitch": pitch, "chord": np.array(chord)}
+
+
+class AnyVocabulary(Protocol):
+    """What both editions of the words have."""
+
+    @property
+    def pitches(self) -> tuple[int, ...]: ...
+
+    @property
+    def sizes(self) -> dict[str, int]: ...
+
+    @property
+    def positions_per_whole(self) -> int: ...
+
+    @property
+    def bar_lengths(self) -> tuple[int, ...]: ...
 
 
 def nearest(values: Sequence[float], value: float) -> int:

@@ -14,7 +14,7 @@ from composer.engine.native.steps import NativeSteps
 from composer.engine.steps import Steps
 from composer.engine.torch_steps import TorchSteps
 from composer.request import Request
-from composer.words import ATTRIBUTES, USED, Family, Vocabulary, Word, default_vocabulary
+from composer.words import USED, Family, Vocabulary, Word, default_vocabulary
 
 WHOLE_KINDS = ("torch", "native float32")  # of steps that hold the weights as they are
 KINDS = (*WHOLE_KINDS, "native int8")
@@ -42,7 +42,7 @@ def steps_of(kind: str, checkpoint: Checkpoint, slots: int) -> Steps:
     """One of KINDS. Where nothing is compiled the native ones fail: the set-up of the tests has a compiler."""
     if kind == "torch":
         return TorchSteps(checkpoint, slots, torch.device("cpu"))
-    return NativeSteps(checkpoint.model, slots, whole=kind == "native float32")
+    return NativeSteps(checkpoint, slots, whole=kind == "native float32")
 
 
 def random_words(vocabulary: Vocabulary, batch: int, length: int, seed: int = 0) -> torch.Tensor:
@@ -99,7 +99,8 @@ def nats_of(checkpoint: Checkpoint, request: Request, words: Sequence[Word]) -> 
     What may follow is read off the words, not off the engine's masks.
     """
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
-    known, following = torch.tensor([[*request.words, *words[:-1]]]), torch.tensor([words[1:]])
+    width = len(vocabulary.sizes)
+    known, following = (torch.tensor([rows])[..., :width] for rows in ([*request.words, *words[:-1]], words[1:]))
     context = model(known, anchors=anchors_told(request, words[:-1], vocabulary))[:, len(request.words) :]
     logits = {name: part[0] for name, part in model.logits(context, following).items()}
     nats: list[float] = []
@@ -112,7 +113,7 @@ def nats_of(checkpoint: Checkpoint, request: Request, words: Sequence[Word]) -> 
         ways += [family[Family.NOTE]] if pitch > 1 else []
         chosen = over if word.family in (Family.BAR, Family.END) else family[word.family]
         total = torch.stack(ways).logsumexp(0) - chosen
-        for name in USED[Family(word.family)]:
+        for name in set(USED[Family(word.family)]) & set(vocabulary.sizes):
             first = 1 + (position if name == "position" else 0)
             last = pitch - 1 if name == "pitch" else vocabulary.sizes[name] - 1
             allowed = logits[name][at, first : last + 1]
@@ -131,10 +132,11 @@ def assert_later_stages_alone_change(model: CompoundWordTransformer, context: Co
     """That logits depend on the attributes of earlier stages and on no others. word: (1, attributes)"""
     before = model.logits(context, word)
     stage_of = {name: index for index, stage in enumerate(model.config.stages) for name in stage}
-    assert set(stage_of) == set(ATTRIBUTES)
-    for column, changed in enumerate(ATTRIBUTES):
+    attributes = model.config.attributes
+    assert set(stage_of) == set(attributes)
+    for column, changed in enumerate(attributes):
         other = word.clone()
         other[0, column] = (other[0, column] + 1) % model.config.sizes[changed]
         after = model.logits(context, other)
-        for name in ATTRIBUTES:
+        for name in attributes:
             assert torch.equal(after[name], before[name]) == (stage_of[name] <= stage_of[changed]), (changed, name)

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel, TopPLogitsWarper
 
 from composer.encoding import RemiToken, remi_vocabulary_size
-from composer.words import ATTRIBUTES, Family, Vocabulary
+from composer.words import Family, Vocabulary
 
 TOP_P = 0.9
 MOST_TOKENS = 8192  # of one piece: GPT-2 has a vector for each place, and no place behind the last
@@ -39,13 +39,14 @@ def gpt2(vocabulary: Vocabulary, dim: int = 512, layers: int = 12, heads: int = 
 def remi_ids(tokens: Iterable[RemiToken], vocabulary: Vocabulary) -> list[int]:
     """Tokens as the numbers that a model knows them by, below remi_vocabulary_size(vocabulary).
 
-    Bar and end first, then the values of each attribute in the order of ATTRIBUTES.
+    Bar and end first, then the values of each attribute in the order of Vocabulary.sizes.
     """
     first = {"family": 0}
     count = 2
-    for name in ATTRIBUTES[1:]:
-        first[name] = count
-        count += vocabulary.sizes[name] - 1
+    for name, size in vocabulary.sizes.items():
+        if name != "family":
+            first[name] = count
+            count += size - 1
     return [
         int(token.id == Family.END) if token.attribute == "family" else first[token.attribute] + token.id - 1
         for token in tokens

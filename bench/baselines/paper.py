@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from composer.words import ATTRIBUTES, Vocabulary, Word
+from composer.words import Vocabulary, Word
 
 # Embedding widths and settings of sampling as in the published code, which calls position bar-beat and family type.
 EMBEDDING_DIMS: Mapping[str, int] = {
@@ -110,13 +110,13 @@ class PaperModel(nn.Module):
         config = config or PaperConfig()
         self.dim = config.dim
         sizes = vocabulary.sizes
-        self.embeddings = nn.ModuleList(nn.Embedding(sizes[name], EMBEDDING_DIMS[name]) for name in ATTRIBUTES)
+        self.embeddings = nn.ModuleList(nn.Embedding(sizes[name], EMBEDDING_DIMS[name]) for name in sizes)
         self.project = nn.Linear(sum(EMBEDDING_DIMS.values()), config.dim)
         self.blocks = nn.ModuleList(PaperBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
         self.family = nn.Linear(config.dim, sizes["family"])
         self.with_family = nn.Linear(config.dim + EMBEDDING_DIMS["family"], config.dim)
-        self.heads = nn.ModuleDict({name: nn.Linear(config.dim, sizes[name]) for name in ATTRIBUTES[1:]})
+        self.heads = nn.ModuleDict({name: nn.Linear(config.dim, sizes[name]) for name in sizes if name != "family"})
 
     def new_states(self) -> list[State]:
         return [block.attention.new_state() for block in self.blocks]  # type: ignore[operator, union-attr]
@@ -156,7 +156,8 @@ class Paper:
 
     @torch.inference_mode()
     def _read(self, word: Word) -> None:
-        self.context = self.model(torch.tensor(word, device=self.device), self.place, self.states)
+        ids = torch.tensor(word[: len(self.model.embeddings)], device=self.device)
+        self.context = self.model(ids, self.place, self.states)
         self.place += 1
 
     def _sample(self, name: str, logits: Tensor) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from composer.engine.model import CompoundWordTransformer
-from composer.words import ATTRIBUTES, IGNORE, Word
+from composer.words import IGNORE, Word
 
 
 class Uncached:
@@ -21,9 +21,9 @@ class Uncached:
         device = model.project.weight.device
         self.generator = torch.Generator(device).manual_seed(seed)
         length = model.config.past + model.config.window
-        self.words = torch.full((1, length, len(ATTRIBUTES)), IGNORE, device=device)
+        self.words = torch.full((1, length, len(model.config.attributes)), IGNORE, device=device)
         heard = opening[-length:]
-        self.words[0, length - len(heard) :] = torch.tensor(heard, device=device)
+        self.words[0, length - len(heard) :] = torch.tensor(heard, device=device)[:, : self.words.shape[2]]
 
     @torch.inference_mode()
     def draw(self) -> Word:
@@ -33,6 +33,6 @@ class Uncached:
         for stage in self.model.stages:
             for name, logits in stage(context, word).items():
                 word[name] = torch.multinomial(logits.softmax(-1), 1, generator=self.generator)[:, 0]
-        drawn = torch.stack([word[name] for name in ATTRIBUTES], dim=1)
+        drawn = torch.stack([word[name] for name in self.model.config.attributes], dim=1)
         self.words = torch.cat([self.words[:, 1:], drawn[:, None]], dim=1)
         return Word(*drawn[0].tolist())

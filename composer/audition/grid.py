@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from composer.midi import bar_ticks, parse_keys
 from composer.score import TICKS_PER_BAR, Note, Score, cut_at_repeats
-from composer.training.dataset import COLUMN, Words
+from composer.training.dataset import Words
 from composer.training.sources import ANNOTATIONS
-from composer.words import Family, Vocabulary
+from composer.words import COLUMN, Family, Vocabulary
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

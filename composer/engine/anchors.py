@@ -11,14 +11,13 @@ In training an anchor is taken from some bars that stand before the word, as an 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
 from composer.key import key_of
-from composer.words import ATTRIBUTES, Family, Vocabulary
+from composer.words import COLUMN, AnyVocabulary, Family
 
 FIELDS = ("key", "notes", "onsets", "velocity", "bars_before", "bars_left")  # the order of the columns
 UNKNOWN = 0
@@ -35,25 +34,13 @@ BARS_BEFORE, BARS_LEFT = FIELDS.index("bars_before"), FIELDS.index("bars_left") 
 Row = tuple[int, ...]  # an id a field
 
 
-class AnyVocabulary(Protocol):
-    """What both editions of the words have."""
-
-    @property
-    def pitches(self) -> tuple[int, ...]: ...
-
-    @property
-    def positions_per_whole(self) -> int: ...
-
-
 class Bars:
     """What the bars of some words hold, summed up so that any stretch of them is described at once."""
 
-    def __init__(
-        self, words: npt.NDArray[np.integer], vocabulary: AnyVocabulary, lengths: npt.NDArray[np.float64] | None = None
-    ) -> None:
-        """words: (words, attributes)   lengths: (bars,) of each bar in whole notes; all 1 where it is not said"""
+    def __init__(self, words: npt.NDArray[np.integer], vocabulary: AnyVocabulary) -> None:
+        """words: (words, attributes)"""
         family, pitch, velocity, duration = (
-            words[:, ATTRIBUTES.index(name)].astype(np.int64) for name in ("family", "pitch", "velocity", "duration")
+            words[:, COLUMN[name]].astype(np.int64) for name in ("family", "pitch", "velocity", "duration")
         )
         self.of_word = np.maximum(np.cumsum(family == Family.BAR) - 1, 0)
         self.count = int(self.of_word[-1]) + 1
@@ -70,7 +57,10 @@ class Bars:
         ]
         rows = np.concatenate([np.stack(columns, axis=1), sounding], axis=1)
         self.sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])
-        self.wholes = np.append(0.0, np.cumsum(np.ones(self.count) if lengths is None else lengths))
+        bars = words[family == Family.BAR]
+        meters = bars[:, COLUMN["meter"]] if bars.shape[1] > COLUMN["meter"] else np.zeros(len(bars), dtype=np.int64)
+        positions = np.array(vocabulary.bar_lengths)[meters] if len(bars) else np.full(1, longest)
+        self.wholes = np.append(0.0, np.cumsum(positions / longest))
 
     def anchors(self, first: int, behind: int, transposed: int = 0) -> Row:
         """The ids of the fields before BARS_BEFORE for the bars from `first` up to `behind`, moved by semitones."""
@@ -88,25 +78,34 @@ class Bars:
         )
 
 
-def anchors_of(opening: Sequence[Sequence[int]], vocabulary: Vocabulary) -> Row:
+def anchors_of(opening: Sequence[Sequence[int]], vocabulary: AnyVocabulary) -> Row:
     """What an opening's last bars say of the piece; where in it a word stands is not known yet.
 
-    opening: words, the first of them a bar word
+    opening: words, the first of them a bar word; without any nothing is known
     """
+    if not opening:
+        return (UNKNOWN,) * len(FIELDS)
     bars = Bars(np.array(opening), vocabulary)
     return (*bars.anchors(max(0, bars.count - LONGEST_OPENING), bars.count), UNKNOWN, UNKNOWN)
 
 
-Counts = TypeVar("Counts", Tensor, npt.NDArray[np.int64])
+def begun_id(bars: int) -> int:
+    """The id for so many bars of the piece that stand before a word's own."""
+    return 1 + min(bars, FARTHEST_BAR)
 
 
-def begun(bars: Counts) -> Counts:
-    """The ids for so many bars of the piece that stand before a word's own."""
+def end_id(bars: int) -> int:
+    """The id for so many bars that are still to come behind a word's own."""
+    return 1 + min(max(bars, 0), FARTHEST_END)
+
+
+def begun(bars: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """begun_id of each."""
     return 1 + bars.clip(0, FARTHEST_BAR)
 
 
-def end_in(bars: Counts) -> Counts:
-    """The ids for so many bars that are still to come behind a word's own."""
+def end_in(bars: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """end_id of each."""
     return 1 + bars.clip(0, FARTHEST_END)
 
 

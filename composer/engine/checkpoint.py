@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError
@@ -75,12 +76,19 @@ def load_model(folder: Path) -> tuple[CompoundWordTransformer, AnyVocabulary]:
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read the folder of a model that composes. Raises CheckpointError, which names the file that is missing or does
     not match."""
+    checkpoint = load_composer(folder)
+    if not isinstance(checkpoint.vocabulary, Vocabulary):
+        raise CheckpointError(folder, "it speaks the second edition of the words, which no command composes in yet")
+    return checkpoint
+
+
+def load_composer(folder: Path) -> Checkpoint:
+    """As load_checkpoint, of either edition of the words."""
     model, vocabulary = load_model(folder)
-    if not isinstance(vocabulary, Vocabulary):
-        raise CheckpointError(folder, "it speaks the second edition of the words, which nothing composes in yet")
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     runs = RunIndex.load(folder / RUNS) if (folder / RUNS).is_file() else None
-    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest, runs)
+    spoken = cast("Vocabulary", vocabulary)  # until there is one edition
+    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), spoken, digest, runs)
 
 
 def _vocabulary(text: str) -> AnyVocabulary:

@@ -15,11 +15,11 @@ from composer.engine.grammar import Grammar
 from composer.engine.guards import NO_PULL
 from composer.engine.model import CompoundWordTransformer, Context, Stage
 from composer.sampling import MAX_TEMPERATURE, SamplingParams
-from composer.words import ATTRIBUTES, Family
+from composer.words import ATTRIBUTES, AnyVocabulary, Family
 
 WARMER, LEAST_WARM = 1.25, 0.8  # times the pitch temperature that was set, and what it is raised to at least
 PITCH = ATTRIBUTES.index("pitch")
-FARTHEST_SPREAD = 8  # positions: half a bar left out is as good as all of it
+SPREAD_WHOLES = 0.5  # of a whole note: so much left out is as good as all of it
 COLDEST = 1e-3  # temperatures below it are greedy in effect; the division needs a number
 
 
@@ -47,13 +47,19 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
     return ids.gather(-1, torch.minimum(index, last)).squeeze(-1)
 
 
+def farthest_spread(vocabulary: AnyVocabulary) -> int:
+    """In positions."""
+    return round(SPREAD_WHOLES * vocabulary.positions_per_whole)
+
+
 class Drawer:
     """The settings of every slot, and the draw of the next word.
 
     warmed: (slots,) of bool, whose pitches are drawn warmer than their settings say   pulls: (slots, fields of Pull)
     """
 
-    def __init__(self, slots: int, device: torch.device) -> None:
+    def __init__(self, vocabulary: AnyVocabulary, slots: int, device: torch.device) -> None:
+        self.farthest_spread = farthest_spread(vocabulary)
         self.temperature = torch.ones(slots, len(ATTRIBUTES), device=device)
         self.top_p = torch.ones(slots, len(ATTRIBUTES), device=device)
         self.warmed = torch.zeros(slots, dtype=torch.bool, device=device)
@@ -84,9 +90,10 @@ class Drawer:
             settings = [torch.stack([of[:, i] for i in columns], 1) for of in (temperature, self.top_p, uniform)]
             pulled = torch.stack([self._pulled(grammar, name, together[:, i]) for i, name in enumerate(stage.names)], 1)
             ids = draw(pulled, *settings)
-            nats -= together.log_softmax(-1).gather(-1, ids[..., None]).sum((1, 2))
+            for likely in together.log_softmax(-1).gather(-1, ids[..., None]).unbind(1):
+                nats -= likely[:, 0]  # one after the other: a sum over three rounds by where its row lies
             word |= zip(stage.names, ids.unbind(1), strict=True)
-        return torch.stack([word[name] for name in ATTRIBUTES], dim=1), nats
+        return torch.stack([word[name] for name in model.config.attributes], dim=1), nats
 
     def _pulled(self, grammar: Grammar, name: str, logits: Tensor) -> Tensor:
         """(slots, ids) of an attribute -> the same, pulled."""
@@ -96,7 +103,7 @@ class Drawer:
         if name == "family":
             pulled = logits - notes * (ids == Family.NOTE)
         if name == "position":
-            pulled = logits + spread * (ids - grammar.state.position[:, None]).clamp(0, FARTHEST_SPREAD)
+            pulled = logits + spread * (ids - grammar.state.position[:, None]).clamp(0, self.farthest_spread)
         if name == "velocity":
             pulled = logits + loudness * ids
         if name == "pitch":
@@ -113,4 +120,4 @@ class Drawer:
 
 
 def _masked(grammar: Grammar, name: str, logits: Tensor, word: dict[str, Tensor]) -> Tensor:
-    return grammar.family(logits) if name == "family" else grammar.attribute(name, logits, word["family"])
+    return grammar.family(logits) if name == "family" else grammar.attribute(name, logits, word)

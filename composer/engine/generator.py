@@ -7,19 +7,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-import numpy as np
 import torch
 
-from composer.engine.anchors import BARS_BEFORE, UNKNOWN, Row, anchors_of, begun, end_in
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.guards import Watch
 from composer.engine.native.steps import NativeSteps
+from composer.engine.prompt import Prompt
 from composer.engine.scheduler import Piece, Scheduler
 from composer.engine.steps import PREFILL_WORDS, Drawn, Steps
 from composer.engine.torch_steps import TorchSteps
 from composer.errors import PieceError
 from composer.request import Composed, Request
-from composer.words import Family
+from composer.words import Family, Word
 
 
 class Generator:
@@ -87,7 +86,7 @@ class Generator:
             self._by_itself(piece, self._begin)
         if self._unread:
             self._by_itself(self._unread[0], self._read)
-        ready = [piece for piece in self.scheduler.running if not piece.unread and not piece.ended]
+        ready = [piece for piece in self.scheduler.running if piece not in self._unread and not piece.ended]
         if ready:
             drawn = self.steps.step([piece.slot for piece in ready], [piece.drawn for piece in ready])
             self.drawn += len(ready)
@@ -116,56 +115,58 @@ class Generator:
         self._look_after(piece)
 
     def _look_after(self, piece: Piece) -> None:
-        """Let the guard rails hear the newest word; where a bar has ended, let it cool down, and do what they say."""
+        """Let the guard rails hear the newest word; where a bar has ended, let it cool down, do what they say, and open
+        the next one."""
         assert piece.watch is not None
-        verdict = piece.watch.read(piece.words[-1], piece.bars_done)
-        if piece.words[-1].family not in (Family.BAR, Family.END):
+        assert piece.prompt is not None
+        word = piece.words[-1]
+        verdict = piece.watch.read(word, piece.bars_done)
+        if word.family not in (Family.BAR, Family.END):
             return
         piece.warm_bars = max(0, piece.warm_bars - 1)
         if verdict:
             piece.warm_bars = verdict.warm
-            if verdict.back:
-                piece.give_up(verdict.back)
-                piece.watch.go_back(piece.words)
+        if verdict and verdict.back:
+            piece.give_up(verdict.back)
+            piece.watch.go_back(piece.words)
+            self._read_anew(piece)
+        elif word.family == Family.BAR:
+            piece.unread.extend(piece.prompt.given(piece.bars_done))
+            if piece.unread:
                 self._unread.append(piece)
-                piece.unread = self._known(piece)
+            else:
+                self.steps.open(piece.slot, piece.prompt.opened(piece.bars_done, word))
         self.steps.warm(piece.slot, piece.warm_bars > 0)
         self.steps.pull(piece.slot, piece.watch.pull)
 
     def _begin(self, piece: Piece) -> None:
-        request = piece.request
-        piece.watch = Watch(request, self.checkpoint.vocabulary, self.checkpoint.runs)
-        piece.anchors = anchors_of(request.words, self.checkpoint.vocabulary)
-        self.steps.start(piece.slot, request.sampling, request.seed, piece.anchors, request.ending)
-        self._unread.append(piece)
-        piece.unread = self._known(piece)
+        request, vocabulary = piece.request, self.checkpoint.vocabulary
+        piece.prompt = Prompt(request, vocabulary, self.checkpoint.model.config)
+        piece.words, piece.nats = [Word(Family.BAR, meter=piece.prompt.meter(0))], [0.0]
+        piece.watch = Watch(request, piece.words, vocabulary, self.checkpoint.runs)
+        self.steps.start(piece.slot, request.sampling, request.seed, piece.prompt.roles)
+        self._read_anew(piece)
 
-    def _known(self, piece: Piece) -> int:
-        """How many words stand before the bar word that the piece goes on from."""
-        return len(piece.request.words) + len(piece.words) - 1
+    def _read_anew(self, piece: Piece) -> None:
+        """Let the slot forget what it has read, and read all that stands before the last word, a bar word."""
+        assert piece.prompt is not None
+        piece.unread = deque(piece.prompt.known(piece.words))
+        piece.anew = True
+        if piece not in self._unread:
+            self._unread.append(piece)
 
     def _read(self, piece: Piece) -> None:
-        """Read the next chunk of the opening, and of what there is of the piece, into the slot."""
-        known = [*piece.request.words, *piece.words]
-        done = self._known(piece) - piece.unread
-        chunk = slice(done, min(done + PREFILL_WORDS, self._known(piece)))
-        self.steps.read(piece.slot, known[chunk], self._told(piece)[chunk], first=done == 0)
-        piece.unread -= chunk.stop - chunk.start
+        """Read the next chunk of what stands before a piece's last word, a bar word, and open the bar behind the last
+        chunk."""
+        assert piece.prompt is not None
+        chunk = [piece.unread.popleft() for _ in range(min(PREFILL_WORDS, len(piece.unread)))]
+        if chunk:
+            self.steps.read(piece.slot, chunk, first=piece.anew)
+            piece.anew = False
         if not piece.unread:
             self._unread.popleft()
-            left = piece.request.bars - 1 - piece.bars_done
-            self.steps.go(piece.slot, piece.words[-1], piece.bars_before, left)
-
-    def _told(self, piece: Piece) -> list[Row]:
-        """What is told with each word. The opening's own are told where they stand and say the rest themselves."""
-        request = piece.request
-        opened = np.cumsum([word.family == Family.BAR for word in [*request.words, *piece.words]])
-        before, opening = begun(opened - 1), len(request.words)
-        left = np.full_like(before, UNKNOWN)
-        if request.ending:
-            left[opening:] = end_in(request.bars + opened[opening - 1] - opened[opening:])
-        said = [(UNKNOWN,) * BARS_BEFORE] * opening + [piece.anchors[:BARS_BEFORE]] * len(piece.words)
-        return [(*row, *two) for row, two in zip(said, np.stack([before, left], axis=1).tolist(), strict=True)]
+            self.steps.go(piece.slot, piece.words[-1])
+            self.steps.open(piece.slot, piece.prompt.opened(piece.bars_done, piece.words[-1]))
 
 
 def why_slow(checkpoint: Checkpoint, device: torch.device) -> str | None:
@@ -176,5 +177,5 @@ def why_slow(checkpoint: Checkpoint, device: torch.device) -> str | None:
 def _fastest(checkpoint: Checkpoint, slots: int, device: torch.device, whole: bool) -> Steps:
     """step.cpp on a CPU, if it is compiled and knows the model, else torch."""
     if device.type == "cpu" and NativeSteps.missing(checkpoint.model) is None:
-        return NativeSteps(checkpoint.model, slots, whole=whole)
+        return NativeSteps(checkpoint, slots, whole=whole)
     return TorchSteps(checkpoint, slots, device)

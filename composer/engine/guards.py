@@ -17,7 +17,7 @@ import numpy as np
 
 from composer.engine.runs import RUN, STEPS, RunIndex, run_hashes
 from composer.request import Request, Watched
-from composer.words import BAR, Family, Vocabulary, Word
+from composer.words import AnyVocabulary, Family, Word
 
 LONGEST_PERIOD = 8  # bars
 ALIKE = 0.7  # two bars are the same to the ear when they share so much of what sounds in either
@@ -30,7 +30,7 @@ DRIFT_BARS = 4  # so many of the last bars are held against the opening
 LONGEST_HOME = 16  # bars, the last ones of the opening, that say what it is like
 # So far real music goes from its opening, and beyond it so much each is pulled; docs/decisions.md has the figures.
 MUCH_FULLER, MUCH_LOUDER, MUCH_HIGHER = 1.0, 1.0, 4.0  # octaves of notes or onsets a bar, steps of velocity, semitones
-NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL, REGISTER_PULL = 3.0, 0.4, 0.1, 0.03
+NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL, REGISTER_PULL = 3.0, 0.4, 0.1, 0.03  # spread: for each sixteenth
 
 Onsets = frozenset[tuple[int, int]]  # (position, pitch)
 
@@ -61,12 +61,15 @@ class Watch:
     pull: what is drawn next is pulled so
     """
 
-    def __init__(self, request: Request, vocabulary: Vocabulary, runs: RunIndex | None) -> None:
+    def __init__(
+        self, request: Request, words: Sequence[Word], vocabulary: AnyVocabulary, runs: RunIndex | None
+    ) -> None:
+        """words: what the piece has before anything is drawn, the bar word that opens it"""
         self._request, self._vocabulary = request, vocabulary
         self._runs = runs if request.guards.copies else None
         self._tried: dict[int, int] = {}  # by bar, how often it was drawn again because it copied
         self.watched = Watched()
-        self._begin([BAR])  # which is given: the opening's last bar ends there
+        self._begin(words)
 
     def read(self, word: Word, bars: int) -> Verdict | None:
         """Hear the newest word of a piece, of which so many bars are complete."""
@@ -99,7 +102,7 @@ class Watch:
     def _begin(self, words: Sequence[Word]) -> None:
         self._loops = LoopGuard([*self._request.words, *words]) if self._request.guards.loops else None
         self._copies = CopyGuard(self._runs, self._vocabulary) if self._runs else None
-        self._drift = DriftGuard(self._request.words) if self._request.guards.drift else None
+        self._drift = DriftGuard(self._request.words, self._vocabulary) if self._request.guards.drift else None
         for word in words:
             if self._copies:
                 self._copies.read(word)
@@ -148,7 +151,8 @@ def alike(one: Onsets, other: Onsets) -> bool:
 class DriftGuard:
     """Hears the bars of a continuation, and says how to pull back what has drifted away from the opening."""
 
-    def __init__(self, opening: Sequence[Word]) -> None:
+    def __init__(self, opening: Sequence[Word], vocabulary: AnyVocabulary) -> None:
+        self.spread_pull = SPREAD_PULL * STEPS / vocabulary.positions_per_whole
         self.bars = _bars(opening)
         self.home = _texture(self.bars[-LONGEST_HOME:])
         self.bars.clear()
@@ -175,7 +179,7 @@ class DriftGuard:
         louder, higher = here.velocity - self.home.velocity, here.pitch - self.home.pitch
         return Pull(
             NOTES_PULL * fuller,
-            SPREAD_PULL * busier,
+            self.spread_pull * busier,
             -LOUDNESS_PULL * _beyond(louder, MUCH_LOUDER),
             -REGISTER_PULL * _beyond(higher, MUCH_HIGHER),
         )
@@ -224,25 +228,25 @@ def _texture(bars: Sequence[Sequence[Word]]) -> Texture:
 class CopyGuard:
     """Hears the words of a continuation, and says when a bar completes a run that stands in a training song."""
 
-    def __init__(self, runs: RunIndex, vocabulary: Vocabulary) -> None:
+    def __init__(self, runs: RunIndex, vocabulary: AnyVocabulary) -> None:
         self.runs, self.vocabulary = runs, vocabulary
         self.times: list[int] = []  # in steps, and the pitches: of all notes up to the last bar line
         self.pitches: list[int] = []
         self.open: list[tuple[int, int]] = []  # of the bar that is being heard
-        self.bars, self.position = 0, 0
+        self.start, self.length, self.position = 0, 0, 0  # of the open bar, and the last one in it, in positions
         self.common = 0  # runs of training songs that the last notes make, one after the other
         self.longest, self.song = 0, ""  # notes of the longest such stretch, and a song that it is in
 
     def read(self, word: Word) -> bool:
         if word.family == Family.METRICAL:
-            self.position = (word.position - 1) * STEPS // self.vocabulary.positions
+            self.position = word.position - 1
         if word.family == Family.NOTE:
-            time = self.bars * STEPS + self.position
+            time = (self.start + self.position) * STEPS // self.vocabulary.positions_per_whole
             self.open.append((time, self.vocabulary.pitches[word.pitch - 1]))
         if word.family not in (Family.BAR, Family.END):
             return False
         notes, self.open = sorted(self.open), []
-        self.bars += 1
+        self.start, self.length = self.start + self.length, self.vocabulary.bar_lengths[word.meter]
         self.times += [time for time, _ in notes]
         self.pitches += [pitch for _, pitch in notes]
         reach = len(notes) + RUN  # the notes of all runs that end in this bar

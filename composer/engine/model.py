@@ -7,7 +7,7 @@ own head, and the family is predicted first. Beyond it, an attribute may be pred
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -61,7 +61,7 @@ class ModelConfig(Shape):
         object.__setattr__(self, "lags", tuple(self.lags))  # a list, where it comes from JSON
         object.__setattr__(self, "styles", tuple(self.styles))
         predicted = {name for stage in STAGES.get(self.head_order, ()) for name in stage}
-        if tuple(self.sizes)[: len(ATTRIBUTES)] != ATTRIBUTES or set(self.sizes) != predicted:
+        if tuple(self.sizes) != ATTRIBUTES[: len(self.sizes)] or set(self.sizes) != predicted:
             raise ValueError(f"sizes are those of {', '.join(ATTRIBUTES)}, in this order, and as head_order has them")
         if min(self.dim, self.layers, self.heads, self.kv_heads, self.window) < 1:
             raise ValueError("dim, layers, heads, kv_heads and window have to be at least 1")
@@ -248,13 +248,8 @@ class CompoundWordTransformer(nn.Module):
         """
         new = words[:, past:]
         places = torch.arange(new.shape[1], device=words.device).expand(new.shape[:2])
-        known = words
-        if segments is not None:
-            given = F.pad(segments == GIVEN, (past, 0))
-            known = words.masked_fill(given[..., None], IGNORE)
-        x, hinted = self._embed(new, places, known, anchors)
-        if self.segments is not None and segments is not None:
-            x = x + self.segments(segments)
+        known = words if segments is None else torch.cat([words[:, :past], _remembered(new, segments)], dim=1)
+        x, hinted = self._embed(new, places, known, anchors, segments)
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x)
@@ -267,16 +262,19 @@ class CompoundWordTransformer(nn.Module):
         cache: Cache,
         anchors: Tensor | None = None,
         active: Tensor | None = None,
+        segments: Tensor | None = None,
     ) -> Context:
         """The context after each of some new words, which join the cache.
 
         words: (slots, new, attributes)   positions: (slots,), how many words each slot has seen before
         anchors: (slots, new, fields), unknown where there are none   active: (slots,), whose words are meant; what the
         others leave in the cache is overwritten by the next words that they are given at the same positions
+        segments: (slots, new), HEARD where it is not said
         Returns (slots, new): what forward gives for the same words behind the same past.
         """
         places = positions[:, None] + torch.arange(words.shape[1], device=words.device)
-        x, hinted = self._embed(words, places, cache.remember(words, positions, active), anchors)
+        known = cache.remember(words if segments is None else _remembered(words, segments), positions, active)
+        x, hinted = self._embed(words, places, known, anchors, segments)
         for block, layer in zip(self.blocks, cache.layers, strict=True):
             assert isinstance(block, Block)
             x = block.cached(x, positions, layer)
@@ -303,31 +301,37 @@ class CompoundWordTransformer(nn.Module):
         return Cache(caches, past if config.past else None)
 
     def _embed(
-        self, words: Tensor, places: Tensor, known: Tensor, anchors: Tensor | None
+        self, words: Tensor, places: Tensor, known: Tensor, anchors: Tensor | None, segments: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """words: (batch, new, attributes)   known: they, behind the past   anchors: (batch, new, fields)"""
+        """words: (batch, new, attributes)   known: what is remembered of them, behind the past
+        anchors: (batch, new, fields)   segments: (batch, new)"""
         parts = [embedding(ids) for embedding, ids in zip(self.embeddings, words.unbind(-1), strict=True)]
         x: Tensor = self.project(torch.cat(parts, dim=-1))
         if self.config.positions == "sinusoidal":
             x = x + sinusoids(places, self.config.dim).to(x.dtype)
         if self.anchors is not None:
             x = x + self.anchors(words.new_zeros(*words.shape[:2], self.config.fields) if anchors is None else anchors)
+        if self.segments is not None and segments is not None:
+            x = x + self.segments(segments)
         if self.returns is None:
             return x, None
         hints = self.returns(known, words.shape[1])
         return x + hints.vector, hints.words
 
 
-def loss_by_attribute(
-    logits: Mapping[str, Tensor], word: Tensor, attributes: Sequence[str] = ATTRIBUTES
-) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+def _remembered(words: Tensor, segments: Tensor) -> Tensor:
+    """Nothing comes back from what is given. words: (batch, new, attributes)   segments: (batch, new)"""
+    return words.masked_fill((segments == GIVEN)[..., None], IGNORE)
+
+
+def loss_by_attribute(logits: Mapping[str, Tensor], word: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
     """For each attribute: summed nats, count of words that use it, count of those whose likeliest id is right.
 
     logits: {name: (..., ids)}   word: (..., attributes), IGNORE where it is not to be learned
     A word that does not use an attribute adds nothing to it.
     """
     result = {}
-    for name, truth in zip(attributes, word.unbind(-1), strict=True):
+    for name, truth in zip(ATTRIBUTES[: word.shape[-1]], word.unbind(-1), strict=True):
         used = truth != IGNORE
         wanted, given = truth[used], logits[name][used].float()
         nats = F.cross_entropy(given, wanted, reduction="sum")

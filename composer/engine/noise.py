@@ -20,7 +20,9 @@ class Noise:
     numbers: (slots, NOISE_WORDS, attributes); the word that a piece draws as its n-th has those at n % NOISE_WORDS
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, attributes: int) -> None:
+        """attributes: of the model's words"""
+        self._attributes = attributes
         self.numbers = torch.zeros(slots, NOISE_WORDS, len(ATTRIBUTES))
         self._generators = [torch.Generator() for _ in range(slots)]
 
@@ -34,5 +36,6 @@ class Noise:
         """
         renewed = [slot for slot, count in zip(slots, drawn, strict=True) if count % NOISE_WORDS == 0]
         for slot in renewed:
-            self.numbers[slot] = torch.rand(self.numbers.shape[1:], generator=self._generators[slot])
+            drawn_now = torch.rand(NOISE_WORDS, self._attributes, generator=self._generators[slot])
+            self.numbers[slot, :, : self._attributes] = drawn_now
         return renewed

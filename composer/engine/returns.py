@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from composer.music.words import COLUMN
-from composer.words import ATTRIBUTES, IGNORE, Family
+from composer.words import COLUMN, IGNORE, Family
 
 PLACES_PER_POSITION = 128
 PLACES_PER_BAR = 2**15
@@ -37,7 +36,7 @@ class Places(NamedTuple):
 
 def places_of(words: Tensor) -> Places:
     """words: (batch, words, attributes), IGNORE in front of and behind a piece."""
-    family, position, pitch = (words[..., ATTRIBUTES.index(name)] for name in ("family", "position", "pitch"))
+    family, position, pitch = (words[..., COLUMN[name]] for name in ("family", "position", "pitch"))
     opens = (family == Family.BAR) | (family == Family.END)
     has_roles = words.shape[-1] > ROLE
     bar = opens.long().cumsum(1)
@@ -51,7 +50,7 @@ def places_of(words: Tensor) -> Places:
     metrical = index.where(opens | (family == Family.METRICAL), 0).cummax(1).values
     full = words.clone()
     for name in ("position", "chord"):
-        column = ATTRIBUTES.index(name)
+        column = COLUMN[name]
         full[..., column] = words[..., column].gather(1, metrical)
     return Places(key, family != IGNORE, full)
 

@@ -1,4 +1,4 @@
-"""Who composes and who waits. No torch: it knows requests and slots, not tensors."""
+"""Who composes and who waits. It knows requests and slots, not tensors."""
 
 from __future__ import annotations
 
@@ -6,35 +6,32 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from composer.engine.guards import Watch
+from composer.engine.prompt import Known, Prompt
 from composer.errors import PieceError
 from composer.request import Request
-from composer.words import BAR, Family, Word
+from composer.words import Family, Word
 
 
 @dataclass(eq=False)  # two pieces of one request are two pieces
 class Piece:
-    """A request on its way: the words drawn so far. The bar word that opens the first new bar is given, not drawn."""
+    """A request on its way: the words so far. The bar word that opens the first new bar is not drawn."""
 
     request: Request
     slot: int = -1  # while it composes
-    words: list[Word] = field(default_factory=lambda: [BAR])
-    nats: list[float] = field(default_factory=lambda: [0.0])  # how unlikely the model found each word
+    words: list[Word] = field(default_factory=list)  # none before it composes
+    nats: list[float] = field(default_factory=list)  # how unlikely the model found each word
     bars_done: int = 0  # new bars that are complete
     drawn: int = 0  # words, those that were given up again included
     watch: Watch | None = None  # once it composes
+    prompt: Prompt | None = None  # once it composes
     error: PieceError | None = None  # why it has broken off
     warm_bars: int = 0  # that are still to be drawn warmer
-    anchors: tuple[int, ...] = ()  # what is told of its opening with every word (composer.engine.anchors)
-    unread: int = 0  # words before the last that its slot has not read yet
-
-    @property
-    def bars_before(self) -> int:
-        """How many bars stand before the one that is open, the opening's included."""
-        return sum(word.family == Family.BAR for word in self.request.words) + self.bars_done
+    unread: deque[Known] = field(default_factory=deque)  # what stands before its last word, and its slot has not read
+    anew: bool = False  # whether its slot forgets what it has read before
 
     @property
     def finished(self) -> bool:
-        return self.words[-1].family == Family.END
+        return bool(self.words) and self.words[-1].family == Family.END
 
     @property
     def ended(self) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from composer.engine.anchors import Row
 from composer.engine.guards import Pull
+from composer.engine.prompt import Known, OpenBar
 from composer.sampling import SamplingParams
 from composer.words import Word
 
-PREFILL_WORDS = 128  # of an opening are read at once; between two such chunks the others go on
+PREFILL_WORDS = 128  # are read at once; between two such chunks the others go on
 
 
 class Drawn(NamedTuple):
@@ -28,26 +28,28 @@ class Steps(Protocol):
 
     A piece's words depend on what these were told of its slot and on nothing else, and so does what goes wrong.
 
-    arithmetic: what weights are held in: "int8", "float32" or "bfloat16"   description: that and what runs the step
+    Attributes:
+        arithmetic: what weights are held in: "int8", "float32" or "bfloat16".
+        description: that and what runs the step.
     """
 
     arithmetic: str
     description: str
 
-    def start(self, slot: int, sampling: SamplingParams, seed: int, anchors: Row, ending: bool) -> None:
-        """A new piece. ending: whether its words are told how many bars are left"""
+    def start(self, slot: int, sampling: SamplingParams, seed: int, roles: Sequence[int]) -> None:
+        """A new piece. roles: ids of those that may be drawn"""
 
-    def read(self, slot: int, words: Sequence[Word], anchors: Sequence[Row], first: bool) -> None:
-        """Take the next words of what the piece goes on from, at most PREFILL_WORDS, and what is told with each.
+    def read(self, slot: int, known: Sequence[Known], first: bool) -> None:
+        """Take the next words of what the piece goes on from, at most PREFILL_WORDS.
 
         first: whether the slot forgets what it has read before
         """
 
-    def go(self, slot: int, word: Word, bars_before: int, bars_left: int) -> None:
-        """The bar word that the next step goes on from.
+    def go(self, slot: int, word: Word) -> None:
+        """The bar word that the next step goes on from. Then it has to be opened."""
 
-        bars_before: of the piece, its opening included   bars_left: that are still to be opened behind it
-        """
+    def open(self, slot: int, bar: OpenBar) -> None:
+        """The slot's last word is a bar word, and this holds for its bar."""
 
     def warm(self, slot: int, warmed: bool) -> None:
         """From now on the slot's pitches are drawn warmer or not, and it is not or is told what may be copied."""

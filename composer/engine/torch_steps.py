@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FIELDS, UNKNOWN, Row, begun, end_in
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.draw import Drawer
 from composer.engine.grammar import Grammar
 from composer.engine.guards import NO_PULL, Pull
 from composer.engine.model import Context
 from composer.engine.noise import Noise
+from composer.engine.prompt import Known, OpenBar
 from composer.engine.steps import PREFILL_WORDS, Drawn
 from composer.sampling import SamplingParams
-from composer.words import ATTRIBUTES, IGNORE, Word
+from composer.words import IGNORE, Word
 
 EAGER_STEPS = 3  # on a GPU, before the step is recorded: what is made once has to be made outside the recording
 
@@ -34,16 +34,16 @@ class TorchSteps:
         self.description = f"by torch, weights in {self.arithmetic}"
         self.model = checkpoint.model.to(device, dtype)
         self.grammar = Grammar(checkpoint.vocabulary, slots, device)
-        self.drawer = Drawer(slots, device)
+        self.drawer = Drawer(checkpoint.vocabulary, slots, device)
         self.cache = self.model.new_cache(slots, PREFILL_WORDS)
-        self._noise = Noise(slots)
+        self._width = len(self.model.config.attributes)
+        self._noise = Noise(slots, self._width)
         self._numbers = self._noise.numbers.to(device)  # a copy on a GPU, the very tensor on a CPU
         # What the recorded step reads and writes keeps its place in memory.
-        self.words = torch.zeros(slots, len(ATTRIBUTES), dtype=torch.long, device=device)  # the last of each slot
+        self.words = torch.zeros(slots, self._width, dtype=torch.long, device=device)  # the last of each slot
         self.positions = torch.zeros(slots, dtype=torch.long, device=device)  # how many came before it
-        self.anchors = torch.zeros(slots, len(FIELDS), dtype=torch.long, device=device)
-        self._last_bars = torch.zeros(slots, dtype=torch.long, device=device)  # how many bars stand before the last one
-        self._endings = torch.zeros(slots, dtype=torch.bool, device=device)  # who is told how many bars are left
+        self.anchors = torch.zeros(slots, self.model.config.fields, dtype=torch.long, device=device)
+        self.segments = torch.zeros(slots, dtype=torch.long, device=device)
         self._active = torch.zeros(slots, dtype=torch.bool, device=device)  # who draws in this step
         self._places = torch.zeros(slots, dtype=torch.long, device=device)  # where in the noise
         self._nats = torch.zeros(slots, device=device)
@@ -51,29 +51,32 @@ class TorchSteps:
         self._taken = 0
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def start(self, slot: int, sampling: SamplingParams, seed: int, anchors: Row, ending: bool) -> None:
-        self.anchors[slot] = torch.tensor(anchors, device=self.device)
-        self._endings[slot] = ending
+    def start(self, slot: int, sampling: SamplingParams, seed: int, roles: Sequence[int]) -> None:
         self._noise.start(slot, seed)
         self.drawer.start(slot, sampling)
+        self.grammar.start(slot, roles)
         self.warm(slot, False)
         self.pull(slot, NO_PULL)
 
     @torch.inference_mode()
-    def read(self, slot: int, words: Sequence[Word], anchors: Sequence[Row], first: bool) -> None:
+    def read(self, slot: int, known: Sequence[Known], first: bool) -> None:
         if first:
             self.positions[slot] = 0
             for layer in self.cache.row(slot).layers:  # what is out of sight counts 0 times, and 0 times NaN is NaN
                 layer.keys.zero_()
                 layer.values.zero_()
-        new, told = (torch.tensor(rows, device=self.device)[None] for rows in (words, anchors))
-        self.model.cached(new, self.positions[slot : slot + 1], self.cache.row(slot), told)
-        self.positions[slot] += len(words)
+        words, anchors, segments = (torch.tensor(rows, device=self.device)[None] for rows in zip(*known, strict=True))
+        place, cache = self.positions[slot : slot + 1], self.cache.row(slot)
+        self.model.cached(words[..., : self._width], place, cache, anchors, segments=segments)
+        self.positions[slot] += len(known)
 
-    def go(self, slot: int, word: Word, bars_before: int, bars_left: int) -> None:
-        self.words[slot] = torch.tensor(word, device=self.device)
-        self._last_bars[slot] = bars_before + bars_left
-        self.grammar.start(slot, bars_left)
+    def go(self, slot: int, word: Word) -> None:
+        self.words[slot] = torch.tensor(word[: self._width], device=self.device)
+
+    def open(self, slot: int, bar: OpenBar) -> None:
+        self.grammar.open(slot, bar)
+        self.anchors[slot] = torch.tensor(bar.anchors, device=self.device)
+        self.segments[slot] = bar.segment
 
     def warm(self, slot: int, warmed: bool) -> None:
         self.drawer.warmed[slot] = warmed
@@ -104,11 +107,13 @@ class TorchSteps:
 
     def _step(self) -> None:
         """All on the device, in place, without a branch and without the host."""
-        left = self.grammar.state.bars_left
-        self.anchors[:, BARS_BEFORE] = begun(self._last_bars - left)
-        self.anchors[:, BARS_LEFT] = torch.where(self._endings, end_in(left), UNKNOWN)
         context = self.model.cached(
-            self.words[:, None], self.positions, self.cache, self.anchors[:, None], self._active
+            self.words[:, None],
+            self.positions,
+            self.cache,
+            self.anchors[:, None],
+            self._active,
+            self.segments[:, None],
         )[:, 0]
         if context.hinted is not None:  # a slot that is being warmed is not told what came before
             context = Context(context.vector, context.hinted.masked_fill(self.drawer.warmed[:, None, None], IGNORE))

@@ -16,9 +16,9 @@ from composer.chords import CHANGE_COST, find_chords
 from composer.errors import SettingsError
 from composer.music.grid import TICKS_PER_POSITION, snap
 from composer.music.score import Bar, Meter, Part, Role, Score
-from composer.music.words import Vocabulary, Word
+from composer.music.words import Vocabulary
 from composer.score import DEFAULT_BPM, TICKS_PER_BEAT, Chord, Note, TempoChange, cut_at_repeats
-from composer.words import Family
+from composer.words import Family, Word
 
 Change = TypeVar("Change", TempoChange, Chord)
 

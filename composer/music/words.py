@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,36 +18,7 @@ import numpy.typing as npt
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION
 from composer.music.score import Meter, Role
 from composer.score import CHORD_QUALITIES, PITCH_CLASSES, Chord
-from composer.words import IGNORE, Family, nearest, parse_chord
-
-
-class Word(NamedTuple):
-    """The ids of one compound word. The order of the columns is written here and nowhere else."""
-
-    family: int
-    position: int = IGNORE  # where in the bar
-    pitch: int = IGNORE
-    velocity: int = IGNORE
-    duration: int = IGNORE
-    chord: int = IGNORE
-    tempo: int = IGNORE
-    meter: int = IGNORE  # of the bar that begins
-    role: int = IGNORE  # which part the note plays
-
-
-ATTRIBUTES = Word._fields
-COLUMN = {name: i for i, name in enumerate(ATTRIBUTES)}
-
-# The attributes that each family uses, besides the family itself.
-USED: Mapping[Family, tuple[str, ...]] = {
-    Family.IGNORE: (),
-    Family.BAR: ("meter",),
-    Family.METRICAL: ("position", "chord", "tempo"),
-    Family.NOTE: ("role", "pitch", "velocity", "duration"),
-    Family.END: (),
-}
-
-END = Word(Family.END)
+from composer.words import ATTRIBUTES, IGNORE, Family, nearest, parse_chord
 
 Words = npt.NDArray[np.uint8]  # (words, attributes)
 
@@ -93,6 +63,11 @@ class Vocabulary:
     def lengths(self) -> tuple[int, ...]:
         """How many positions a full bar of each meter has."""
         return tuple(Meter.parse(name).ticks // TICKS_PER_POSITION for name in self.meters)
+
+    @property
+    def bar_lengths(self) -> tuple[int, ...]:
+        """The same by the id of a meter."""
+        return (0, *self.lengths)
 
     @property
     def positions_per_whole(self) -> int:

@@ -26,10 +26,11 @@ from composer.music.encoding import to_words
 from composer.music.grid import TICKS_PER_POSITION, snap
 from composer.music.midi import Roles, nothing_said, read_score
 from composer.music.score import Role, Score
-from composer.music.words import END, Vocabulary, Words
+from composer.music.words import Vocabulary, Words
 from composer.training.dataset import stretch_name
 from composer.training.lessons import STYLES
 from composer.training.sources import Split, find_sources, read_sources
+from composer.words import END
 
 SHORTEST_BARS = 8  # what is left between two bars of unknown length has to be a phrase at least
 GRID_TOLERANCE = TICKS_PER_POSITION // 2  # ticks

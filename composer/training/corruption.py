@@ -18,9 +18,8 @@ from torch.nn import functional as F
 
 from composer.engine.model import GIVEN
 from composer.engine.returns import places_of
-from composer.music.words import COLUMN
 from composer.music.words import Vocabulary as SecondVocabulary
-from composer.words import ATTRIBUTES, IGNORE, Family, Vocabulary
+from composer.words import COLUMN, IGNORE, Family, Vocabulary
 
 AnyVocabulary = Vocabulary | SecondVocabulary
 METER, ROLE = COLUMN["meter"], COLUMN["role"]  # where words have them
@@ -39,7 +38,7 @@ def corrupted(words: Tensor, most: float, segments: Tensor | None = None) -> Ten
     The words keep to the grammar: a pitch stays between its neighbours. Draws from torch's own generator.
     """
     batch, length = words.shape[:2]
-    column = {name: ATTRIBUTES.index(name) for name in ATTRIBUTES}
+    column = COLUMN
     sizes_high = words.amax((0, 1))
     result = words.clone()
     note = words[..., column["family"]] == NOTE
@@ -86,7 +85,7 @@ SHARE_THINNED = 0.2  # of those that are crowded
 SHARE_OVERLAID = 0.6  # of the fuller ones, that have notes of earlier bars put in, as what came back too often does
 LAGS = (1, 2, 2, 4, 4, 8)  # bars
 SHIFTS = (0, 0, 1, 2, 2, 4, 4, 8)  # sixteenths: notes come again so much later
-FAMILY, POSITION, PITCH = (ATTRIBUTES.index(name) for name in ("family", "position", "pitch"))
+FAMILY, POSITION, PITCH = (COLUMN[name] for name in ("family", "position", "pitch"))
 
 Words = npt.NDArray[np.int64]
 

@@ -21,10 +21,9 @@ from composer.errors import OpeningError, SettingsError
 from composer.midi import parse_midi
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score, excerpt
 from composer.training.sources import ANNOTATIONS, Source, Split, find_sources, read_sources
-from composer.words import ATTRIBUTES, END, Vocabulary
+from composer.words import END, Vocabulary
 
 Words = npt.NDArray[np.uint8]  # (words, attributes)
-COLUMN = {name: i for i, name in enumerate(ATTRIBUTES)}
 
 ENCODING_VERSION = 3  # raise it when the same files give other words: encoded corpora are made anew
 SHORTEST_BARS = 8  # what is left between two short bars has to be a phrase at least
@@ -115,7 +114,8 @@ def encode_song(data: bytes, vocabulary: Vocabulary) -> list[Words]:
         part = excerpt(score, start, end)
         if part.notes:
             words = to_words(part, vocabulary)
-            encoded.append(np.array([*words, END] if end == score.end else words, dtype=np.uint8))
+            ids = np.array([*words, END] if end == score.end else words, dtype=np.uint8)
+            encoded.append(ids[:, : len(vocabulary.sizes)])
     if not encoded:
         raise SettingsError("not in 4/4")
     return encoded

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FIELDS, UNKNOWN, Bars, begun, end_in
 from composer.engine.model import HEARD
-from composer.music.words import COLUMN, Vocabulary
+from composer.music.words import Vocabulary
 from composer.music.words import Words as Encoded
 from composer.training.corruption import crowded
 from composer.training.tasks import Lesson, Words, given, redo, split_bars
 from composer.training.train import Windows
-from composer.words import IGNORE, Family
+from composer.words import COLUMN, IGNORE, Family
 
 TRANSPOSITIONS = range(-6, 6)  # semitones: every key once
 ANCHOR_BARS = (2, 4, 8, 8, 16)  # so many bars an anchor is taken from, as openings are short or long
@@ -84,19 +84,12 @@ class Lessons:
         self.validation = [song for song, out in zip(songs, held_out, strict=True) if out]
 
     def bars_of(self, song: Song) -> Bars:
-        return Bars(song.words, self.vocabulary, whole_notes(song.words, self.vocabulary))
+        return Bars(song.words, self.vocabulary)
 
     def unperformed(self, song: Song, truth: Words) -> None:
         """Ask for no velocity and no tempo that was made by rule."""
         if not self.performed[song.corpus]:
             truth[:, BY_RULE] = IGNORE
-
-
-def whole_notes(words: npt.NDArray[np.integer], vocabulary: Vocabulary) -> npt.NDArray[np.float64]:
-    """The length of each bar in whole notes."""
-    meters = words[words[:, 0] == Family.BAR, COLUMN["meter"]]
-    lengths: npt.NDArray[np.float64] = np.array(vocabulary.lengths)[meters - 1] / vocabulary.positions_per_whole
-    return lengths
 
 
 def told(

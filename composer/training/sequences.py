@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FIELDS, UNKNOWN, Bars, begun, end_in
 from composer.training.corruption import crowded
-from composer.training.dataset import COLUMN, Corpus, Song
+from composer.training.dataset import Corpus, Song
 from composer.training.lessons import (
     ANCHOR_BARS,
     SHARE_OPENED,
@@ -20,7 +20,7 @@ from composer.training.lessons import (
     transposed,
 )
 from composer.training.train import Windows
-from composer.words import ATTRIBUTES, Family, Vocabulary
+from composer.words import COLUMN, Family, Vocabulary
 
 UNTOLD = (0.1, 0.1, 0.1, 0.1, 0.1, 0.4)  # the share of sequences that are not told a field; most pieces need no end
 
@@ -82,9 +82,9 @@ class Sampler:
         Padded with IGNORE before the beginning of a stretch and behind its end.
         """
         rng = np.random.default_rng((self.seed, step))
-        rows = np.zeros((size, self.past + self.length, len(ATTRIBUTES)), dtype=np.int64)
+        rows = np.zeros((size, self.past + self.length, len(self.vocabulary.sizes)), dtype=np.int64)
         anchors = np.zeros((size, self.length, len(FIELDS)), dtype=np.int64)
-        truth = np.zeros((size, self.length, len(ATTRIBUTES)), dtype=np.int64)
+        truth = np.zeros((size, self.length, len(self.vocabulary.sizes)), dtype=np.int64)
         songs = rng.choice(len(self.shares), size=size, p=self.shares)
         for row, told, true, song in zip(rows, anchors, truth, songs, strict=True):
             stretch = self.words[self.starts[song] : self.ends[song]]

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from composer.engine.model import DRAWN, GIVEN, HEARD
-from composer.music.words import COLUMN, END
-from composer.words import IGNORE, Family
+from composer.words import COLUMN, END, IGNORE, Family
 
 Words = npt.NDArray[np.int64]  # (words, attributes)
 

@@ -15,6 +15,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
@@ -28,11 +29,10 @@ from torch import Tensor
 from composer.engine.checkpoint import AnyVocabulary, load_model, save_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.errors import SettingsError
-from composer.music.words import ATTRIBUTES
 from composer.training.carrying import carried_over
 from composer.training.config import TrainingConfig
 from composer.training.corruption import corrupted
-from composer.words import IGNORE, Family
+from composer.words import ATTRIBUTES, IGNORE, Family
 from composer.words import Vocabulary as FirstVocabulary
 
 if TYPE_CHECKING:
@@ -181,12 +181,11 @@ class Run:
                     curves.write(self.step, self.words, self.seconds, "train", tally.row())
                     tally = self._tally()
                     self._keep_if_best(self._evaluate(curves))
-                    if last:
-                        self._evaluate(curves, whole=True)
                 if self.step % self.config.save_every == 0 or last:
                     save_checkpoint(self.folder / f"step-{self.step:06}", self.model, self.vocabulary)
                     self._save_state()
-                if over:
+                if last:  # behind what must not be lost: the whole lists take minutes
+                    self._evaluate(curves, whole=True)
                     break
 
     @property
@@ -219,7 +218,7 @@ class Run:
         segments = None if segments is None else segments.to(self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             context = self.model(words, self.past, anchors, segments)
-            return loss_by_attribute(self.model.logits(context, truth), truth, self.model.config.attributes)
+            return loss_by_attribute(self.model.logits(context, truth), truth)
 
     @torch.no_grad()
     def _evaluate(self, curves: Curves, whole: bool = False) -> list[float]:
@@ -248,9 +247,11 @@ class Run:
             self.best = mean
             save_checkpoint(self.folder / "best", self.model, self.vocabulary)
 
-    def _progress(self) -> tqdm[NoReturn]:
-        from tqdm import tqdm
-
+    def _progress(self) -> tqdm[NoReturn] | _Silence:
+        try:
+            from tqdm import tqdm
+        except ImportError:  # on a machine that has torch and little else
+            return _Silence()
         total = self.config.steps * self.config.batch * self.config.length
         return tqdm(total=total, initial=self.words, unit="words", unit_scale=True, desc=self.folder.name)
 
@@ -298,8 +299,31 @@ def _parts(batch: Sequences, size: int) -> list[tuple[Tensor, Tensor, Tensor, Te
     return list(zip(words, anchors, truth, told, strict=True))
 
 
+def _say(line: str) -> None:
+    """Above the progress bar, if there is one."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        print(line, flush=True)
+    else:
+        tqdm.write(line)
+
+
+class _Silence(nullcontext["_Silence"]):
+    """A progress bar that shows nothing."""
+
+    def __enter__(self) -> _Silence:
+        return self
+
+    def update(self, count: int) -> None:
+        pass
+
+
 class Curves:
-    """curves.csv and TensorBoard. Rows behind the step that a run resumes from are dropped: they come again."""
+    """curves.csv, and TensorBoard where it is installed.
+
+    Rows behind the step that a run resumes from are dropped: they come again.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
         self.path = folder / CURVES
@@ -309,26 +333,29 @@ class Curves:
         self.csv.writeheader()
         self.csv.writerows(rows)
         self.file.flush()
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            self.board = None
+        else:
+            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def __enter__(self) -> Curves:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
-        self.board.close()
+        if self.board is not None:
+            self.board.close()
 
     def write(self, step: int, words: int, seconds: float, split: str, row: dict[str, float]) -> None:
         figures = {name: f"{value:.5f}" for name, value in row.items()}
         self.csv.writerow({"step": step, "words": words, "seconds": round(seconds), "split": split, **figures})
         self.file.flush()
         for name, value in row.items():
-            self.board.add_scalar(f"{name}/{split}", value, step)
-        from tqdm import tqdm
-
-        tqdm.write(f"step {step}  {split}  loss {row['loss']:.3f}  words/s {words / max(seconds, 1e-9):.0f}")
+            if self.board is not None:
+                self.board.add_scalar(f"{name}/{split}", value, step)
+        _say(f"step {step}  {split}  loss {row['loss']:.3f}  words/s {words / max(seconds, 1e-9):.0f}")
 
 
 def read_curves(folder: Path) -> list[dict[str, str]]:

@@ -20,7 +20,6 @@ from composer.errors import SettingsError
 from composer.midi import dump_midi
 from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Chord, MeterChange, Note, Score, TempoChange
 from composer.training.dataset import (
-    COLUMN,
     Corpus,
     Song,
     Words,
@@ -31,9 +30,10 @@ from composer.training.dataset import (
 )
 from composer.training.lessons import ANCHOR_BARS, SHARE_BEGUN, SHARE_OPENED, VALIDATION_ANCHOR
 from composer.training.sequences import Batch, Sampler, validation_windows
-from composer.words import ATTRIBUTES, BAR, END, IGNORE, Family, Word, default_vocabulary
+from composer.words import BAR, COLUMN, END, IGNORE, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
+ATTRIBUTES = tuple(VOCABULARY.sizes)
 EVERY_KEY = set(range(-6, 6))
 SIXTEENTH = TICKS_PER_BEAT // 4
 FOUR = MeterChange(0, 4, 4)
@@ -208,7 +208,7 @@ def test_stretches_in_four(score: Score, stretches: list[tuple[float, float]]) -
 def test_a_meter_behind_the_last_bar_does_not_take_the_end_away() -> None:
     late = replace(song(0), meters=(FOUR, MeterChange(10 * TICKS_PER_BAR, 2, 4)))
     (words,) = encode_song(dump_midi(late), VOCABULARY)
-    assert words[-1].tolist() == list(END)
+    assert words[-1].tolist() == list(END[: len(ATTRIBUTES)])
     assert np.count_nonzero(words[:, 0] == Family.BAR) == 8
 
 
@@ -261,7 +261,7 @@ def test_a_file_that_is_no_midi_is_left_out(folder: Path, tmp_path: Path) -> Non
 
 
 def encoded(score: Score) -> Words:
-    return np.array([*to_words(score, VOCABULARY), END], dtype=np.uint8)
+    return np.array([*to_words(score, VOCABULARY), END], dtype=np.uint8)[:, : len(VOCABULARY.sizes)]
 
 
 def chorded(score: Score) -> Song:

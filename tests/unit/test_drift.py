@@ -9,7 +9,7 @@ from composer.engine.generator import Generator
 from composer.engine.guards import DRIFT_BARS, NO_PULL, DriftGuard, Pull
 from composer.request import Guards, Request
 from composer.sampling import SamplingParams
-from composer.words import BAR, Family, Word
+from composer.words import BAR, Family, Word, default_vocabulary
 
 FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
 
@@ -24,7 +24,7 @@ def bar(onsets: int = 4, notes: int = 1, velocity: int = 10, pitch: int = 40) ->
 
 def pull_of(opening: list[Word], *bars: list[Word]) -> Pull:
     """What is pulled once the bars have been heard behind the opening."""
-    guard = DriftGuard(opening)
+    guard = DriftGuard(opening, default_vocabulary())
     for word in [word for heard in bars for word in heard][1:]:  # the first bar word is given
         guard.read(word)
     assert guard.read(BAR)

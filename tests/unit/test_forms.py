@@ -20,8 +20,7 @@ from bot.intake import MAX_BARS
 from bot.messages import LANGUAGES, MUSICAL_NAMES, Language, Stranger, describe
 from bot.storage.pieces import Piece, Place
 from composer.errors import OutOfRangeError, SegueError, SettingsError, UnknownNameError
-from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, Knob, Nucleus, SamplingParams
-from composer.words import ATTRIBUTES
+from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Knob, Nucleus, SamplingParams
 
 KNOBS: tuple[Knob, ...] = get_args(Knob)
 RANGES = {"temperature": (0.0, MAX_TEMPERATURE), "top_p": (MIN_TOP_P, 1.0)}
@@ -106,7 +105,7 @@ def test_whatever_is_typed_there_are_settings_or_a_refusal_in_a_sentence(text: s
     else:
         found = parse_knob(text, knob, USUAL)
         lowest, highest = RANGES[knob]
-        assert all(lowest <= getattr(found[name], knob) <= highest for name in ATTRIBUTES)
+        assert all(lowest <= getattr(found[name], knob) <= highest for name in SETTABLE)
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,8 @@ class Played:
     def __init__(
         self, given: Sequence[Word] = (BAR,), guards: Guards | None = None, runs: RunIndex | None = None
     ) -> None:
-        self.piece = Piece(Request(tuple(given), 64, 0, guards=guards or Guards()))
-        self.watch = Watch(self.piece.request, VOCABULARY, runs)
+        self.piece = Piece(Request(tuple(given), 64, 0, guards=guards or Guards()), words=[BAR], nats=[0.0])
+        self.watch = Watch(self.piece.request, self.piece.words, VOCABULARY, runs)
 
     @property
     def watched(self) -> Watched:

@@ -12,12 +12,12 @@ from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN
 from composer.engine.checkpoint import load_checkpoint, load_model, save_checkpoint
 from composer.engine.model import DRAWN, GIVEN, HEARD, CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.errors import CheckpointError
-from composer.music.words import ATTRIBUTES, COLUMN, END, default_vocabulary
+from composer.music.words import default_vocabulary
 from composer.training.carrying import carried_over
 from composer.training.corruption import corrupted
 from composer.training.lessons import STYLES, Batch, Lessons, Sampler, validation_windows
 from composer.training.tasks import Words, given, redo, split_bars
-from composer.words import IGNORE, Family
+from composer.words import ATTRIBUTES, COLUMN, END, IGNORE, Family
 from composer.words import default_vocabulary as first_vocabulary
 
 VOCABULARY = default_vocabulary()

@@ -47,8 +47,7 @@ from bot.messages import (
 from bot.storage.pieces import Piece
 from composer import errors
 from composer.errors import CompositionError, DatabaseError, SegueError
-from composer.sampling import SamplingParams
-from composer.words import ATTRIBUTES
+from composer.sampling import SETTABLE, SamplingParams
 
 ROOT = Path(__file__).parent.parent.parent
 OURS = (CompositionError, DatabaseError)  # what no user can mend
@@ -222,7 +221,7 @@ def test_settings_are_told_by_their_musical_names_and_only_where_they_differ() -
 
 
 def test_every_attribute_has_one_musical_name() -> None:
-    assert sorted(MUSICAL_NAMES.values()) == sorted(ATTRIBUTES)
+    assert sorted(MUSICAL_NAMES.values()) == sorted(SETTABLE)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -17,9 +17,9 @@ from composer.music.encoding import decode, encode, quantise, steady_tempo, to_w
 from composer.music.grid import TICKS_PER_POSITION, snap
 from composer.music.midi import read_score
 from composer.music.score import Bar, Meter, Part, Role, Score, bars_of
-from composer.music.words import METERS, USED, Vocabulary, Word, default_vocabulary
+from composer.music.words import METERS, Vocabulary, default_vocabulary
 from composer.score import TICKS_PER_BEAT, Chord, Note, TempoChange
-from composer.words import IGNORE, Family
+from composer.words import IGNORE, USED, Family, Word
 
 VOCABULARY = default_vocabulary()
 KNOWN = [*METERS, "2/2", "3/2", "4/8", "8/8"]

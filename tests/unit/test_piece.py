@@ -398,7 +398,7 @@ def test_what_is_out_of_range_is_refused_with_the_range(
 
 # ---------------------------------------------------------------------- requests and answers in the table
 
-SIZES = [VOCABULARY.sizes[name] for name in ATTRIBUTES]
+SIZES = [VOCABULARY.sizes.get(name, 1) for name in ATTRIBUTES]
 inner_words = st.builds(Word, *(st.integers(0, (Family.END if n == 0 else size) - 1) for n, size in enumerate(SIZES)))
 places = st.dictionaries(  # position, chord, tempo -> the notes there, by their pitch
     st.tuples(*(st.integers(1, VOCABULARY.sizes[name] - 1) for name in ("position", "chord", "tempo"))),

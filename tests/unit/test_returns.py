@@ -13,7 +13,7 @@ from composer.engine.model import Cache, CompoundWordTransformer, Context
 from composer.engine.returns import PLACES_PER_POSITION, followers, places_of
 from composer.request import Guards, Request
 from composer.sampling import SamplingParams
-from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
+from composer.words import BAR, END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 RETURNS: dict[str, Any] = {"lags": (1, 2, 4), "farthest": 8, "memory": 300}
@@ -29,7 +29,7 @@ def note(pitch: int) -> Word:
 
 
 def tensor(*words: Word) -> Tensor:
-    return torch.tensor([words])
+    return torch.tensor([words])[..., : len(VOCABULARY.sizes)]
 
 
 def model_of(**config: object) -> CompoundWordTransformer:
@@ -116,7 +116,7 @@ def test_how_much_the_hinted_words_count_can_be_set() -> None:
 
     none, half, full = logits(0.0), logits(0.5), logits(1.0)
     trained_logits = trained.logits(trained(words)[:, :-1], following)
-    for name in ATTRIBUTES:
+    for name in VOCABULARY.sizes:
         assert torch.equal(full[name], trained_logits[name])
         assert torch.equal(full[name], logits(None)[name]), "it is what is taken where nothing is set"
         assert torch.equal(none[name], logits(1.0, hinted=False)[name])
@@ -149,7 +149,7 @@ def test_a_past_is_remembered_without_being_attended_to() -> None:
 
 
 def test_a_slot_forgets_the_piece_before() -> None:
-    cache = Cache([], torch.ones(2, 5, len(ATTRIBUTES), dtype=torch.long))
+    cache = Cache([], torch.ones(2, 5, len(VOCABULARY.sizes), dtype=torch.long))
     cache.remember(tensor(BAR).expand(2, -1, -1), torch.tensor([0, 9]))
     assert cache.past is not None
     assert cache.past[0, :, 0].tolist() == [0, 0, 0, 0, Family.BAR]

@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composer.errors import SettingsError
-from composer.sampling import ALL, KNOBS, MAX_TEMPERATURE, MIN_TOP_P, Nucleus, SamplingParams, parse_setting
-from composer.words import ATTRIBUTES
+from composer.sampling import ALL, KNOBS, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Nucleus, SamplingParams, parse_setting
 
 nuclei = st.builds(Nucleus, st.floats(0, MAX_TEMPERATURE), st.floats(MIN_TOP_P, 1))
-params = st.builds(SamplingParams, **dict.fromkeys(ATTRIBUTES, nuclei))
+params = st.builds(SamplingParams, **dict.fromkeys(SETTABLE, nuclei))
 
 
-@pytest.mark.parametrize("attribute", ATTRIBUTES)
+@pytest.mark.parametrize("attribute", SETTABLE)
 def test_there_is_a_nucleus_for_every_attribute(attribute: str) -> None:
     assert SamplingParams(**{attribute: Nucleus(0.3, 0.4)})[attribute] == Nucleus(0.3, 0.4)
     assert SamplingParams()[attribute] != Nucleus(0.3, 0.4)
@@ -74,7 +73,7 @@ def test_a_value_has_to_be_a_number(value: str) -> None:
     assert str(refused.value).startswith(f"'{value}' ")
 
 
-@pytest.mark.parametrize("attribute", ATTRIBUTES)
+@pytest.mark.parametrize("attribute", SETTABLE)
 @pytest.mark.parametrize("knob", KNOBS)
 def test_a_setting_changes_one_value_and_nothing_else(knob: str, attribute: str) -> None:
     before = SamplingParams()
@@ -89,7 +88,7 @@ def test_a_setting_changes_one_value_and_nothing_else(knob: str, attribute: str)
 @pytest.mark.parametrize("knob", KNOBS)
 def test_all_changes_every_attribute(knob: str) -> None:
     after = SamplingParams().with_settings([f"{knob}.{ALL}=0.25"]).to_json()
-    assert after[knob] == dict.fromkeys(ATTRIBUTES, 0.25)
+    assert after[knob] == dict.fromkeys(SETTABLE, 0.25)
     other = next(name for name in KNOBS if name != knob)
     assert after[other] == SamplingParams().to_json()[other]
 
@@ -137,7 +136,7 @@ def test_json_gives_the_settings_back(settings: SamplingParams) -> None:
 def test_json_names_every_setting() -> None:
     data = SamplingParams().to_json()
     assert list(data) == list(KNOBS)
-    assert all(tuple(data[knob]) == ATTRIBUTES for knob in KNOBS)
+    assert all(tuple(data[knob]) == SETTABLE for knob in KNOBS)
 
 
 def test_json_that_names_a_few_leaves_the_others_at_their_defaults() -> None:

@@ -27,7 +27,7 @@ from composer.request import Request
 from composer.words import BAR
 checkpoint = looping_checkpoint(farthest=4)
 for whole in (False, True):
-    generator = Generator(checkpoint, 2, steps=NativeSteps(checkpoint.model, 2, 3, whole))
+    generator = Generator(checkpoint, 2, steps=NativeSteps(checkpoint, 2, 3, whole))
     *_, pieces = generator.compose(Request((BAR,), 12, seed) for seed in range(4))
     assert all(piece.finished for piece in pieces)
 print("composed")

@@ -121,7 +121,7 @@ def test_threads_do_not_change_a_bit(kind: str) -> None:
     checkpoint = told(random_checkpoint(**MODELS["lags and the likest bar"]))
     pieces = []
     for threads in (1, 3):
-        steps = NativeSteps(checkpoint.model, 2, threads, whole=kind == "native float32")
+        steps = NativeSteps(checkpoint, 2, threads, whole=kind == "native float32")
         *_, made = Generator(checkpoint, 2, steps=steps).compose(requests())
         pieces.append([(piece.words, piece.nats) for piece in made])
     assert pieces[0] == pieces[1]
@@ -259,7 +259,7 @@ def test_weights_that_are_no_numbers_are_refused(name: str, bad: float, tmp_path
     dict(checkpoint.model.named_parameters())[name].view(-1)[0] = bad
     for whole in (False, True):
         with pytest.raises(CompositionError, match="not all finite"):
-            NativeSteps(checkpoint.model, 1, whole=whole)
+            NativeSteps(checkpoint, 1, whole=whole)
     save_checkpoint(tmp_path, checkpoint.model, checkpoint.vocabulary)
     with pytest.raises(CheckpointError, match=r"model\.safetensors holds weights that are no finite numbers"):
         load_checkpoint(tmp_path)
@@ -270,12 +270,12 @@ import resource
 from engine_models import random_checkpoint
 from composer.engine.native.steps import NativeSteps
 from composer.errors import CompositionError
-model = random_checkpoint(dim=64, layers=2, heads=1, kv_heads=1, window=1 << 16, positions="music").model
-NativeSteps(model, 1, 1)
+checkpoint = random_checkpoint(dim=64, layers=2, heads=1, kv_heads=1, window=1 << 16, positions="music")
+NativeSteps(checkpoint, 1, 1)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20), used + (256 << 20)))
 try:
-    NativeSteps(model, 64, 1)
+    NativeSteps(checkpoint, 64, 1)
 except CompositionError as error:
     print(error)
 """

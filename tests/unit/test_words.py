@@ -47,7 +47,8 @@ def test_sizes_follow_the_order_of_attributes() -> None:
         "chord": 134,
         "tempo": 53,
     }
-    assert tuple(VOCABULARY.sizes) == ATTRIBUTES == Word._fields
+    assert tuple(VOCABULARY.sizes) == ATTRIBUTES[:7]
+    assert Word._fields == ATTRIBUTES
 
 
 def test_every_attribute_but_the_family_belongs_to_one_family() -> None:

@@ -19,8 +19,10 @@ from composer.engine.anchors import FIELDS
 from composer.errors import CompositionError
 from composer.words import ATTRIBUTES
 
-VERSION = 2  # of the structures and functions, as in step.cpp
+VERSION = 3  # of the structures and functions, as in step.cpp
 DONE, NO_MEMORY = 0, 1  # what the functions return, as in step.cpp
+
+MOST_FIELDS = len(FIELDS) + 1  # of the anchors, the style among them
 
 Floats, Ints = POINTER(c_float), POINTER(c_int32)
 
@@ -63,12 +65,13 @@ class Stage(Structure):
 class Model(Structure):
     _fields_ = [
         *((name, c_int32) for name in ("dim", "layers", "heads", "kv_heads", "window", "stages", "hints", "lags")),
-        *((name, c_int32) for name in ("farthest", "memory", "has_anchors")),
+        *((name, c_int32) for name in ("farthest", "memory")),
         ("sizes", Ints),
         ("lag_bars", Ints),
         ("embeddings", Floats * len(ATTRIBUTES)),
         ("bias", Floats),
-        ("anchors", Floats * len(FIELDS)),
+        ("anchors", Floats * MOST_FIELDS),
+        ("segments", Floats),
         *((name, Floats) for name in ("hint_words", "hint_same", "hint_alike", "hint_distance", "norm", "slopes")),
         ("layer", POINTER(Layer)),
         ("stage", POINTER(Stage)),
@@ -80,11 +83,11 @@ class Model(Structure):
 class Settings(Structure):
     _fields_ = [
         *((name, Floats) for name in ("temperature", "top_p", "pulls", "noise")),
-        *((name, POINTER(c_uint8)) for name in ("warmed", "ending")),
-        ("anchors", Ints),
-        *((name, c_int32) for name in ("noise_words", "farthest_bar", "farthest_end", "farthest_spread")),
+        *((name, POINTER(c_uint8)) for name in ("warmed", "last")),
+        *((name, Ints) for name in ("length", "segment", "following", "anchors", "chords", "roles")),
+        *((name, c_int32) for name in ("noise_words", "farthest_spread")),
         *((name, c_float) for name in ("coldest", "warmer", "least_warm", "most_warm")),
-        *((name, c_int32) for name in ("places_per_position", "places_per_bar", "alike_words")),
+        *((name, c_int32) for name in ("places_per_role", "places_per_position", "places_per_bar", "alike_words")),
     ]
 
 
@@ -123,8 +126,8 @@ def load(path: str) -> ctypes.CDLL | None:
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.segue_open.argtypes = [POINTER(Model), POINTER(Settings), c_int, c_int, c_int, c_int, POINTER(c_void_p)]
     loaded.segue_close.argtypes = [c_void_p]
-    loaded.segue_read.argtypes = [c_void_p, c_int, c_int, Ints, Ints, c_int]
-    loaded.segue_go.argtypes = [c_void_p, c_int, Ints, c_int, c_int]
+    loaded.segue_read.argtypes = [c_void_p, c_int, c_int, Ints, Ints, Ints, c_int]
+    loaded.segue_go.argtypes = [c_void_p, c_int, Ints]
     loaded.segue_step.argtypes = [c_void_p, c_int, Ints, Ints, Ints, Floats]
     for function in (loaded.segue_open, loaded.segue_read, loaded.segue_go, loaded.segue_step):
         function.restype = _check

@@ -35,11 +35,12 @@
 namespace {
 
 constexpr int LANES = 64;  // columns of a group: one cache line of int8
-constexpr int ATTRIBUTES = 7, FIELDS = 6, PULLS = 4;
+constexpr int ATTRIBUTES = 9, FIELDS = 7, PULLS = 4;
 constexpr int FARTHEST = 64, HINTS = 16, HEADS = 64;  // at most: bars back, hints a word, heads of a group
-enum Attribute { FAMILY, POSITION, PITCH, VELOCITY, DURATION, CHORD, TEMPO };
+enum Attribute { FAMILY, POSITION, PITCH, VELOCITY, DURATION, CHORD, TEMPO, METER, ROLE };
 enum Family { NONE, BAR, METRICAL, NOTE, END };
-constexpr int FAMILY_OF[ATTRIBUTES] = {NONE, METRICAL, NOTE, NOTE, NOTE, METRICAL, METRICAL};
+enum Segment { HEARD, GIVEN, DRAWN };
+constexpr int FAMILY_OF[ATTRIBUTES] = {NONE, METRICAL, NOTE, NOTE, NOTE, METRICAL, METRICAL, BAR, NOTE};
 enum PullOf { NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL, REGISTER_PULL };
 
 #if defined(__AVX512F__)
@@ -355,12 +356,13 @@ struct Stage {
 };
 
 struct Model {
-    int32_t dim, layers, heads, kv_heads, window, stages, hints, lags, farthest, memory, has_anchors;
-    const int32_t* sizes;                    // (ATTRIBUTES,)
+    int32_t dim, layers, heads, kv_heads, window, stages, hints, lags, farthest, memory;
+    const int32_t* sizes;                    // (ATTRIBUTES,), 0 for those that the model does not have
     const int32_t* lag_bars;                 // (lags,)
-    const float* embeddings[ATTRIBUTES];     // (ids, dim), the projection applied
+    const float* embeddings[ATTRIBUTES];     // (ids, dim), the projection applied; null where there are none
     const float* bias;                       // (dim,), the projection's
-    const float* anchors[FIELDS];            // (ids, dim)
+    const float* anchors[FIELDS];            // (ids, dim), null where there are none
+    const float* segments;                   // (ids, dim), null where there are none
     const float* hint_words;                 // (hints, ids of all attributes, dim), the projection applied
     const float* hint_same;                  // (hints, dim)
     const float *hint_alike, *hint_distance; // (ids, dim) of the likest bar
@@ -375,12 +377,14 @@ struct Settings {  // one row a slot, changed by Python between two calls
     const float *temperature, *top_p;  // (slots, ATTRIBUTES)
     const float* pulls;                // (slots, PULLS)
     const float* noise;                // (slots, noise_words, ATTRIBUTES)
-    const uint8_t *warmed, *ending;    // (slots,)
-    const int32_t* anchors;            // (slots, FIELDS), the last two columns are computed here
-    int32_t noise_words;
-    int32_t farthest_bar, farthest_end, farthest_spread;
+    const uint8_t *warmed, *last;      // (slots,), last: whether no bar follows the one that is open
+    const int32_t *length, *segment, *following;  // (slots,), of the bar that is open; following: a meter, or 0
+    const int32_t* anchors;            // (slots, FIELDS)
+    const int32_t* chords;             // (slots, ids of POSITION), 0 where the model chooses
+    const int32_t* roles;              // (slots,), a bit for each id that may be drawn
+    int32_t noise_words, farthest_spread;
     float coldest, warmer, least_warm, most_warm;
-    int32_t places_per_position, places_per_bar, alike_words;
+    int32_t places_per_role, places_per_position, places_per_bar, alike_words;
 };
 
 }  // extern "C"
@@ -557,9 +561,8 @@ struct Follower {
 
 struct Slot {
     Past past;
-    int32_t word[ATTRIBUTES];                     // the last one, which the next step reads
-    int32_t position = 0, pitch = 0, bars_left = 0;  // as in composer.engine.grammar
-    int32_t last_bar = 0;                            // how many bars stand before the last one
+    int32_t word[ATTRIBUTES];                   // the last one, which the next step reads
+    int32_t position = 0, role = 0, pitch = 0;  // as in composer.engine.grammar
 };
 
 struct Candidate {
@@ -568,7 +571,7 @@ struct Candidate {
 };
 
 struct Row {
-    int32_t slot, place;  // place: index of the word in its slot
+    int32_t slot, place, segment;  // place: index of the word in its slot
     const int32_t *word, *anchors;
     int32_t hinted[HINTS];   // (hints,): index of each hinted word in the slot's past, -1 where there is none
 };
@@ -607,38 +610,27 @@ class Engine {
     }
 
     // Some words of a slot, and what is told with them. They join the cache; nothing is drawn.
-    void read(int slot, int count, const int32_t* words, const int32_t* anchors, bool first) {
+    void read(int slot, int count, const int32_t* words, const int32_t* anchors, const int32_t* segments, bool first) {
         Past& past = slot_[slot].past;
         if (first) past.clear(m_.farthest);
         past.reserve(count);
         int before = int(past.keys.size());
         for (int i = 0; i < count; ++i)
-            row_[i] = Row{slot, before + i, words + i * ATTRIBUTES, anchors + i * FIELDS, {}};
+            row_[i] = Row{slot, before + i, segments[i], words + i * ATTRIBUTES, anchors + i * FIELDS, {}};
         team_.run([&](int t) { forward(count, t); }, false);
     }
 
-    // The word that the slot's next step goes on from, a bar word; how many bars stand before it, and how many bar words
-    // are still to come.
-    void go(int slot, const int32_t* word, int bars_before, int bars_left) {
-        Slot& s = slot_[slot];
-        std::copy(word, word + ATTRIBUTES, s.word);
-        s.position = s.pitch = 0;
-        s.last_bar = bars_before + bars_left;
-        s.bars_left = bars_left;
-    }
+    // The word that the slot's next step goes on from, a bar word.
+    void go(int slot, const int32_t* word) { advance(slot_[slot], word); }
 
     // One word for each of some slots. drawn: how many words each has drawn before   nats: NaN, and no word, where the
     // model gives no numbers to draw by
     void step(int count, const int32_t* slots, const int32_t* drawn, int32_t* words, float* nats) {
-        std::vector<int32_t> anchors(size_t(count) * FIELDS);
         for (int i = 0; i < count; ++i) {
             Slot& s = slot_[slots[i]];
             s.past.reserve(1);
-            int32_t* told = &anchors[i * FIELDS];
-            std::copy_n(set_.anchors + slots[i] * FIELDS, FIELDS, told);
-            told[FIELDS - 2] = 1 + std::clamp(s.last_bar - s.bars_left, 0, set_.farthest_bar);
-            told[FIELDS - 1] = set_.ending[slots[i]] ? 1 + std::clamp(s.bars_left, 0, set_.farthest_end) : 0;
-            row_[i] = Row{slots[i], int32_t(s.past.keys.size()), s.word, told, {}};
+            const int32_t* anchors = set_.anchors + slots[i] * FIELDS;
+            row_[i] = Row{slots[i], int32_t(s.past.keys.size()), set_.segment[slots[i]], s.word, anchors, {}};
         }
         team_.run([&](int t) {
             forward(count, t);
@@ -778,11 +770,14 @@ class Engine {
     void embed(Row& row, float* x) {
         auto add = [&](const float* vector) { for (int i = 0; i < m_.dim; ++i) x[i] += vector[i]; };
         std::copy(m_.bias, m_.bias + m_.dim, x);
-        for (int a = 0; a < ATTRIBUTES; ++a) add(m_.embeddings[a] + size_t(row.word[a]) * m_.dim);
-        if (m_.has_anchors)
-            for (int f = 0; f < FIELDS; ++f) add(m_.anchors[f] + size_t(row.anchors[f]) * m_.dim);
+        for (int a = 0; a < ATTRIBUTES; ++a)
+            if (m_.embeddings[a]) add(m_.embeddings[a] + size_t(row.word[a]) * m_.dim);
+        for (int f = 0; f < FIELDS; ++f)
+            if (m_.anchors[f]) add(m_.anchors[f] + size_t(row.anchors[f]) * m_.dim);
+        if (m_.segments) add(m_.segments + size_t(row.segment) * m_.dim);
         Past& past = slot_[row.slot].past;
-        remember(past, row.word);
+        static constexpr int32_t NOTHING[ATTRIBUTES] = {};
+        remember(past, row.segment == GIVEN ? NOTHING : row.word);
         if (m_.hints == 0) return;
 
         int total = 0;
@@ -792,6 +787,7 @@ class Engine {
             if (found.index >= 0) {
                 const float* table = m_.hint_words + size_t(hint) * total * m_.dim;
                 for (int a = 0; a < ATTRIBUTES; ++a) {
+                    if (!m_.sizes[a]) continue;
                     add(table + size_t(past.full[size_t(found.index) * ATTRIBUTES + a]) * m_.dim);
                     table += size_t(m_.sizes[a]) * m_.dim;
                 }
@@ -828,7 +824,7 @@ class Engine {
         past.bar += opens;
         if (opens || metrical) past.position = word[POSITION], past.chord = word[CHORD];
         int64_t key = past.bar * set_.places_per_bar + int64_t(past.position) * set_.places_per_position;
-        if (word[FAMILY] == NOTE) key += set_.places_per_position - word[PITCH];
+        if (word[FAMILY] == NOTE) key += (1 + word[ROLE]) * set_.places_per_role - word[PITCH];
         if (!past.keys.empty()) key = std::max(key, past.keys.back());
         past.keys.push_back(key);
         past.words.insert(past.words.end(), word, word + ATTRIBUTES);
@@ -843,6 +839,7 @@ class Engine {
         auto begin = past.keys.begin();
         int index = int(std::upper_bound(begin + reach, past.keys.end(), wanted) - begin);
         if (index == 0 || last - index >= m_.memory) return {-1, false};
+        if (past.words[size_t(index - 1) * ATTRIBUTES + FAMILY] == NONE) return {-1, false};  // it was given
         return {index, past.keys[index - 1] == wanted};
     }
 
@@ -1045,7 +1042,7 @@ class Engine {
                 if (row_[i].hinted[h] < 0) continue;
                 const int32_t* hint = &past.words[size_t(row_[i].hinted[h]) * ATTRIBUTES];
                 bool heard = hint[a] != 0;
-                for (int earlier : {FAMILY, POSITION, PITCH})
+                for (int earlier : {FAMILY, POSITION, ROLE, PITCH})
                     if (stage.given[earlier]) heard = heard && hint[earlier] == word[earlier];
                 if (heard) ids[hints] = hint[a], raised[hints++] = scratch.gates[n * m_.hints + h];
             }
@@ -1070,19 +1067,35 @@ class Engine {
         float pull = set_.pulls[slot * PULLS + NOTES_PULL];
         scratch.candidates.clear();
         auto may = [&](int family, float logit) { scratch.candidates.push_back({logit, 0, family}); };
-        if (s.bars_left > 0) may(BAR, over);
-        if (s.position < m_.sizes[POSITION] - 1) may(METRICAL, logits[METRICAL]);
-        if (s.pitch > 1) may(NOTE, logits[NOTE]);
-        if (s.bars_left <= 0) may(END, over);
+        bool playing = false;
+        for (int role = 0; role <= last_role(); ++role) playing = playing || may_play(slot, role);
+        if (!set_.last[slot]) may(BAR, over);
+        if (s.position < set_.length[slot]) may(METRICAL, logits[METRICAL]);
+        if (playing) may(NOTE, logits[NOTE]);
+        if (set_.last[slot]) may(END, over);
         return choose(slot, FAMILY, uniform, word, scratch, [&](int id) { return id == NOTE ? -pull : 0.0f; });
+    }
+
+    int last_role() const { return std::max(0, m_.sizes[ROLE] - 1); }
+
+    // Whether the next note may be of the role: a later one than the last note's, or its own, below it.
+    bool may_play(int slot, int role) const {
+        const Slot& s = slot_[slot];
+        return (set_.roles[slot] >> role & 1) && (role > s.role || (role == s.role && s.pitch > 1));
     }
 
     float draw_one(int slot, int a, const float* logits, float uniform, int32_t* word, Scratch& scratch) {
         const Slot& s = slot_[slot];
         const float* pull = set_.pulls + slot * PULLS;
-        int first = a == POSITION ? s.position + 1 : 1, last = a == PITCH ? s.pitch - 1 : m_.sizes[a] - 1;
+        int first = 1, last = m_.sizes[a] - 1, asked = 0;
+        if (a == POSITION) first = s.position + 1, last = set_.length[slot];
+        if (a == PITCH && word[ROLE] == s.role) last = s.pitch - 1;
+        if (a == METER) asked = set_.following[slot];
+        if (a == CHORD) asked = set_.chords[size_t(slot) * m_.sizes[POSITION] + word[POSITION]];
+        if (asked) first = last = asked;
         scratch.candidates.clear();
-        for (int id = first; id <= last; ++id) scratch.candidates.push_back({logits[id], 0, id});
+        for (int id = first; id <= last; ++id)
+            if (a != ROLE || may_play(slot, id)) scratch.candidates.push_back({logits[id], 0, id});
         return choose(slot, a, uniform, word, scratch, [&](int id) {
             if (a == POSITION) return pull[SPREAD_PULL] * float(std::min(id - s.position, set_.farthest_spread));
             if (a == VELOCITY) return pull[LOUDNESS_PULL] * float(id);
@@ -1124,9 +1137,9 @@ class Engine {
     void advance(Slot& s, const int32_t* word) const {
         std::copy(word, word + ATTRIBUTES, s.word);
         switch (word[FAMILY]) {
-            case BAR: s.position = s.pitch = 0, --s.bars_left; break;
-            case METRICAL: s.position = word[POSITION], s.pitch = m_.sizes[PITCH]; break;
-            case NOTE: s.pitch = word[PITCH]; break;
+            case BAR: s.position = s.pitch = 0, s.role = last_role() + 1; break;
+            case METRICAL: s.position = word[POSITION], s.role = 0, s.pitch = m_.sizes[PITCH]; break;
+            case NOTE: s.role = word[ROLE], s.pitch = word[PITCH]; break;
         }
     }
 
@@ -1175,7 +1188,7 @@ int with(void* handle, const Act& act) noexcept {
 extern "C" {
 
 // Raised whenever a structure or a function here changes: a build of another version is not taken (library.py).
-int segue_version() { return 2; }
+int segue_version() { return 3; }
 
 int segue_open(const Model* model, const Settings* settings, int slots, int chunk, int threads, int whole,
                void** opened) {
@@ -1189,12 +1202,13 @@ int segue_open(const Model* model, const Settings* settings, int slots, int chun
 
 void segue_close(void* handle) { delete static_cast<Handle*>(handle); }
 
-int segue_read(void* handle, int slot, int count, const int32_t* words, const int32_t* anchors, int first) {
-    return with(handle, [&](auto& engine) { engine.read(slot, count, words, anchors, first); });
+int segue_read(void* handle, int slot, int count, const int32_t* words, const int32_t* anchors,
+               const int32_t* segments, int first) {
+    return with(handle, [&](auto& engine) { engine.read(slot, count, words, anchors, segments, first); });
 }
 
-int segue_go(void* handle, int slot, const int32_t* word, int bars_before, int bars_left) {
-    return with(handle, [&](auto& engine) { engine.go(slot, word, bars_before, bars_left); });
+int segue_go(void* handle, int slot, const int32_t* word) {
+    return with(handle, [&](auto& engine) { engine.go(slot, word); });
 }
 
 int segue_step(void* handle, int count, const int32_t* slots, const int32_t* drawn, int32_t* words, float* nats) {

@@ -12,13 +12,14 @@ import numpy.typing as npt
 import torch
 
 from composer.engine import returns
-from composer.engine.anchors import FARTHEST_BAR, FARTHEST_END, FIELDS, Row
-from composer.engine.draw import COLDEST, FARTHEST_SPREAD, LEAST_WARM, WARMER
+from composer.engine.checkpoint import Checkpoint
+from composer.engine.draw import COLDEST, LEAST_WARM, WARMER, farthest_spread
 from composer.engine.guards import NO_PULL, Pull
 from composer.engine.model import CompoundWordTransformer
 from composer.engine.native import library
 from composer.engine.native.weights import Weights, is_supported
 from composer.engine.noise import NOISE_WORDS, Noise
+from composer.engine.prompt import Known, OpenBar
 from composer.engine.steps import PREFILL_WORDS, Drawn
 from composer.sampling import MAX_TEMPERATURE, SamplingParams
 from composer.words import ATTRIBUTES, Word
@@ -30,37 +31,43 @@ class NativeSteps:
     whole: weights, keys and values in float32, else in int8: a quarter of the bytes, which are what a step waits for
     """
 
-    def __init__(
-        self, model: CompoundWordTransformer, slots: int, threads: int | None = None, whole: bool = False
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, slots: int, threads: int | None = None, whole: bool = False) -> None:
         loaded = library.library()
         assert loaded is not None
+        model, vocabulary = checkpoint.model, checkpoint.vocabulary
         self.arithmetic = "float32" if whole else "int8"
         self.description = f"compiled for it, weights in {self.arithmetic}"
-        self._library, self._weights, self._noise = loaded, Weights(model, whole), Noise(slots)
+        self._library, self._weights, self._noise = loaded, Weights(model, whole), Noise(slots, len(vocabulary.sizes))
         self._temperature = np.ones((slots, len(ATTRIBUTES)), np.float32)
         self._top_p = np.ones((slots, len(ATTRIBUTES)), np.float32)
         self._pulls = np.zeros((slots, len(NO_PULL)), np.float32)
-        self._warmed, self._ending = np.zeros(slots, np.uint8), np.zeros(slots, np.uint8)
-        self._anchors = np.zeros((slots, len(FIELDS)), np.int32)
+        self._warmed, self._last = np.zeros(slots, np.uint8), np.zeros(slots, np.uint8)
+        self._length, self._segment, self._following, self._roles = np.zeros((4, slots), np.int32)
+        self._anchors = np.zeros((slots, library.MOST_FIELDS), np.int32)
+        self._chords = np.zeros((slots, vocabulary.sizes["position"]), np.int32)
+        shown = returns.ROLES if "role" in vocabulary.sizes else 1
         self._settings = library.Settings(
             temperature=_pointer(self._temperature),
             top_p=_pointer(self._top_p),
             pulls=_pointer(self._pulls),
             noise=_pointer(self._noise.numbers.numpy()),
             warmed=_pointer(self._warmed),
-            ending=_pointer(self._ending),
+            last=_pointer(self._last),
+            length=_pointer(self._length),
+            segment=_pointer(self._segment),
+            following=_pointer(self._following),
             anchors=_pointer(self._anchors),
+            chords=_pointer(self._chords),
+            roles=_pointer(self._roles),
             noise_words=NOISE_WORDS,
-            farthest_bar=FARTHEST_BAR,
-            farthest_end=FARTHEST_END,
-            farthest_spread=FARTHEST_SPREAD,
+            farthest_spread=farthest_spread(vocabulary),
             coldest=COLDEST,
             warmer=WARMER,
             least_warm=LEAST_WARM,
             most_warm=MAX_TEMPERATURE,
-            places_per_position=returns.PLACES_PER_POSITION,
-            places_per_bar=returns.PLACES_PER_BAR,
+            places_per_role=returns.PLACES_PER_POSITION,
+            places_per_position=returns.PLACES_PER_POSITION * shown,
+            places_per_bar=returns.PLACES_PER_BAR * shown,
             alike_words=returns.ALIKE_WORDS,
         )
         threads = threads or torch.get_num_threads()
@@ -86,20 +93,33 @@ class NativeSteps:
             )
         return None
 
-    def start(self, slot: int, sampling: SamplingParams, seed: int, anchors: Row, ending: bool) -> None:
+    def start(self, slot: int, sampling: SamplingParams, seed: int, roles: Sequence[int]) -> None:
         self._temperature[slot] = [sampling[name].temperature for name in ATTRIBUTES]
         self._top_p[slot] = [sampling[name].top_p for name in ATTRIBUTES]
-        self._anchors[slot], self._ending[slot] = anchors, ending
+        self._roles[slot] = sum(1 << role for role in set(roles))
         self._noise.start(slot, seed)
         self.warm(slot, False)
         self.pull(slot, NO_PULL)
 
-    def read(self, slot: int, words: Sequence[Word], anchors: Sequence[Row], first: bool) -> None:
-        rows, told = np.array(words, np.int32), np.array(anchors, np.int32)
-        self._library.segue_read(self._engine, slot, len(rows), _pointer(rows), _pointer(told), first)
+    def read(self, slot: int, known: Sequence[Known], first: bool) -> None:
+        words = np.array([one.word for one in known], np.int32)
+        anchors = np.zeros((len(known), library.MOST_FIELDS), np.int32)
+        for row, one in zip(anchors, known, strict=True):
+            row[: len(one.anchors)] = one.anchors
+        segments = np.array([one.segment for one in known], np.int32)
+        self._library.segue_read(
+            self._engine, slot, len(known), _pointer(words), _pointer(anchors), _pointer(segments), first
+        )
 
-    def go(self, slot: int, word: Word, bars_before: int, bars_left: int) -> None:
-        self._library.segue_go(self._engine, slot, _pointer(np.array(word, np.int32)), bars_before, bars_left)
+    def go(self, slot: int, word: Word) -> None:
+        self._library.segue_go(self._engine, slot, _pointer(np.array(word, np.int32)))
+
+    def open(self, slot: int, bar: OpenBar) -> None:
+        self._length[slot], self._last[slot] = bar.length, bar.last
+        self._segment[slot], self._following[slot] = bar.segment, bar.following
+        self._anchors[slot, : len(bar.anchors)] = bar.anchors
+        self._chords[slot] = 0
+        self._chords[slot, 1 : 1 + len(bar.chords)] = bar.chords
 
     def warm(self, slot: int, warmed: bool) -> None:
         self._warmed[slot] = warmed

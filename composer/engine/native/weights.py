@@ -59,8 +59,7 @@ class Weights:
             lags=len(config.lags),
             farthest=config.farthest,
             hints=len(config.lags) + (config.farthest > 0),
-            has_anchors=config.anchors,
-            sizes=self._ints(config.sizes.values()),
+            sizes=self._ints(config.sizes.get(name, 0) for name in ATTRIBUTES),
             lag_bars=self._ints(config.lags),
             bias=self._floats(model.project.bias),
             norm=self._floats(model.norm.weight),
@@ -77,6 +76,8 @@ class Weights:
         if model.anchors is not None:
             for i, table in enumerate(_tables(model.anchors.embeddings)):
                 folded.anchors[i] = self._floats(table)
+        if model.segments is not None:
+            folded.segments = self._floats(model.segments.weight)
         if model.returns is not None:
             self._fold_returns(folded)
         return folded

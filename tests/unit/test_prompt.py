@@ -1,0 +1,290 @@
+"""The tasks of the second edition of the words, from a request to the words that answer it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from engine_models import random_checkpoint, steps_of
+
+from composer.engine.anchors import BARS_LEFT
+from composer.engine.checkpoint import Checkpoint
+from composer.engine.generator import Generator
+from composer.engine.model import DRAWN, GIVEN, HEARD
+from composer.engine.prompt import Prompt
+from composer.engine.scheduler import Piece
+from composer.engine.torch_steps import TorchSteps
+from composer.errors import RequestError
+from composer.music.encoding import encode
+from composer.music.score import Bar, Meter, Part, Role, Score
+from composer.music.words import METERS, default_vocabulary
+from composer.request import Guards, Request
+from composer.rules import broken_rules
+from composer.sampling import SamplingParams
+from composer.score import TICKS_PER_BEAT, Chord, Note
+from composer.training.tasks import given, redo, split_bars
+from composer.words import COLUMN, Family, Word
+
+VOCABULARY = default_vocabulary()
+FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
+OFF = Guards(loops=False, copies=False, drift=False)
+STYLES = ("pop", "song")
+ALL: dict[str, Any] = {
+    "head_order": "roles",
+    "styles": STYLES,
+    "segments": True,
+    "anchors": True,
+    "lags": (1, 2, 4),
+    "farthest": 4,
+    "memory": 400,
+}
+MELODY, ACCOMPANIMENT = Role.MELODY + 1, Role.ACCOMPANIMENT + 1
+FOUR, THREE, SIX = (1 + METERS.index(name) for name in ("4/4", "3/4", "6/8"))
+
+
+def checkpoint() -> Checkpoint:
+    """Untrained, and what begins as zero made to count."""
+    made = random_checkpoint(VOCABULARY, **ALL)  # type: ignore[arg-type]
+    model = made.model
+    assert model.returns is not None
+    assert model.anchors is not None
+    assert model.segments is not None
+    torch.nn.init.normal_(model.returns.project.weight, std=0.2)
+    for table in (*model.anchors.parameters(), model.segments.weight):
+        torch.nn.init.normal_(table, std=0.5)
+    for stage in model.stages:
+        torch.nn.init.normal_(stage.copying.gates.weight, std=0.3)  # type: ignore[union-attr, arg-type]
+    return made
+
+
+CHECKPOINT = checkpoint()
+
+
+def song(bars: int = 6, meter: str = "4/4") -> list[Word]:
+    """A melody and an accompaniment, with a chord a bar."""
+    length = Meter.parse(meter).ticks
+    lines = [bar * length for bar in range(bars + 1)]
+    eighth = TICKS_PER_BEAT // 2
+    melody = tuple(Note(tick, 72 + tick // 480 % 5, tick + eighth, 90) for tick in range(0, lines[-1], eighth))
+    thirds = [4 - bar % 2 for bar in range(bars)]
+    left = tuple(
+        Note(line, 48 + k, line + length, 60)
+        for line, third in zip(lines[:-1], thirds, strict=True)
+        for k in (0, third, 7)
+    )
+    score = Score(
+        parts=(Part(melody, Role.MELODY), Part(left, Role.ACCOMPANIMENT)),
+        bars=tuple(Bar(start, stop, Meter.parse(meter)) for start, stop in pairwise(lines)),
+        chords=tuple(Chord(line, 2 * bar % 12, "m" * (bar % 2)) for bar, line in enumerate(lines[:-1])),
+    )
+    return encode(score, VOCABULARY)
+
+
+def words_of(rows: np.ndarray) -> tuple[Word, ...]:
+    return tuple(Word(*map(int, row)) for row in rows)
+
+
+def bars_of(words: Sequence[Word]) -> list[np.ndarray]:
+    return split_bars(np.array(words))
+
+
+def given_of(words: Sequence[Word], roles: Sequence[int], chords: bool) -> tuple[tuple[Word, ...], ...]:
+    """What a lesson shows of each bar."""
+    bars = bars_of(words)
+    shown = []
+    for number in range(len(bars)):
+        lesson = given(bars[number : number + 1], 0, roles, chords, 10**6)
+        shown.append(words_of(lesson.heard[lesson.segments == GIVEN]))
+    return tuple(shown)
+
+
+def go_on(bars: int = 4) -> Request:
+    return Request(tuple(song()), bars, 1, FREE, OFF, style=1)
+
+
+def redone(bars: int = 2) -> Request:
+    parts = bars_of(song(8))
+    return Request(
+        words_of(np.concatenate(parts[:3])), bars, 2, FREE, OFF, behind=words_of(np.concatenate(parts[3 + bars :]))
+    )
+
+
+def accompanied(bars: int = 5) -> Request:
+    shown = given_of(song(bars), [MELODY], chords=True)
+    return Request((), bars, 3, FREE, OFF, given=shown, roles=(ACCOMPANIMENT,), style=2)
+
+
+def chords_asked(bars: int = 4) -> Request:
+    shown = given_of(song(bars, "3/4"), [], chords=True)
+    return Request(tuple(song(2, "3/4")), bars, 4, FREE, OFF, given=shown)
+
+
+REQUESTS = {"go on": go_on, "redo": redone, "accompany": accompanied, "chords": chords_asked}
+
+
+def compose(kind: str, requests: Sequence[Request], slots: int = 2) -> list[Piece]:
+    *_, pieces = Generator(CHECKPOINT, slots, steps=steps_of(kind, CHECKPOINT, slots)).compose(requests)
+    return pieces
+
+
+# ---------------------------------------------------------------------- as in training
+
+
+def test_a_redo_is_laid_out_as_it_was_learned() -> None:
+    bars = bars_of(song(12))
+    lesson = redo(bars, 4, 6, 10**6)
+    assert lesson is not None
+    request = Request(words_of(np.concatenate(bars[:4])), 2, 0, behind=words_of(np.concatenate(bars[6:])))
+    hole = words_of(np.concatenate(bars[4:6]))
+    last = max(at for at, word in enumerate(hole) if word.family == Family.BAR)
+    known = Prompt(request, VOCABULARY, CHECKPOINT.model.config).known(hole[: last + 1])
+    assert [one.word for one in known] == list(words_of(lesson.heard))[: len(known)]
+    assert [one.segment for one in known] == lesson.segments[: len(known)].tolist()
+    assert {one.segment for one in known} == {HEARD, GIVEN, DRAWN}
+    left = [one.anchors[BARS_LEFT] for one in known]
+    assert left == [1 + bars if bars >= 0 else 0 for bars in lesson.left[: len(known)].tolist()]
+
+
+@pytest.mark.parametrize("roles", [[MELODY], [ACCOMPANIMENT], []])
+@pytest.mark.parametrize("chords", [True, False])
+def test_what_is_given_is_laid_out_as_it_was_learned(roles: list[int], chords: bool) -> None:
+    if not roles and not chords:
+        return
+    words = song(5)
+    lesson = given(bars_of(words), 0, roles, chords, 10**6)
+    rest = words_of(lesson.heard[lesson.segments == HEARD])
+    last = max(at for at, word in enumerate(rest) if word.family == Family.BAR)
+    request = Request((), 5, 0, given=given_of(words, roles, chords))
+    known = Prompt(request, VOCABULARY, CHECKPOINT.model.config).known(rest[: last + 1])
+    assert [one.word for one in known] == list(words_of(lesson.heard))[: len(known)]
+    assert [one.segment for one in known] == lesson.segments[: len(known)].tolist()
+
+
+@pytest.mark.parametrize("task", REQUESTS)
+@torch.inference_mode()
+def test_a_step_knows_what_the_whole_sequence_says(task: str) -> None:
+    """The next context of a piece that is half done, against the parallel form of all that stands before."""
+    model = CHECKPOINT.model
+    steps = TorchSteps(CHECKPOINT, 2, torch.device("cpu"))
+    generator = Generator(CHECKPOINT, 2, steps=steps)
+    generator.submit(go_on())
+    piece = generator.submit(REQUESTS[task]())
+    while piece.bars_done < 1 or piece.words[-1].family != Family.BAR or piece.unread:
+        generator.step()
+    assert piece.prompt is not None
+    known = piece.prompt.known(piece.words)
+    bar = piece.prompt.opened(piece.bars_done, piece.words[-1])
+    words = torch.tensor([[*(one.word for one in known), piece.words[-1]]])
+    anchors = torch.tensor([[*(one.anchors for one in known), bar.anchors]])
+    segments = torch.tensor([[*(one.segment for one in known), bar.segment]])
+    expected = model(words, anchors=anchors, segments=segments)[:, -1]
+    cache = copy.deepcopy(steps.cache)
+    context = model.cached(
+        steps.words[:, None], steps.positions, cache, steps.anchors[:, None], segments=steps.segments[:, None]
+    )[:, 0]
+    torch.testing.assert_close(context.vector[piece.slot], expected.vector[0], atol=1e-4, rtol=1e-4)
+    assert context.hinted is not None
+    assert expected.hinted is not None
+    assert torch.equal(context.hinted[piece.slot], expected.hinted[0])
+
+
+# ---------------------------------------------------------------------- the words that answer
+
+
+def test_the_compiled_step_draws_the_words_of_torch() -> None:
+    asked = [make() for make in REQUESTS.values()]
+    expected = compose("torch", asked)
+    for piece, other in zip(compose("native float32", asked), expected, strict=True):
+        assert piece.words == other.words
+        assert piece.nats == pytest.approx(other.nats, abs=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["torch", "native int8"])
+def test_neighbours_do_not_change_a_piece(kind: str) -> None:
+    asked = [make() for make in REQUESTS.values()]
+    together = compose(kind, asked)
+    for request, piece in zip(asked, together, strict=True):
+        (alone,) = compose(kind, [request])
+        assert (alone.words, alone.nats) == (piece.words, piece.nats)
+
+
+@pytest.mark.parametrize("kind", ["torch", "native int8"])
+@pytest.mark.parametrize("task", REQUESTS)
+def test_pieces_keep_to_the_rules_and_to_what_is_asked(task: str, kind: str) -> None:
+    request = REQUESTS[task]()
+    asked = [replace(request, seed=seed) for seed in range(6)]
+    for piece in compose(kind, asked, 6):
+        assert list(broken_rules(piece.words, VOCABULARY, request.bars)) == []
+        lines = [word for word in piece.words if word.family == Family.BAR]
+        meter = request.given[0][0].meter if request.given else request.words[0].meter
+        assert {line.meter for line in lines} == {meter}
+        roles = {word.role for word in piece.words if word.family == Family.NOTE}
+        assert roles <= {*(request.roles or {MELODY, ACCOMPANIMENT})}
+        if task in ("accompany", "chords"):
+            for bar, shown in zip(split_bars(np.array(piece.words)), request.given, strict=True):
+                chords = bar[bar[:, COLUMN["family"]] == Family.METRICAL, COLUMN["chord"]]
+                assert set(chords.tolist()) <= {shown[1].chord}
+
+
+@pytest.mark.parametrize("kind", ["torch", "native int8"])
+def test_each_bar_has_the_meter_that_is_asked_for_or_any(kind: str) -> None:
+    asked = [replace(go_on(4), meters=(SIX, THREE, 0, FOUR), seed=seed) for seed in range(16)]
+    free = set()
+    for piece in compose(kind, asked, 16):
+        first, second, third, fourth = (word.meter for word in piece.words if word.family == Family.BAR)
+        assert (first, second, fourth) == (SIX, THREE, FOUR)
+        free.add(third)
+        assert list(broken_rules(piece.words, VOCABULARY, 4)) == []
+    assert len(free) > 1
+
+
+def test_without_a_word_of_them_the_meter_and_the_roles_go_on() -> None:
+    request = Request(tuple(song(2, "6/8")), 3, 0)
+    prompt = Prompt(request, VOCABULARY, CHECKPOINT.model.config)
+    assert [prompt.meter(bar) for bar in range(4)] == [SIX, SIX, SIX, 0]
+    assert list(prompt.roles) == [MELODY, ACCOMPANIMENT]
+
+
+def test_what_lies_out_of_sight_is_not_read_again() -> None:
+    config = CHECKPOINT.model.config
+    known = Prompt(Request(tuple(song(200)), 1, 0), VOCABULARY, config).known([Word(Family.BAR, meter=FOUR)])
+    assert len(known) == config.layers * config.window + config.past < len(song(200))
+
+
+# ---------------------------------------------------------------------- at the door
+
+
+@pytest.mark.parametrize("task", REQUESTS)
+def test_a_request_crosses_the_table(task: str) -> None:
+    request = REQUESTS[task]()
+    assert Request.from_json(request.to_json(), VOCABULARY) == request
+
+
+GOOD = accompanied()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        replace(GOOD, given=GOOD.given[1:]),
+        replace(GOOD, given=((*GOOD.given[0], *GOOD.given[1]), *GOOD.given[1:])),
+        replace(GOOD, given=((), *GOOD.given[1:])),
+        replace(GOOD, given=(GOOD.given[0][1:], *GOOD.given[1:])),
+        replace(GOOD, roles=(9,)),
+        replace(GOOD, meters=(FOUR,)),
+        replace(GOOD, meters=(99,) * 5),
+        replace(GOOD, before=-1),
+        replace(GOOD, given=()),
+        replace(redone(), behind=redone().behind[1:]),
+        replace(go_on(), words=(Word(Family.BAR),)),
+    ],
+)
+def test_what_contradicts_itself_is_refused(bad: Request) -> None:
+    with pytest.raises(RequestError):
+        Request.from_json(bad.to_json(), VOCABULARY)
