@@ -57,6 +57,10 @@ class Scene:
         """Until so many are."""
         await self.bot.until_rows(self._counting(where), [(count,)], PATIENCE)
 
+    async def until_any(self, where: str) -> None:
+        """Until one is."""
+        await self.bot.until_rows(f"select exists ({self._counting(where)} having count(*) > 0)", [(1,)], PATIENCE)
+
     def _counting(self, where: str) -> str:
         return f"select count(*) from jobs where id > {self._last_job} and ({where})"
 
@@ -89,10 +93,10 @@ async def takes_of(scene: Scene, user: User, channel: Channel, count: int, **opt
 
 
 @contextmanager
-def working(scene: Scene, slots: int = 4) -> Iterator[None]:
+def working(scene: Scene) -> Iterator[None]:
     """With a worker that the bot did not start."""
     environment = scene.bot.environment | {"DATABASE_URL": f"sqlite+aiosqlite:///{scene.bot.folder}/segue.db"}
-    command = [sys.executable, "-m", "composer.cli", "worker", "--slots", str(slots)]
+    command = [sys.executable, "-m", "composer.cli", "worker"]
     with (scene.bot.folder / "worker.log").open("ab") as log:
         worker = subprocess.Popen(command, env=environment, stderr=log)
     try:
