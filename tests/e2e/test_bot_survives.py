@@ -41,7 +41,7 @@ def midi_of(message: Message) -> bytes:
 async def test_eight_of_eight_arrive_once_though_worker_and_bot_are_killed(slow: Path, tmp_path: Path) -> None:
     async with running(tmp_path, slow, SLOTS="8") as scene:
         people = [scene.standin.user(f"u{n}") for n in range(8)]
-        replies = [await scene.ask(user, bars=16, seed=n) for n, user in enumerate(people)]
+        replies = [await scene.ask(user, bars=10, seed=n) for n, user in enumerate(people)]
         await scene.until_any("state = 'running' and bars_done > 0")
         await scene.bot.kill_worker()
         await scene.until_any("state = 'running' and attempt = 2")
@@ -127,7 +127,7 @@ async def test_a_worker_ends_with_the_bot_that_started_it(scene: Scene) -> None:
 
 async def test_a_piece_under_way_when_the_bot_is_stopped_goes_on_afterwards(slow: Path, tmp_path: Path) -> None:
     async with running(tmp_path, slow) as scene:
-        reply = await scene.ask(bars=24)
+        reply = await scene.ask(bars=12)
         await scene.until_jobs("state = 'running' and bars_done > 0", 1)
         assert scene.bot.end() == 0
         await scene.standin.gone()
