@@ -55,7 +55,7 @@ def opening(bars: int = 1) -> bytes:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Quick with two bars, and slow enough with 128 to be watched and cancelled."""
     folder = tmp_path_factory.mktemp("checkpoints") / "small"
-    checkpoint = random_checkpoint(**SLOW | {"layers": 3})
+    checkpoint = random_checkpoint(**SLOW)
     save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary)
     return folder
 
