@@ -22,8 +22,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import alembic.command
-import alembic.config
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -333,6 +331,10 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _upgrade(connection: sa.Connection, to: str) -> None:
+    # A tenth of a second, which only those pay for who bring the tables up to date.
+    import alembic.command
+    import alembic.config
+
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

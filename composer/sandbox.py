@@ -8,7 +8,6 @@ Each is a session of its own: Ctrl-C is not for it, and it ends with all that it
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import resource
@@ -17,6 +16,10 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from subprocess import PIPE
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 # Where programs, libraries and folders for their own files are found, and how many threads they take. Neither the bot's
 # token nor the database's address is among them.
@@ -87,6 +90,8 @@ async def start(command: Sequence[str], limits: Limits, longest_line: int) -> as
 
     longest_line: bytes of what it may say   Who starts it ends it.
     """
+    import asyncio  # a sixth of the time of a child that reads MIDI, which imports this file too
+
     return await asyncio.create_subprocess_exec(
         *_limited(command, limits),
         stdin=PIPE,

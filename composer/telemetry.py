@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 import structlog
-from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
@@ -113,6 +112,7 @@ class Exposition:
         if port is None:
             yield
             return
+        from aiohttp import web  # a fifth of a second, and most processes serve nothing
 
         async def metrics(_: web.Request) -> web.Response:
             if self.refresh is not None:

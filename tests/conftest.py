@@ -23,12 +23,37 @@ settings.load_profile("segue")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 MOST_WORKERS = 8  # each takes half a gigabyte, and as much again for a bot beside it
 
+# What takes longest, in groups whose tests share a bot. Each worker of xdist begins with groups of its own, so that
+# what is left in the end is short and can be taken over by whoever is idle.
+LONGEST = (
+    ("test_bot_survives.py",),
+    ("test_bot.py", "test_bot_hears.py"),
+    ("test_delivery.py", "test_places.py", "test_texts.py", "test_worker.py", "test_transcription.py"),
+)
+
 _numbers = itertools.count()
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """How many run side by side: one more than there are cores, for in the longest tests a bot is waited for."""
     return min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest first, on every worker: xdist gives each an equal stretch of the list to begin with."""
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers == 1:
+        return
+    piles: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for number, names in enumerate(LONGEST):
+        piles[number % workers] += [item for name in names for item in items if item.path.name == name]
+    long = {item for pile in piles for item in pile}
+    rest = [item for item in items if item not in long]
+    for number, pile in enumerate(piles):
+        missing = max(0, (number + 1) * len(items) // workers - number * len(items) // workers - len(pile))
+        pile += rest[:missing]
+        del rest[:missing]
+    items[:] = [*itertools.chain(*piles), *rest]
 
 
 @pytest.hookimpl(tryfirst=True)

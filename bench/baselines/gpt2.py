@@ -7,13 +7,16 @@ for `generate` does the same with more around it; temperature 1 and nucleus .9 a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel, TopPLogitsWarper
 
 from composer.encoding import RemiToken, remi_vocabulary_size
 from composer.words import Family, Vocabulary
+
+if TYPE_CHECKING:  # three seconds, which only those pay for who use it
+    from transformers import GPT2LMHeadModel
 
 TOP_P = 0.9
 MOST_TOKENS = 8192  # of one piece: GPT-2 has a vector for each place, and no place behind the last
@@ -21,6 +24,8 @@ MOST_TOKENS = 8192  # of one piece: GPT-2 has a vector for each place, and no pl
 
 def gpt2(vocabulary: Vocabulary, dim: int = 512, layers: int = 12, heads: int = 8) -> GPT2LMHeadModel:
     """The model for a vocabulary's REMI tokens, ready to decode."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
     config = GPT2Config(
         vocab_size=remi_vocabulary_size(vocabulary),
         n_positions=MOST_TOKENS,
@@ -57,6 +62,8 @@ class Gpt2:
     """One piece, from its opening on. Drawn are any tokens: what they are makes no difference to the time."""
 
     def __init__(self, model: GPT2LMHeadModel, opening: Iterable[int], seed: int = 0) -> None:
+        from transformers import DynamicCache, TopPLogitsWarper
+
         self.model = model
         self.generator = torch.Generator(model.device).manual_seed(seed)
         self.nucleus = TopPLogitsWarper(TOP_P)

@@ -20,6 +20,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from .faults import Request
+from .schemas import Schemas
 
 DESCRIPTION = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
 ROOT = "urn:discord"
@@ -134,24 +135,39 @@ def validator(schema: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(schema), registry=described()[0])
 
 
+@cache
+def schemas() -> Schemas:
+    return Schemas(referred)
+
+
+@cache
+def referred(reference: str) -> Any:
+    return described()[0].resolver().lookup(reference).contents
+
+
+@cache
+def named(name: str) -> Any:
+    """A schema of the description's components."""
+    return {"$ref": f"{ROOT}#/components/schemas/{name}"}
+
+
 def wrong(schema: Any, value: Any) -> str | None:
     """What is wrong with a value, nearest to the root of the trouble; None if nothing is."""
-    found = validator(json.dumps(schema, sort_keys=True))
-    if found.is_valid(value):
+    if schemas().fits(schema, value):
         return None
-    error = best_match(found.iter_errors(value))
+    error = best_match(validator(json.dumps(schema, sort_keys=True)).iter_errors(value))
     return f"{error.json_path}: {error.message[:300]}"
 
 
 def shapes(schema: Any, value: Any) -> Iterator[Any]:
     """The schemas behind a schema that speak of the value: references followed, and of branches those that it fits."""
     if "$ref" in schema:
-        yield from shapes(described()[0].resolver().lookup(schema["$ref"]).contents, value)
+        yield from shapes(referred(schema["$ref"]), value)
     yield schema
     for part in schema.get("allOf", ()):
         yield from shapes(part, value)
     for part in schema.get("anyOf", ()):
-        if wrong(part, value) is None:
+        if schemas().fits(part, value):
             yield from shapes(part, value)
 
 
@@ -263,7 +279,7 @@ class Contract:
             return f"status {status} is not among {list(responses)}"
         if "$ref" in found:
             name = found["$ref"].rpartition("/")[2]
-            found = {"content": {"application/json": {"schema": {"$ref": f"{ROOT}#/components/schemas/{SHORT[name]}"}}}}
+            found = {"content": {"application/json": {"schema": named(SHORT[name])}}}
         content = found.get("content")
         if content is None:
             return "it has no body" if body is not None else None
@@ -275,7 +291,7 @@ class Contract:
             return
         for way, schema in EVENTS.get(name, {}).items():
             for part in parts(body, way):
-                self._note("event", f"{name} {way}", wrong({"$ref": f"{ROOT}#/components/schemas/{schema}"}, part))
+                self._note("event", f"{name} {way}", wrong(named(schema), part))
 
 
 SHORT = {"ClientErrorResponse": "ErrorResponse", "ClientRatelimitedResponse": "RatelimitedResponse"}

@@ -13,12 +13,10 @@ from pathlib import Path
 import pytest
 from bot_process import BotProcess
 from discord_standin import Attachment, Guild, Message, Reply, Standin, User
-from engine_models import random_checkpoint
 from PIL import Image
 from recordings import OPUS, a_million_comments, one_sample_a_second, piano, silence, song
 
 from bot.messages import describe, say
-from composer.engine.checkpoint import save_checkpoint
 from composer.errors import LineFullError, NotAudioError, NothingPlayedError, RecordingTooLongError
 from composer.midi import dump_midi, parse_midi
 from composer.score import Score
@@ -39,18 +37,10 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoints") / "small"
-    checkpoint = random_checkpoint()
-    save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[Place]:
     with Standin() as standin:
         guild = standin.guild("Conservatory")
-        bot = BotProcess(standin, tmp_path_factory.mktemp("bot"), {"CHECKPOINT": str(small), "SLOTS": "2"})
+        bot = BotProcess(standin, tmp_path_factory.mktemp("bot"), {"CHECKPOINT": str(tiny), "SLOTS": "2"})
         asyncio.run(bot.start())
         yield Place(standin, bot, guild, standin.user("ann"))
         assert bot.end() == 0, "SIGTERM ends it in good order"
@@ -152,24 +142,24 @@ async def test_a_voice_message_is_heard_agreed_to_and_becomes_a_piece(place: Pla
     await place.bot.until_rows("select count(*) from jobs where kind = 'transcribe' and result > ''", [(0,)], PATIENCE)
 
 
-def right(midi: bytes) -> int:
-    """How many notes there are, which are those of the song."""
+def right(midi: bytes, played: Score | None = None) -> int:
+    """How many notes there are, which are those that were played: the song, if nothing else was."""
     found = [note.pitch for note in parse_midi(midi).notes]
-    wanted = [note.pitch for note in song().notes]
+    wanted = [note.pitch for note in (played or song()).notes]
     common = sum(min(found.count(pitch), wanted.count(pitch)) for pitch in set(wanted))
     assert common >= 0.9 * max(len(found), len(wanted))
     return len(found)
 
 
-async def test_a_forwarded_voice_message_is_heard_as_one_that_stands_there(place: Place, hummed: bytes) -> None:
+async def test_a_forwarded_voice_message_is_heard_as_one_that_stands_there(place: Place) -> None:
     ann, channel = place.ann, place.guild.channel("forwarded")
-    theirs = place.standin.user("bob").speak(place.guild.channel("theirs"), hummed)
+    theirs = place.standin.user("bob").speak(place.guild.channel("theirs"), piano(song(1), *OPUS))
     forwarded = ann.forward(theirs, channel)
     assert not forwarded.files, "Discord puts it into a snapshot"
     heard = await posted(await ann.message_menu("Continue this", forwarded))
     assert heard.channel is channel
     assert list(heard.files) == ["voice_message.mid", "voice_message.png"]
-    assert right(file_of(heard, ".mid"))
+    assert right(file_of(heard, ".mid"), song(1))
     piece = await posted(await ann.click(heard, "That's it, go on"))
     assert [name.rpartition(".")[2] for name in piece.files] == ["mp3", "mid", "png"]
     long = ann.forward(ann.speak(channel, silence(45, *OPUS)), channel)
@@ -178,7 +168,7 @@ async def test_a_forwarded_voice_message_is_heard_as_one_that_stands_there(place
 
 async def test_with_go_a_recording_becomes_pieces_even_if_the_worker_is_killed_over_it(place: Place) -> None:
     channel = place.guild.channel("go")
-    opening = Attachment("my waltz.mid", piano(song(3)))  # an MP3, whatever it is called
+    opening = Attachment("my waltz.mid", piano(song(1)))  # an MP3, whatever it is called
     options = {"bars": 2, "takes": 2, "seed": 5, "go": True, "instrument": "Flute"}
     reply = await place.ann.command("compose", channel, opening=opening, **options)
     await reply.until(lambda message: "Listening" in message.content, PATIENCE)
@@ -226,7 +216,7 @@ async def test_what_cannot_be_heard_is_refused_at_once_and_in_private(place: Pla
     assert not is_kept(place)
 
 
-async def test_one_persons_costly_files_hold_up_nobody_else_and_use_up_the_day(tmp_path: Path, small: Path) -> None:
+async def test_one_persons_costly_files_hold_up_nobody_else_and_use_up_the_day(tmp_path: Path, tiny: Path) -> None:
     """Neither for seconds nor at all: bob's files are read while ann's are, which wait for one another."""
     crafted, events = [one_sample_a_second(), a_million_comments()], []
     with Standin() as standin:
@@ -244,15 +234,15 @@ async def test_one_persons_costly_files_hold_up_nobody_else_and_use_up_the_day(t
             await reply.until(lambda message: message.content, PATIENCE)
             events.append("taken")
 
-        async with BotProcess(standin, tmp_path, {"CHECKPOINT": str(small), "A_DAY": "5"}) as bot:
+        async with BotProcess(standin, tmp_path, {"CHECKPOINT": str(tiny), "A_DAY": "4"}) as bot:
             await bot.until_rows("select count(*) from workers where kind = 'transcribe'", [(1,)], PATIENCE)
-            anns = [asyncio.create_task(be_refused(number)) for number in range(5)]
-            await standin.until(lambda: len(hers.messages) == 5, PATIENCE)  # each is answered, for it takes longer
+            anns = [asyncio.create_task(be_refused(number)) for number in range(4)]
+            await standin.until(lambda: len(hers.messages) == 4, PATIENCE)  # each is answered, for it takes longer
             await asyncio.gather(*[be_taken() for _ in range(3)])
             assert events.count("refused") < 3, events
             await asyncio.gather(*anns)
             reply = await ann.command("compose", hers, opening=Attachment("a.mid", dump_midi(song(1))))
-            sentence = describe(LineFullError("a_day", 5, None, 86400), "en").partition(".")[0]
+            sentence = describe(LineFullError("a_day", 4, None, 86400), "en").partition(".")[0]
             told = reply.message if reply.ephemeral else await reply.followup(timeout=PATIENCE)
             assert told is not None
             assert told.content.startswith(sentence)
@@ -267,10 +257,10 @@ async def test_silence_gets_its_sentence_in_ones_own_language(place: Place) -> N
     assert not is_kept(place)
 
 
-async def test_where_nobody_listens_it_is_said_and_nobody_waits(tmp_path: Path, small: Path, hummed: bytes) -> None:
+async def test_where_nobody_listens_it_is_said_and_nobody_waits(tmp_path: Path, tiny: Path, hummed: bytes) -> None:
     with Standin() as standin:
         ann, channel = standin.user("ann"), standin.guild("Deaf").channel("c")
-        async with BotProcess(standin, tmp_path, {"CHECKPOINT": str(small), "TRANSCRIBE": "false"}) as bot:
+        async with BotProcess(standin, tmp_path, {"CHECKPOINT": str(tiny), "TRANSCRIBE": "false"}) as bot:
             await bot.until_rows("select kind from workers", [("compose",)], PATIENCE)
             reply = await ann.command("compose", channel, opening=Attachment("hum.ogg", hummed))
             assert await whispered(reply) == say("en", "nobody_listens")

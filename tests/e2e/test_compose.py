@@ -1,4 +1,4 @@
-"""`segue compose` as its user types it: a process, files on disk, the checkpoint that the project ships."""
+"""`segue compose` as its user types it: a process where that matters, files on disk, the checkpoint of the project."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_receipt_tells_how_the_piece_came_about(piece: Path) -> None:
 def test_the_command_in_the_receipt_gives_the_same_bytes(piece: Path, tmp_path: Path) -> None:
     program, *words = shlex.split(json.loads((piece / "piece.json").read_text())["command"])
     assert program == "segue"
-    done = segue(*words, "-o", tmp_path, "--no-audio", cwd=tmp_path)
+    done = in_process.segue(*words, "-o", tmp_path, "--no-audio", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "piece.mid").read_bytes() == (piece / "piece.mid").read_bytes()
     assert not (tmp_path / "piece.mp3").exists()
@@ -90,7 +90,7 @@ def test_the_command_in_the_receipt_gives_the_same_bytes(piece: Path, tmp_path: 
 
 def test_takes_differ_and_settings_are_kept(tmp_path: Path) -> None:
     settings = ("--set", "temperature.pitch=0.5", "--set", "top_p.duration=0.95")
-    done = segue(
+    done = in_process.segue(
         "compose", OPENING, "--bars", 2, "--takes", 3, "--spare", 0, "--no-audio", *settings, "-o", "o", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
@@ -110,7 +110,7 @@ def test_a_folder_holds_the_pieces_of_one_call(tmp_path: Path) -> None:
         (tmp_path / name).write_text("mine")
     for takes in (2, 1):
         words = ("--bars", 1, "--takes", takes, "--no-audio", "-o", tmp_path)
-        assert segue("compose", *words, cwd=tmp_path).returncode == 0  # the example, for no opening is named
+        assert in_process.segue("compose", *words, cwd=tmp_path).returncode == 0  # the example, for no opening is named
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*mine, "piece.json", "piece.mid", "piece.png"])
 
 
@@ -157,7 +157,7 @@ def test_refusals_are_one_sentence_and_status_2(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_call_leaves_the_result_that_was_there(tmp_path: Path) -> None:
-    assert segue("compose", OPENING, "--bars", 1, "--no-audio", cwd=tmp_path).returncode == 0
+    assert in_process.segue("compose", OPENING, "--bars", 1, "--no-audio", cwd=tmp_path).returncode == 0
     there = {path.name: path.read_bytes() for path in (tmp_path / "out" / "opening").iterdir()}
     process = subprocess.Popen(
         [sys.executable, "-m", "composer.cli", "compose", str(OPENING), "--bars", "500", "--no-audio"],
@@ -182,7 +182,7 @@ def test_openings_of_one_name_have_a_folder_each_and_the_same_again_its_own(tmp_
         moved = tuple(replace(note, pitch=pitch) for note in notes)
         (tmp_path / name / "song.mid").write_bytes(dump_midi(Score(moved, end=TICKS_PER_BAR)))
     words = ("--bars", 1, "--no-audio")
-    folders = [segue("compose", f"{name}/song.mid", *words, cwd=tmp_path).stdout.strip() for name in "abab"]
+    folders = [in_process.segue("compose", f"{name}/song.mid", *words, cwd=tmp_path).stdout.strip() for name in "abab"]
     assert folders == ["out/song", "out/song-2", "out/song", "out/song-2"]
     for name, folder in zip("ab", folders[:2], strict=True):
         given = parse_midi((tmp_path / name / "song.mid").read_bytes())
@@ -191,6 +191,6 @@ def test_openings_of_one_name_have_a_folder_each_and_the_same_again_its_own(tmp_
 
 def test_a_checkpoint_that_is_not_there_is_said_before_a_recording_is_heard(tmp_path: Path) -> None:
     (tmp_path / "hum.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")  # which would be refused as well, later
-    done = segue("compose", "hum.wav", "--checkpoint", "nowhere", cwd=tmp_path)
+    done = in_process.segue("compose", "hum.wav", "--checkpoint", "nowhere", cwd=tmp_path)
     assert done.returncode == 2
     assert "nowhere" in done.stderr

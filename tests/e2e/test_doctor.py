@@ -10,24 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from engine_models import random_checkpoint
 
 from bot.doctor import examine
 from bot.settings import HOW_TO_GET_A_TOKEN, Settings
-from composer.engine.checkpoint import save_checkpoint
 from composer.rendering import audio
 
 TOKEN = f"{base64.b64encode(b'123456789012345678').decode()}.made-u.p"  # well-formed, of no bot
 CHECKS = ["token", "database", "sound", "vocabulary", "model"]
 NOWHERE = "postgresql+asyncpg://segue:hunter2@127.0.0.1:1/segue"  # where nothing listens
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
-    checkpoint = random_checkpoint()
-    save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary)
-    return folder
 
 
 Said = dict[str, tuple[str, str]]

@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from bot_process import BotProcess
-from discord_standin import Attachment, RefusedError, Standin
-from engine_models import random_checkpoint
-from test_bot_survives import PATIENCE, Scene, opening, posted, running, start_worker
-from test_delivery import finished, takes_of
+from discord_standin import Attachment, RefusedError
+from scenes import PATIENCE, Scene, finished, opening, posted, takes_of, working
 
 from bot.messages import say
-from composer.engine.checkpoint import save_checkpoint
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, checkpoint = tmp_path_factory.mktemp("tiny"), random_checkpoint()
-    save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[Scene]:
-    """One bot for the tests that do not harm it; each brings its own channels."""
-    with Standin() as standin:
-        bot = BotProcess(standin, tmp_path_factory.mktemp("bot"), {"CHECKPOINT": str(tiny)})
-        scene = Scene(standin, bot)
-        asyncio.run(bot.start())
-        yield scene
-        assert bot.end() == 0
-        bot.check_contract()
 
 
 async def test_a_post_of_a_forum_or_a_media_channel_is_gone_on_with(scene: Scene) -> None:
@@ -80,56 +52,35 @@ async def test_where_no_file_may_be_attached_it_is_said_and_the_piece_comes_by_d
         assert finished(channel) == []
 
 
-async def test_a_thread_that_was_archived_meanwhile_is_woken_and_one_that_was_locked_is_not(
-    tiny: Path, tmp_path: Path
-) -> None:
-    async with running(tmp_path, tiny, WORKERS="0") as scene:
-        asleep, shut = scene.channel.open_thread("asleep"), scene.channel.open_thread("shut")
-        for thread in (asleep, shut):
-            await (await scene.ask(channel=thread)).until(lambda m: "In line" in m.content, PATIENCE)
-        asleep.archive()
-        shut.archive(locked=True)
-        worker = start_worker(scene)
-        try:
-            await scene.standin.until(lambda: finished(asleep) and finished(scene.ann.dm), PATIENCE)
-        finally:
-            worker.send_signal(signal.SIGTERM)
-            assert worker.wait(PATIENCE) == 0
-        assert not asleep.archived
-        assert say("en", "by_message") in finished(scene.ann.dm)[0].content
-        assert finished(shut) == []
+async def test_a_thread_that_was_archived_meanwhile_is_woken_and_one_that_was_locked_is_not(waiting: Scene) -> None:
+    asleep, shut = waiting.channel.open_thread("asleep"), waiting.channel.open_thread("shut")
+    for thread in (asleep, shut):
+        await (await waiting.ask(channel=thread)).until(lambda m: "In line" in m.content, PATIENCE)
+    asleep.archive()
+    shut.archive(locked=True)
+    with working(waiting):
+        await waiting.standin.until(lambda: finished(asleep) and finished(waiting.ann.dm), PATIENCE)
+    assert not asleep.archived
+    assert say("en", "by_message") in finished(waiting.ann.dm)[0].content
+    assert finished(shut) == []
 
 
-async def test_after_a_commands_token_what_the_bot_cannot_see_comes_by_direct_message(
-    tiny: Path, tmp_path: Path
-) -> None:
-    async with running(tmp_path, tiny, WORKERS="0") as scene:
-        hall, post = scene.guild.voice("hall"), scene.ann.open_post(scene.guild.forum("pieces"), "A waltz", "?")
-        hall.forbid_bot("connect")
-        hidden = scene.channel.open_thread("hidden", scene.ann)
-        for channel in (hall, hidden, post.channel):
-            await (await scene.ask(channel=channel)).until(lambda m: "In line" in m.content, PATIENCE)
-        scene.standin.clock.advance(16 * 60)
-        worker = start_worker(scene)
-        try:
-            await scene.standin.until(lambda: finished(post.channel) and len(finished(scene.ann.dm)) == 2, PATIENCE)
-        finally:
-            worker.send_signal(signal.SIGTERM)
-            assert worker.wait(PATIENCE) == 0
-        assert finished(hall) == finished(hidden) == []
+async def test_after_a_commands_token_what_the_bot_cannot_see_comes_by_direct_message(waiting: Scene) -> None:
+    hall, post = waiting.guild.voice("hall"), waiting.ann.open_post(waiting.guild.forum("pieces"), "A waltz", "?")
+    hall.forbid_bot("connect")
+    hidden = waiting.channel.open_thread("hidden", waiting.ann)
+    for channel in (hall, hidden, post.channel):
+        await (await waiting.ask(channel=channel)).until(lambda m: "In line" in m.content, PATIENCE)
+    waiting.standin.clock.advance(16 * 60)
+    with working(waiting):
+        await waiting.standin.until(lambda: finished(post.channel) and len(finished(waiting.ann.dm)) == 2, PATIENCE)
+    assert finished(hall) == finished(hidden) == []
 
 
-async def test_pieces_that_waited_for_hours_all_arrive_though_old_messages_may_seldom_be_edited(
-    tiny: Path, tmp_path: Path
-) -> None:
-    async with running(tmp_path, tiny, WORKERS="0") as scene:
-        await scene.ask(takes=4)
-        await scene.standin.until(lambda: sum("In line" in m.content for m in scene.channel.messages) == 4, PATIENCE)
-        scene.standin.clock.advance(2 * 3600)
-        worker = start_worker(scene)
-        try:
-            await scene.standin.until(lambda: len(finished(scene.channel)) == 4, PATIENCE)
-        finally:
-            worker.send_signal(signal.SIGTERM)
-            assert worker.wait(PATIENCE) == 0
-        assert len(scene.channel.messages) == 4
+async def test_pieces_that_waited_for_hours_all_arrive_though_old_messages_may_seldom_be_edited(waiting: Scene) -> None:
+    await waiting.ask(takes=4)
+    await waiting.standin.until(lambda: sum("In line" in m.content for m in waiting.channel.messages) == 4, PATIENCE)
+    waiting.standin.clock.advance(2 * 3600)
+    with working(waiting):
+        await waiting.standin.until(lambda: len(finished(waiting.channel)) == 4, PATIENCE)
+    assert len(waiting.channel.messages) == 4

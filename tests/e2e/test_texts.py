@@ -14,16 +14,14 @@ from typing import Any
 
 import pytest
 from discord_standin import Attachment, RefusedError, Standin
-from engine_models import random_checkpoint
+from scenes import DELIVERED, PATIENCE, Scene, opening, posted, running
 from structlog.testing import capture_logs
-from test_bot_survives import PATIENCE, opening, posted, running
 
 from bot import app
 from bot.app import SegueClient
 from bot.messages import LONGEST_MESSAGE, say
 from bot.storage import Storage
 from composer.database import Database
-from composer.engine.checkpoint import save_checkpoint
 
 HOSTILE = "`[x](https://evil.example)` @here **b** ||s|| discord.gg/evil \u202egnp"
 LIVE = re.compile(
@@ -31,46 +29,39 @@ LIVE = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, checkpoint = tmp_path_factory.mktemp("tiny"), random_checkpoint()
-    save_checkpoint(folder, checkpoint.model, checkpoint.vocabulary)
-    return folder
-
-
-async def test_a_hostile_file_name_acts_nowhere(tiny: Path, tmp_path: Path) -> None:
-    async with running(tmp_path, tiny) as scene:
-        ann, channel = scene.ann, scene.channel
-        file = Attachment(f"{HOSTILE}.mid", opening())
-        reply = await ann.command("compose", channel, opening=file, bars=2)
-        message = await posted(reply)
-        # Discord keeps of a name what is ASCII; what it was called before is the title, which the table keeps.
-        with sqlite3.connect(scene.bot.folder / "segue.db") as database:
-            database.execute("update pieces set title = ?", (HOSTILE,))
-        await ann.command(f"/settings preset save name:{json.dumps(HOSTILE[:32])}", channel)
-        replies = [reply, await ann.click(message, "Info"), await ann.command("/history", channel)]
-        replies += [await ann.command("/settings preset list", channel)]
-        replies += [await ann.command("/settings preset load name:nothing-like-it", channel)]
-        again = await ann.click(message, "Vary")
-        varied = await posted(again)
-        longer = await ann.command("compose", channel, opening=file, bars=128)
-        replies += [await ann.command("/queue", channel), again]
-        choices = [
-            await ann.suggestions("cancel", channel, "piece"),
-            await ann.suggestions("compose", channel, "preset"),
-        ]
-        assert not any("\u202e" in choice.name or len(choice.name) > 100 for each in choices for choice in each)
-        await posted(longer)
-        told = [text for each in [*replies, longer] for text in texts_of(each)]
-        assert len(told) > 8
-        for text in told:
-            ours = re.sub(r"`[^`]*`", "", text)  # between these nothing acts
-            assert not LIVE.search(ours), text
-            assert "\u202e" not in text
-        info = replies[1].message
-        assert info is not None
-        assert info.content.count("`") % 2 == 0
-        assert all(re.fullmatch(r"[A-Za-z0-9_]+\.(mp3|mid|png)", name) for name in varied.files)
+async def test_a_hostile_file_name_acts_nowhere(scene: Scene) -> None:
+    ann, channel = scene.ann, scene.channel
+    file = Attachment(f"{HOSTILE}.mid", opening())
+    reply = await ann.command("compose", channel, opening=file, bars=2)
+    message = await posted(reply)
+    # Discord keeps of a name what is ASCII; what it was called before is the title, which the table keeps.
+    with sqlite3.connect(scene.bot.folder / "segue.db") as database:
+        database.execute("update pieces set title = ? where owner = ?", (HOSTILE, ann.id))
+    await ann.command(f"/settings preset save name:{json.dumps(HOSTILE[:32])}", channel)
+    replies = [reply, await ann.click(message, "Info"), await ann.command("/history", channel)]
+    replies += [await ann.command("/settings preset list", channel)]
+    replies += [await ann.command("/settings preset load name:nothing-like-it", channel)]
+    again = await ann.click(message, "Vary")
+    varied = await posted(again)
+    longer = await ann.command("compose", channel, opening=file, bars=128)
+    replies += [await ann.command("/queue", channel), again]
+    choices = [
+        await ann.suggestions("cancel", channel, "piece"),
+        await ann.suggestions("compose", channel, "preset"),
+    ]
+    assert not any("\u202e" in choice.name or len(choice.name) > 100 for each in choices for choice in each)
+    await ann.command("/cancel", channel)
+    await longer.until(lambda m: m.files or say("en", "cancelled") in m.content, PATIENCE)
+    told = [text for each in [*replies, longer] for text in texts_of(each)]
+    assert len(told) > 8
+    for text in told:
+        ours = re.sub(r"`[^`]*`", "", text)  # between these nothing acts
+        assert not LIVE.search(ours), text
+        assert "\u202e" not in text
+    info = replies[1].message
+    assert info is not None
+    assert info.content.count("`") % 2 == 0
+    assert all(re.fullmatch(r"[A-Za-z0-9_]+\.(mp3|mid|png)", name) for name in varied.files)
 
 
 def texts_of(reply: Any) -> list[str]:
@@ -78,22 +69,21 @@ def texts_of(reply: Any) -> list[str]:
     return [version.content for message in messages for version in message.versions]
 
 
-async def test_however_many_channels_a_server_allows_the_refusal_can_be_read(tiny: Path, tmp_path: Path) -> None:
-    async with running(tmp_path, tiny, WORKERS="0") as scene:
-        boss, chat = scene.standin.user("boss"), scene.guild.channel("chat")
-        scene.guild.grant(boss, "manage_guild")
-        await boss.command("/admin channels allow", chat, channel=scene.channel)
-        with sqlite3.connect(scene.bot.folder / "segue.db") as database:
-            many = json.dumps([10**18 + number for number in range(120)])
-            database.execute("update guilds set channels = ?", (many,))
-        refused = await scene.ask(channel=chat)
-        listed = await boss.command("/admin channels allow", chat, channel=scene.channel)
-        for reply in (refused, listed):
-            assert reply.message is not None
-            assert reply.ephemeral
-            assert "<#1000000000000000000>" in reply.message.content
-            assert re.search(r"and \d+ more", reply.message.content)
-            assert len(reply.message.content) <= LONGEST_MESSAGE
+async def test_however_many_channels_a_server_allows_the_refusal_can_be_read(waiting: Scene) -> None:
+    boss, chat = waiting.standin.user("boss"), waiting.guild.channel("chat")
+    waiting.guild.grant(boss, "manage_guild")
+    await boss.command("/admin channels allow", chat, channel=waiting.channel)
+    with sqlite3.connect(waiting.bot.folder / "segue.db") as database:
+        many = json.dumps([10**18 + number for number in range(120)])
+        database.execute("update guilds set channels = ? where id = ?", (many, waiting.guild.id))
+    refused = await waiting.ask(channel=chat)
+    listed = await boss.command("/admin channels allow", chat, channel=waiting.channel)
+    for reply in (refused, listed):
+        assert reply.message is not None
+        assert reply.ephemeral
+        assert "<#1000000000000000000>" in reply.message.content
+        assert re.search(r"and \d+ more", reply.message.content)
+        assert len(reply.message.content) <= LONGEST_MESSAGE
 
 
 async def test_at_debug_neither_tokens_nor_file_names_are_logged(tiny: Path, tmp_path: Path) -> None:
@@ -102,7 +92,7 @@ async def test_at_debug_neither_tokens_nor_file_names_are_logged(tiny: Path, tmp
         file = Attachment("Secret-Sonata.mid", opening())
         message = await posted(await scene.ann.command("compose", scene.channel, opening=file, bars=2, takes=2))
         await posted(await scene.ann.click(message, "Vary"))
-        await scene.bot.until_rows("select count(*) from jobs where delivered_at is not null", [(3,)], PATIENCE)
+        await scene.until_jobs(DELIVERED, 3)
         log = scene.bot.log.read_text()
         assert "delivered" in log
         assert "Sonata" not in log

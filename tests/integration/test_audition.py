@@ -87,7 +87,7 @@ def command(*options: object) -> subprocess.CompletedProcess[str]:
 def report(run: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
     folder = ("--cache", corpus / "cache", "--device", "cpu", "-o", out)
-    done = command(run, "--corpus", corpus, "--openings-count", 5, "--bars", 8, "--seeds", 2, *folder)
+    done = command(run, "--corpus", corpus, "--openings-count", 5, "--bars", 4, "--seeds", 2, *folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(out / "index.html")
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from typing import Any
 import aiohttp
 import pytest
 from discord_standin import INVITE, PATIENCE, Attachment, Channel, DidNotRespondError, RefusedError, Standin, User
-from discord_standin.contract import DESCRIPTION, Contract, taken
+from discord_standin.contract import DESCRIPTION, Contract, named, schemas, taken, validator
 
 with warnings.catch_warnings():  # on Python 3.11 and 3.12 discord.py imports audioop, which 3.13 left out
     warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
@@ -616,6 +617,7 @@ async def test_an_answer_holds_what_the_app_may_bring(standin: Standin, channel:
 
 
 async def test_permissions_of_the_bot(standin: Standin, channel: Channel) -> None:
+    standin.timing.windows = 0.1  # more is sent than five messages in five seconds
     file = io.BytesIO(b"x")
     async with running(standin) as bot:
         place = bot.get_channel(channel.id)
@@ -841,6 +843,7 @@ async def test_ephemeral_messages_are_out_of_the_bots_reach(standin: Standin, an
 
 
 async def test_whom_a_message_pings(standin: Standin, ann: User, channel: Channel) -> None:
+    standin.timing.windows = 0.1  # more is sent than five messages in five seconds
     assert channel.guild is not None
     role = channel.guild.role("band", mentionable=True)
     text = f"@everyone {ann.mention} <@&{role.id}>"
@@ -1302,6 +1305,38 @@ async def test_what_does_not_fit_the_description_is_noted(standin: Standin, chan
         ]
         assert taken() == standin.contract.violations
         standin.contract.violations.clear()
+
+
+def changed(value: Any) -> Iterator[Any]:
+    """A value with one thing in it left out or replaced by something else, once for each."""
+    yield from (None, True, 1, -1, 2**60, 1.0, 1.5, "", "x", "x" * 5000, [], [1, 1.0], ["x"] * 30, {}, {"x": 1})
+    if isinstance(value, dict):
+        yield value | {"x": 1}
+        for name, child in value.items():
+            yield {key: other for key, other in value.items() if key != name}
+            yield from (value | {name: other} for other in changed(child))
+    elif isinstance(value, list):
+        for at, child in enumerate(value):
+            yield from ([*value[:at], other, *value[at + 1 :]] for other in changed(child))
+
+
+@pytest.mark.skipif(not Contract.at_hand(), reason=f"Discord's description of its API is not at {DESCRIPTION}")
+def test_what_fits_the_description_is_decided_as_jsonschema_decides_it(channel: Channel) -> None:
+    button = {"type": 2, "style": 1, "label": "x", "custom_id": "x", "emoji": {"name": "x"}}
+    message = {"content": "x", "embeds": [{"title": "x"}], "components": [{"type": 1, "components": [button]}]}
+    option = {"type": 4, "name": "bars", "description": "x", "min_value": 1, "choices": [{"name": "x", "value": 2}]}
+    command = {"type": 1, "name": "compose", "description": "x", "options": [option], "contexts": [0, 1]}
+    verdicts = []
+    for name, value in (
+        ("GuildChannelResponse", channel.payload()),
+        ("MessageCreateRequest", message | {"allowed_mentions": {"parse": ["users"]}, "nonce": "1", "flags": 4}),
+        ("ApplicationCommandUpdateRequest", command),
+    ):
+        judge = validator(json.dumps(named(name)))
+        for other in (value, *changed(value)):
+            verdicts.append(schemas().fits(named(name), other))
+            assert judge.is_valid(other) == verdicts[-1], other
+    assert min(verdicts.count(True), verdicts.count(False)) > 100
 
 
 # ---- the gateway

@@ -13,12 +13,11 @@ import in_process
 import numpy as np
 import numpy.typing as npt
 import pytest
-from mir_eval.transcription import precision_recall_f1_overlap
 from singing import line, noise, recorded, spoken, sung
 
 from composer.errors import NothingPlayedError
 from composer.midi import dump_midi, parse_midi
-from composer.rendering.audio import synthesise
+from composer.rendering.audio import duration_seconds, render_mp3, synthesise, trim
 from composer.score import Score, excerpt
 from composer.transcription.folder import transcribe_long
 from composer.transcription.melody import hear_line
@@ -42,7 +41,7 @@ def score() -> Score:
 
 @pytest.fixture(scope="module")
 def piano(score: Score) -> Samples:
-    sound = synthesise(score).mean(axis=1)
+    sound = trim(synthesise(score), duration_seconds(score)).mean(axis=1)
     return np.asarray(sound / np.abs(sound).max() / 2, dtype=np.float32)
 
 
@@ -69,6 +68,8 @@ def no_piano(samples: Samples, _: object) -> Performance:
 
 
 def test_a_piano_in_a_voice_message_is_written_down(score: Score, played: Performance, shares: list[float]) -> None:
+    from mir_eval.transcription import precision_recall_f1_overlap  # and scipy, a second that every worker would pay
+
     assert played.kind == "piano"
     written = [(score.seconds_at(note.start), note.pitch) for note in score.notes]
     heard = [(note.onset, note.pitch) for note in played.notes]
@@ -151,7 +152,7 @@ def test_midi_without_a_click_is_put_on_its_beats(tmp_path: Path) -> None:
         type(note)(round(300 + note.start * 1.37), note.pitch, round(300 + note.end * 1.37), 80) for note in score.notes
     )
     (tmp_path / "free.mid").write_bytes(dump_midi(Score(notes, end=20 * 1920)))
-    done = segue("compose", "free.mid", "--bars", 1, "--no-audio", "-o", "out", cwd=tmp_path)
+    done = in_process.segue("compose", "free.mid", "--bars", 1, "--no-audio", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "heard: MIDI that is off its own beats: 88 BPM, C major, 8 bars" in done.stderr
 
@@ -172,17 +173,18 @@ def test_refusals_of_recordings_are_one_sentence(tmp_path: Path) -> None:
         assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
-def test_a_folder_becomes_a_corpus_and_a_bad_file_stops_nothing(piano: Samples, score: Score, tmp_path: Path) -> None:
+def test_a_folder_becomes_a_corpus_and_a_bad_file_stops_nothing(tmp_path: Path) -> None:
+    bar = excerpt(parse_midi(OPENING.read_bytes()), 0, 1920)
     folder = tmp_path / "recordings"
     folder.mkdir()
-    (folder / "my-piano.mp3").write_bytes(recorded(piano, "mp3"))
+    (folder / "my-piano.mp3").write_bytes(render_mp3(bar))
     (folder / "broken.ogg").write_bytes(b"OggS and nothing more")
     (folder / "notes.txt").write_text("no recording")
-    done = segue("transcribe", folder, "-o", "midi", cwd=tmp_path)
+    done = in_process.segue("transcribe", folder, "-o", "midi", cwd=tmp_path)  # where the model is loaded already
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "midi"
     assert "broken.ogg: This is not a recording" in done.stderr
-    assert "my-piano.mp3: a piano: 92 BPM" in done.stderr
+    assert "my-piano.mp3: a piano: " in done.stderr
     assert sorted(path.name for path in (tmp_path / "midi").iterdir()) == [
         "my_piano.mid",
         "train.txt",
@@ -190,4 +192,4 @@ def test_a_folder_becomes_a_corpus_and_a_bad_file_stops_nothing(piano: Samples, 
     ]
     assert (tmp_path / "midi" / "train.txt").read_text() == "my_piano\n"
     again = parse_midi((tmp_path / "midi" / "my_piano.mid").read_bytes())
-    assert len(again.notes) == pytest.approx(len(score.notes), rel=0.05)
+    assert sorted(note.pitch for note in again.notes) == sorted(note.pitch for note in bar.notes)
