@@ -32,10 +32,11 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "e2e")]
 
 from bot_process import BotProcess  # noqa: E402 - tests/ is no package
-from discord_standin import Attachment, Channel, Guild, Message, Reply, Standin, User  # noqa: E402
-from discord_standin.page import page  # noqa: E402
+from discord_standin import Standin  # noqa: E402
 from recordings import OPUS, piano  # noqa: E402
 
+from bot.playground.drawing import page  # noqa: E402
+from bot.playground.protocol import Attachment, Channel, Guild, Message, Reply, User  # noqa: E402
 from composer.midi import parse_midi  # noqa: E402
 
 OPENING = (ROOT / "examples" / "opening.mid").read_bytes()

@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 from bot_process import BotProcess
-from discord_standin import Attachment, Channel, Message, Reply, Standin, User
+from discord_standin import Standin
 from engine_models import SLOW, random_checkpoint
 
 from bot.messages import say
+from bot.playground.protocol import Attachment, Channel, Message, Reply, User
 from composer.engine.checkpoint import save_checkpoint
 from composer.midi import dump_midi, parse_midi
 from composer.score import TICKS_PER_BAR, Note, Score

@@ -6,12 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from discord_standin import Channel, Message, User
 from engine_models import random_checkpoint
 from test_bot_survives import PATIENCE, Scene, posted, running
 
 from bot.attendance import TOLD_AFTER
 from bot.messages import say
+from bot.playground.protocol import Channel, Message, User
 from composer.engine.checkpoint import save_checkpoint
 
 DELIVERED = "select count(*) from jobs where delivered_at is not null"

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from bot_process import BotProcess
-from discord_standin import Attachment, RefusedError, Standin
+from discord_standin import Standin
 from engine_models import random_checkpoint
 from test_bot_survives import PATIENCE, Scene, opening, posted, running, start_worker
 from test_delivery import finished, takes_of
 
 from bot.messages import say
+from bot.playground.protocol import Attachment, RefusedError
 from composer.engine.checkpoint import save_checkpoint
 
 

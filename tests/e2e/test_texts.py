@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from discord_standin import Attachment, RefusedError, Standin
+from discord_standin import Standin
 from engine_models import random_checkpoint
 from structlog.testing import capture_logs
 from test_bot_survives import PATIENCE, opening, posted, running
@@ -21,6 +21,7 @@ from test_bot_survives import PATIENCE, opening, posted, running
 from bot import app
 from bot.app import SegueClient
 from bot.messages import LONGEST_MESSAGE, say
+from bot.playground.protocol import Attachment, RefusedError
 from bot.storage import Storage
 from composer.database import Database
 from composer.engine.checkpoint import save_checkpoint

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
-from discord_standin import Attachment, Channel, Message, Standin, User
-from discord_standin.messages import write_message
-from discord_standin.page import mp3_seconds, page
-from discord_standin.posts import Json
-from discord_standin.state import Interaction
+from discord_standin import Standin
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from bot.playground.drawing import mp3_seconds, page
+from bot.playground.protocol import Attachment, Channel, Message, User
+from bot.playground.protocol.interactions import Interaction
+from bot.playground.protocol.messages import write_message
+from bot.playground.protocol.posts import Json
 
 PNG = b"\x89PNG and so on"
 FRAME = b"\xff\xfb\x90\x00".ljust(417, b"\0")  # of an MP3: 128 kbit/s, 44.1 kHz, 1152 samples

@@ -14,11 +14,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from .posts import Button, Json, Message, StoredFile
-from .state import Channel, Interaction, Person, World
-from .voice import Recorded
+from .protocol.channels import Channel
+from .protocol.interactions import Interaction
+from .protocol.people import Person
+from .protocol.posts import Button, Json, Message, StoredFile
+from .protocol.state import World
+from .protocol.voice import Recorded
 
-STYLE = Path(__file__).with_suffix(".css")
+STYLE = Path(__file__).parent / "page" / "messages.css"
 AVATARS = ("#5865f2", "#3ba55c", "#e8833a", "#eb459f", "#2d9cae", "#757e8a")
 STYLES = {1: "primary", 2: "secondary", 3: "success", 4: "danger", 5: "secondary"}  # of buttons, by their numbers
 GROUP_SECONDS = 420.0  # messages of one person closer than that stand under one name
