@@ -34,6 +34,8 @@ from .watch import Outcome, Request, Watch
 
 CREATES_A_DAY = 200
 LARGEST_REQUEST = 25 * MIB
+# Whatever somebody has uploaded, it is shown and not run.
+HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
 
 
 @dataclass(frozen=True)
@@ -323,12 +325,19 @@ class Rest:
     # ---- files
 
     async def serve(self, request: web.Request) -> web.Response:
-        """A stored file, until its link runs out."""
+        """A stored file, or the part of it that is asked for, until its link runs out."""
         stored: StoredFile | None = self.world.stored.get(int(request.match_info["file"]))
         until = int(request.query.get("ex", "0"), 16)
         if stored is None or stored.name != request.match_info["name"] or until < self.world.clock.now():
             return web.Response(status=404, text="This content is no longer available.")
-        return web.Response(body=stored.data, content_type=stored.content_type or "application/octet-stream")
+        wanted, headers = request.http_range, {"Accept-Ranges": "bytes", **HARMLESS}
+        data, status = stored.data[wanted], 200
+        if wanted.start is not None and data:
+            first = wanted.start % len(stored.data)
+            headers["Content-Range"] = f"bytes {first}-{first + len(data) - 1}/{len(stored.data)}"
+            status = 206
+        kind = stored.content_type or "application/octet-stream"
+        return web.Response(status=status, body=data, content_type=kind, headers=headers)
 
 
 async def read_body(request: web.Request) -> tuple[Any, dict[int, Upload]]:

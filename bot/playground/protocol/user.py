@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -219,6 +220,15 @@ class User(Person):
             return new
 
         return self.thread.call(work)
+
+    def offered(self, channel: Channel) -> list[Json]:
+        """The commands, and the entries of menus, that the client offers in a channel."""
+        found = []
+        for command in self._commands(channel):
+            with contextlib.suppress(RefusedError):
+                self._allowed(command, channel)
+                found.append(command)
+        return found
 
     # ---- how the client does it
 
