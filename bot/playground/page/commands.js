@@ -69,7 +69,7 @@ function choose(command) {
     byId("text").value = "";
     offer(null);
     if (command.options.length) openCommand(command);
-    else send(command, []);
+    else send(command, {});
 }
 
 // ---- its options
@@ -92,7 +92,7 @@ function openCommand(command) {
     const summary = element("summary", {}, word("more", { count: rest.length }));
     const form = byId("command");
     form.replaceChildren(
-        element("h3", {}, command.shown),
+        element("h2", {}, command.shown),
         ...drawn.filter(({ must }) => must).map(({ row }) => row),
         ...(rest.length ? [element("details", { open: rest.length < 4 }, summary, element("div", { class: "options" }, ...rest))] : []),
         element(
@@ -102,12 +102,17 @@ function openCommand(command) {
             element("button", { type: "button", class: "secondary", onclick: leave }, word("cancel")),
         ),
     );
-    form.onsubmit = (event) => (event.preventDefault(), submit(command));
-    form.onkeydown = (event) => event.key === "Escape" && leave();
+    form.onsubmit = (event) => {
+        event.preventDefault();
+        submit(command);
+    };
+    form.onkeydown = ({ key }) => {
+        if (key === "Escape") leave();
+    };
     form.hidden = false;
     const [draft] = takeDraft();
-    if (draft) dropIntoCommand(draft);
-    form.querySelector("input, select").focus();
+    const filled = draft && dropIntoCommand(draft);
+    form.querySelector(filled ? ".primary" : "input, select").focus();
 }
 
 function leave() {
@@ -183,7 +188,9 @@ function given() {
 
 async function submit(command) {
     const { options, files } = given();
-    if (await send(command, options, files)) leave();
+    const sent = parts;
+    // By the time of the answer another command may be open.
+    if ((await send(command, options, files)) && parts === sent) leave();
 }
 
 async function send(command, options, files = {}) {
