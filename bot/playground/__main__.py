@@ -53,7 +53,7 @@ def own_folder(folder: Path, fresh: bool) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PlaygroundError(f"{folder} is in use by another one. End it, or take another --folder.") from None
-        for old in [*folder.glob("segue.db*"), *folder.glob("bot.log")] if fresh else []:
+        for old in folder.glob("segue.db*") if fresh else ():
             old.unlink()
         yield
 
@@ -83,7 +83,14 @@ async def run(folder: Path, browser: bool) -> None:
             ready.cancel()
             ending[0].cancel()
             if not stop.is_set():
-                raise PlaygroundError(f"the bot has ended, or did not begin. {folder / 'bot.log'} says why.")
+                raise PlaygroundError(f"the bot has ended: {last_words(folder / 'bot.log')}")
+
+
+def last_words(log: Path) -> str:
+    """What the bot has said last, which is a sentence where something can be mended."""
+    lines = log.read_text(errors="replace").split("\n")
+    found = [line for line in lines if line.startswith("segue: ")][-1:]
+    return found[0].removeprefix("segue: ") if found else f"{log} says why."
 
 
 def is_there(playground: Playground) -> bool:
@@ -113,7 +120,7 @@ async def bot_process(playground: Playground, folder: Path) -> AsyncIterator[asy
     environment |= {"DISCORD_TOKEN": playground.token, "LOG_FORMAT": "json"} | playground.environment
     # Should this process be killed, the bot is told to stop.
     leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-    with (folder / "bot.log").open("ab") as log:
+    with (folder / "bot.log").open("wb") as log:
         bot = await asyncio.create_subprocess_exec(
             *(*leash, sys.executable, "-m", "bot"),
             cwd=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ class Playground(Standin):
     """Discord on loopback with a page to look at it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(secrets.token_urlsafe(24))
         self._forms: dict[str, Modal] = {}
         self._deeds: dict[str, Callable[[Deed], Awaitable[Json]]] = {
             "post": self._post,
@@ -105,7 +106,8 @@ class Playground(Standin):
 
     def _refuse_strangers(self, request: web.Request) -> None:
         """Other sites in the same browser reach this address too; they cannot take its name."""
-        if request.headers.get("Origin", self.world.base) != self.world.base or request.host not in self.world.base:
+        base = self.world.base
+        if request.headers.get("Origin", base) != base or f"http://{request.host}" != base:
             raise web.HTTPForbidden
 
     # ---- what people do

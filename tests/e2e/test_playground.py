@@ -182,6 +182,9 @@ def test_a_dropped_file_becomes_a_piece_that_plays_while_its_buttons_are_pressed
     check_access(bob)
     assert player.evaluate("audio => !audio.paused && audio.currentTime > 0"), "it plays on"
     assert ann.locator("article.ephemeral").count() == 0
+    pieces.nth(1).get_by_role("link", name="this piece").click()
+    ann.locator("article:focus").wait_for()
+    assert ann.locator("article:focus audio").count() == 1, "the link leads to the piece that it came from"
     assert sum(ann.evaluate("window.shifts")) < 0.1, "nothing jumps while it grows"
 
     pieces.first.get_by_role("button", name="Again with").click()

@@ -133,6 +133,19 @@ def test_buttons_have_the_colours_of_their_styles_and_their_rows(place: Place) -
     assert ["disabled" in found for found in seen.all("button")] == [False, True, False]
 
 
+def test_menus_offer_what_the_bot_lists_or_the_people_who_are_there(place: Place) -> None:
+    options = [{"label": "Waltz", "value": "w"}, {"label": "<March>", "value": "m", "default": True}]
+    menus: list[Json] = [{"type": 3, "custom_id": "kind", "placeholder": "Which?", "options": options}]
+    menus += [{"type": 5, "custom_id": "who", "max_values": 2, "disabled": True}]
+    place.bot({"components": [{"type": 1, "components": [menu]} for menu in menus]})
+    seen = place.seen()
+    assert [found["aria-label"] for found in seen.all("select")] == ["Which?", "who"]
+    assert [set(found) & {"multiple", "disabled"} for found in seen.all("select")] == [set(), {"multiple", "disabled"}]
+    assert seen.texts["option"][:3] == ["Which?", "Waltz", "<March>"]
+    assert "@ann" in seen.texts["option"][3:]
+    assert [found.get("value") for found in seen.all("option") if "selected" in found] == ["m"]
+
+
 def test_only_the_one_it_is_for_sees_an_ephemeral_message(place: Place) -> None:
     place.bot({"content": "psst"}, shown_to=place.ann)
     assert place.seen().texts["note"] == ["Only you can see this • Dismiss message"]

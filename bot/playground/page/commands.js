@@ -24,7 +24,7 @@ let at = 0;
 
 export function setUpPicker() {
     byId("text").addEventListener("input", offer);
-    byId("text").addEventListener("blur", () => setTimeout(() => offer(null), 150));
+    byId("text").addEventListener("blur", () => offer(null));
     byId("text").addEventListener("focus", offer);
     byId("text").addEventListener("keydown", (event) => {
         if (!found.length) return;

@@ -88,8 +88,8 @@ export class Log {
 
     async press(event) {
         const link = event.target.closest("a[href]");
-        if (link && (follow(link.href) || link.hash === "#")) return void event.preventDefault();
-        if (link && !link.download) link.target = "_blank";
+        if (link && follow(link.href)) return void event.preventDefault();
+        if (link && !link.download) Object.assign(link, { target: "_blank", rel: "noreferrer" });
         const pressed = event.target.closest("[data-do]");
         const article = event.target.closest("article");
         if (!pressed || pressed.dataset.do === "select") return;
