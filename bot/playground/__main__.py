@@ -84,6 +84,7 @@ async def run(folder: Path, browser: bool) -> None:
             ending[0].cancel()
             if not stop.is_set():
                 raise PlaygroundError(f"the bot has ended: {last_words(folder / 'bot.log')}")
+            print("ending; what is being composed is put back", file=sys.stderr)
 
 
 def last_words(log: Path) -> str:

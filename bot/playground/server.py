@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.web_request import FileField
 
 from .protocol import Attachment, Channel, DidNotRespondError, Message, Modal, RefusedError, Reply, Standin, User
+from .protocol.errors import DiscordError
 from .protocol.posts import Json
 from .recording import as_ogg
 from .view import PAGE, WORDS, View
@@ -122,7 +123,7 @@ class Playground(Standin):
         files = {name: _attachment(file) for name, file in form.items() if isinstance(file, FileField)}
         try:
             answer = await deed(Deed(self._who(said["as"]), said, files))
-        except RefusedError as error:
+        except (RefusedError, DiscordError) as error:
             return web.json_response({"error": str(error)}, status=400)
         except DidNotRespondError:
             return web.json_response({"error": WORDS[self._who(said["as"]).locale]["no_answer"]}, status=504)

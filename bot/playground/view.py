@@ -65,8 +65,8 @@ class View:
     def _channel(self, channel: Channel) -> Json:
         kind = "direct" if channel.type in (DM, GROUP) else "thread" if channel.type in THREADS else "channel"
         others = ", ".join(person.name for person in channel.recipients if person is not self.user)
-        commands = self.user.offered(channel)
-        return {"id": str(channel.id), "name": channel.name or others, "is": kind, "commands": commands}
+        about = {"id": str(channel.id), "name": channel.name or others, "is": kind, "type": channel.type}
+        return about | {"commands": self.user.offered(channel)}
 
     def _message(self, message: Message, before: Message | None) -> Iterator[Json]:
         aging = "<t:" in message.content and message.world.clock.now() // MOMENT_SECONDS

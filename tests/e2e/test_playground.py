@@ -155,6 +155,9 @@ def test_a_dropped_file_becomes_a_piece_that_plays_while_its_buttons_are_pressed
     choose(ann, "/comp")
     ann.locator("#command summary").click()
     check_access(ann)
+    ann.get_by_label("instrument").fill("viol")
+    ann.wait_for_function("[...document.querySelectorAll('datalist option')].some(({ value }) => value === 'Viola')")
+    ann.get_by_label("instrument").fill("Viola")
     ann.get_by_label("bars", exact=True).fill("2")
     ann.keyboard.press("Enter")
     ann.locator("#command").wait_for(state="hidden")
@@ -169,6 +172,7 @@ def test_a_dropped_file_becomes_a_piece_that_plays_while_its_buttons_are_pressed
 
     midi = ann.request.get(address + pieces.first.locator("a[download$=mid]").get_attribute("href")[1:]).body()
     music = parse_midi(midi)
+    assert "Viola" in pieces.first.locator(".content").inner_text()
     assert -0.1 <= seconds(player) - music.seconds_at(max(note.end for note in music.notes)) <= 5
     player.evaluate("audio => audio.play()")
 

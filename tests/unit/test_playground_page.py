@@ -134,6 +134,7 @@ def test_what_cannot_be_done_is_said(playground: Playground, people: list[User],
         ("press", {"id": "c1:vary:1:1"}),
         ("command", {"line": "/nothing", "options": {}}),
         ("command", {"line": "/nothing", "options": {"who": {"type": 6, "value": "1"}}}),
+        ("post", {"content": "x" * 2001}),
         ("submit", {"form": "1", "values": {}}),
         ("menu", {"name": "Continue this"}),
     ):

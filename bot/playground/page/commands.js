@@ -136,7 +136,7 @@ function control(option, command) {
     if (option.choices) return select(option.choices.map((one) => [one.value, local(one, "name")]), { required }, empty);
     if (option.type === BOOLEAN) return select([["true", word("yes")], ["false", word("no")]], { required }, empty);
     if (option.type === USER || option.type === MENTIONABLE) return select(people(), { required }, empty);
-    if (option.type === CHANNEL) return select(channels(), { required }, empty);
+    if (option.type === CHANNEL) return select(channels(option.channel_types), { required }, empty);
     if (option.type === ATTACHMENT) return element("input", { type: "file", required });
     if (option.autocomplete) return suggesting(option, command);
     const bounds = { min: option.min_value, max: option.max_value, step: option.type === INTEGER ? 1 : "any" };

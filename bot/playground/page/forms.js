@@ -23,7 +23,10 @@ export function select(options, attributes = {}, empty = null) {
 }
 
 export const people = () => state.place.people.map(({ id, name }) => [id, `@${name}`]);
-export const channels = () => state.place.channels.filter(({ is }) => is !== "direct").map(({ id, name }) => [id, `#${name}`]);
+export const channels = (types) =>
+    state.place.channels
+        .filter(({ is, type }) => is !== "direct" && (!types || types.includes(type)))
+        .map(({ id, name }) => [id, `#${name}`]);
 
 export function setUpForms() {
     byId("form").addEventListener("click", ({ target }) => target === byId("form") && byId("form").close());

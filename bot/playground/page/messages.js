@@ -31,6 +31,7 @@ export class Log {
         const known = this.items.get(item.id);
         this.items.set(item.id, item);
         if (visible) this.draw(item, known);
+        return known;
     }
 
     remove(id) {

@@ -66,8 +66,8 @@ function hear(item) {
     if (item.kind === "gone") log.remove(item.id);
     if (item.kind === "all") log.settled();
     if (item.kind !== "message") return;
-    log.put(item, item.channel === state.channel);
-    if (item.channel !== state.channel && !log.first) {
+    const known = log.put(item, item.channel === state.channel);
+    if (item.channel !== state.channel && !known && !log.first) {
         unread.add(item.channel);
         drawChannels();
     }
@@ -78,7 +78,10 @@ function settle(place) {
     state.place = place;
     state.me = place.me.name;
     document.documentElement.lang = place.me.locale;
-    if (JSON.stringify(words) !== JSON.stringify(place.words)) speak();
+    if (JSON.stringify(words) !== JSON.stringify(place.words)) {
+        speak();
+        log.clear(); // every message comes again, in the other language
+    }
     const people = place.people.map(({ name }) => option(name, name, name === state.me));
     byId("people").replaceChildren(...people, option("", word("new_person"), false));
     const languages = Object.entries(place.languages);
