@@ -156,7 +156,7 @@ def test_a_dropped_file_becomes_a_piece_that_plays_while_its_buttons_are_pressed
     ann.locator("#command summary").click()
     check_access(ann)
     ann.get_by_label("instrument").fill("viol")
-    ann.wait_for_function("[...document.querySelectorAll('datalist option')].some(({ value }) => value === 'Viola')")
+    ann.locator("datalist option[value=Viola]").wait_for(state="attached")
     ann.get_by_label("instrument").fill("Viola")
     ann.get_by_label("bars", exact=True).fill("2")
     ann.keyboard.press("Enter")
