@@ -3,6 +3,7 @@
 import { channels, labelled, people, select, showForm } from "./forms.js";
 import { act, byId, element, here, record, state, takeDraft, word } from "./page.js";
 
+const CHAT_INPUT = 1; // beside the entries of menus
 const [SUBCOMMAND, GROUP] = [1, 2];
 const [INTEGER, BOOLEAN, USER, CHANNEL, MENTIONABLE, NUMBER, ATTACHMENT] = [4, 5, 6, 7, 9, 10, 11];
 const SUGGEST_MS = 150; // after the last key
@@ -11,10 +12,12 @@ const local = (item, what) => item[`${what}_localizations`]?.[state.place.me.loc
 
 // Every command that can be sent, with the way to it: /settings temperature pitch.
 function leaves(item, names = [], shown = []) {
-    const [path, spoken] = [[...names, item.name], [...shown, local(item, "name")]];
+    const path = [...names, item.name];
+    const spoken = [...shown, local(item, "name")];
     const inner = (item.options ?? []).filter(({ type }) => type === SUBCOMMAND || type === GROUP);
     if (inner.length) return inner.flatMap((child) => leaves(child, path, spoken));
-    return [{ line: `/${path.join(" ")}`, shown: `/${spoken.join(" ")}`, about: local(item, "description"), options: item.options ?? [] }];
+    const [line, typed] = [path, spoken].map((words) => `/${words.join(" ")}`);
+    return [{ line, shown: typed, about: local(item, "description"), options: item.options ?? [] }];
 }
 
 // ---- the list
@@ -37,10 +40,16 @@ export function setUpPicker() {
     });
 }
 
+const all = () =>
+    here()
+        .commands.filter(({ type }) => type === CHAT_INPUT)
+        .flatMap((command) => leaves(command));
+
+// Shows what fits what is typed; nothing without an event.
 function offer(event) {
     const typed = byId("text").value.toLowerCase();
-    const all = event && typed.startsWith("/") ? here().commands.filter(({ type }) => type === 1).flatMap((c) => leaves(c)) : [];
-    found = all.filter(({ line, shown }) => line.startsWith(typed) || shown.toLowerCase().startsWith(typed));
+    const fits = ({ line, shown }) => line.startsWith(typed) || shown.toLowerCase().startsWith(typed);
+    found = event && typed.startsWith("/") ? all().filter(fits) : [];
     byId("picker").hidden = !found.length;
     byId("text").setAttribute("aria-expanded", String(found.length > 0));
     const press = (command) => (down) => (down.preventDefault(), choose(command));
@@ -85,16 +94,16 @@ export function closeCommand() {
 function openCommand(command) {
     parts = command.options.map((option) => ({ option, control: control(option, command) }));
     const drawn = parts.map(({ option, control }) => {
-        const more = option.type === ATTACHMENT ? [recordButton(control)] : control.suggestions ? [control.suggestions] : [];
-        return { must: option.required, row: labelled(control, local(option, "name"), local(option, "description"), ...more) };
+        const more = option.type === ATTACHMENT ? recordButton(control) : control.suggestions;
+        const row = labelled(control, local(option, "name"), local(option, "description"), more);
+        return { must: option.required, row };
     });
     const rest = drawn.filter(({ must }) => !must).map(({ row }) => row);
-    const summary = element("summary", {}, word("more", { count: rest.length }));
     const form = byId("command");
     form.replaceChildren(
         element("h2", {}, command.shown),
         ...drawn.filter(({ must }) => must).map(({ row }) => row),
-        ...(rest.length ? [element("details", { open: rest.length < 4 }, summary, element("div", { class: "options" }, ...rest))] : []),
+        ...optional(rest),
         element(
             "div",
             { class: "row" },
@@ -115,6 +124,12 @@ function openCommand(command) {
     form.querySelector(filled ? ".primary" : "input, select").focus();
 }
 
+function optional(rows) {
+    if (!rows.length) return [];
+    const summary = element("summary", {}, word("more", { count: rows.length }));
+    return [element("details", { open: rows.length < 4 }, summary, element("div", { class: "options" }, ...rows))];
+}
+
 function leave() {
     closeCommand();
     byId("text").focus();
@@ -133,14 +148,28 @@ export function dropIntoCommand(file) {
 function control(option, command) {
     const { required } = option;
     const empty = word("unset");
-    if (option.choices) return select(option.choices.map((one) => [one.value, local(one, "name")]), { required }, empty);
-    if (option.type === BOOLEAN) return select([["true", word("yes")], ["false", word("no")]], { required }, empty);
+    if (option.choices)
+        return select(
+            option.choices.map((one) => [one.value, local(one, "name")]),
+            { required },
+            empty,
+        );
+    if (option.type === BOOLEAN)
+        return select(
+            [
+                ["true", word("yes")],
+                ["false", word("no")],
+            ],
+            { required },
+            empty,
+        );
     if (option.type === USER || option.type === MENTIONABLE) return select(people(), { required }, empty);
     if (option.type === CHANNEL) return select(channels(option.channel_types), { required }, empty);
     if (option.type === ATTACHMENT) return element("input", { type: "file", required });
     if (option.autocomplete) return suggesting(option, command);
     const bounds = { min: option.min_value, max: option.max_value, step: option.type === INTEGER ? 1 : "any" };
-    if (option.type === INTEGER || option.type === NUMBER) return element("input", { type: "number", required, ...bounds });
+    if (option.type === INTEGER || option.type === NUMBER)
+        return element("input", { type: "number", required, ...bounds });
     return element("input", { required, minlength: option.min_length, maxlength: option.max_length });
 }
 

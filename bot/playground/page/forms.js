@@ -2,7 +2,7 @@
 
 import { act, byId, element, state, word } from "./page.js";
 
-const [TEXT, STRING_SELECT, TEXT_DISPLAY, LABEL, CHECKBOXES, CHECKBOX] = [4, 3, 10, 18, 22, 23];
+const [TEXT, TEXT_DISPLAY, LABEL, CHECKBOXES, CHECKBOX] = [4, 10, 18, 22, 23];
 const PEOPLE = [5, 7]; // selects of people and of mentionables
 const CHANNELS = 8;
 let fields = 0;
@@ -13,7 +13,14 @@ export function labelled(control, name, about, ...more) {
     const hint = about && element("small", { id: `${control.id}-hint`, class: "muted" }, about);
     if (hint) control.setAttribute("aria-describedby", hint.id);
     const must = control.required ? element("span", { class: "muted" }, ` (${word("required")})`) : null;
-    return element("div", { class: "field" }, element("label", { for: control.id }, name, must), control, ...more, hint);
+    return element(
+        "div",
+        { class: "field" },
+        element("label", { for: control.id }, name, must),
+        control,
+        ...more,
+        hint,
+    );
 }
 
 export function select(options, attributes = {}, empty = null) {
@@ -44,7 +51,9 @@ export function showForm(form) {
     const made = element("form", {}, element("h2", { id: "form-title" }, form.title), ...rows, buttons);
     made.addEventListener("submit", async (event) => {
         event.preventDefault();
-        const values = Object.fromEntries(controls.map(({ part, control }) => [part.custom_id, valueOf(part, control)]));
+        const values = Object.fromEntries(
+            controls.map(({ part, control }) => [part.custom_id, valueOf(part, control)]),
+        );
         const answer = await act("submit", { form: form.id, values });
         if (!answer) return;
         byId("form").close();
@@ -65,16 +74,21 @@ function drawRow(row, controls) {
 function drawControl(part) {
     const required = part.required ?? part.type !== CHECKBOX;
     if (part.type === TEXT) {
-        const about = { required, placeholder: part.placeholder, minlength: part.min_length, maxlength: part.max_length ?? 4000 };
+        const about = {
+            required,
+            placeholder: part.placeholder,
+            minlength: part.min_length,
+            maxlength: part.max_length ?? 4000,
+        };
         const control = element(part.style === 2 ? "textarea" : "input", about);
         control.value = part.value ?? "";
         return control;
     }
     if (part.type === CHECKBOX) return element("input", { type: "checkbox", checked: part.default });
-    const options = PEOPLE.includes(part.type) ? people() : part.type === CHANNELS ? channels() : part.options ?? [];
+    const options = PEOPLE.includes(part.type) ? people() : part.type === CHANNELS ? channels() : (part.options ?? []);
     const rows = options.map((one) => (Array.isArray(one) ? one : [one.value, one.label, one.default]));
     const multiple = part.type === CHECKBOXES || (part.max_values ?? 1) > 1;
-    return select(rows, { required, multiple }, multiple ? null : part.placeholder ?? word("unset"));
+    return select(rows, { required, multiple }, multiple ? null : (part.placeholder ?? word("unset")));
 }
 
 function valueOf(part, control) {

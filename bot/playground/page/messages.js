@@ -105,7 +105,12 @@ export class Log {
         if (target.dataset.do !== "select") return;
         const values = [...target.selectedOptions].map(({ value }) => value).filter(Boolean);
         const message = target.closest("article").id.slice(1);
-        const answer = await act("select", { message, id: target.dataset.id, type: Number(target.dataset.type), values });
+        const answer = await act("select", {
+            message,
+            id: target.dataset.id,
+            type: Number(target.dataset.type),
+            values,
+        });
         if (answer?.form) showForm(answer.form);
     }
 
@@ -146,7 +151,7 @@ export class Log {
         });
         box.addEventListener("keydown", (event) => {
             const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-            if (event.key === "Escape") open(false), button.focus();
+            if (event.key === "Escape") (open(false), button.focus());
             if (step) list.children[[...list.children].indexOf(document.activeElement) + step]?.focus();
             if (step) event.preventDefault();
         });

@@ -131,8 +131,16 @@ function drawChannels() {
             const about = { type: "button", "data-channel": channel.id, class: news ? "unread" : null };
             const current = channel.id === state.channel ? "true" : null;
             const press = () => (closeMenu(), go(channel.id));
-            const more = element("small", {}, news ? ` ${word("unread")}` : channel.is === "channel" ? "" : ` ${word(channel.is)}`);
-            return element("li", {}, element("button", { ...about, "aria-current": current, onclick: press }, shown(channel), more));
+            const more = element(
+                "small",
+                {},
+                news ? ` ${word("unread")}` : channel.is === "channel" ? "" : ` ${word(channel.is)}`,
+            );
+            return element(
+                "li",
+                {},
+                element("button", { ...about, "aria-current": current, onclick: press }, shown(channel), more),
+            );
         }),
     );
     if (focused) document.querySelector(`[data-channel="${focused}"]`)?.focus();
@@ -216,7 +224,10 @@ byId("write").addEventListener("submit", async (event) => {
 });
 
 let depth = 0; // of elements below the pointer that are being dragged over
-for (const [name, by] of [["dragenter", 1], ["dragleave", -1]]) {
+for (const [name, by] of [
+    ["dragenter", 1],
+    ["dragleave", -1],
+]) {
     addEventListener(name, (event) => {
         event.preventDefault();
         depth += by;
