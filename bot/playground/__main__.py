@@ -24,6 +24,7 @@ from .server import Playground
 PATIENCE = 120.0  # seconds until the bot has to be there, on a busy machine
 STOP_SECONDS = 40.0  # for the bot and its worker to end in good order
 OWN = ("DISCORD_TOKEN", "DATABASE_URL", "SHARD_IDS", "SHARD_COUNT", "METRICS_PORT", "WORKER_METRICS_PORT")
+PATHS = {"CHECKPOINT", "SOUNDFONT"}  # which somebody may have given as seen from here
 HELLO = "This is how mine begins. Open the menu of this message, and let Segue go on with it."
 
 
@@ -118,6 +119,8 @@ def furnish(playground: Playground) -> None:
 async def bot_process(playground: Playground, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """`python -m bot`, as a service would run it. It works in the folder, where it finds no .env."""
     environment = {name: value for name, value in os.environ.items() if name not in OWN}
+    for name in PATHS & environment.keys():
+        environment[name] = str(Path(environment[name]).resolve())
     environment |= {"DISCORD_TOKEN": playground.token, "LOG_FORMAT": "json"} | playground.environment
     # Should this process be killed, the bot is told to stop.
     leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
