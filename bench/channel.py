@@ -21,7 +21,9 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "e2e")]
 
 from bot_process import BotProcess  # noqa: E402 - tests/ is no package
-from discord_standin import Attachment, Channel, Message, Reply, Standin, User  # noqa: E402
+from discord_standin import Standin  # noqa: E402
+
+from bot.playground.protocol import Attachment, Channel, Message, Reply, User  # noqa: E402
 
 PATIENCE = 1800.0
 

@@ -1,13 +1,14 @@
 """Measures nothing, but draws docs/*.png, what people see in Discord: `./run bench screens [NAME ...]`.
 
 The real bot and its real worker with the project's checkpoint compose beside the stand-in for Discord; what is in the
-channel then is laid out as Discord's client does (tests/discord_standin/page.py) and drawn by headless Chromium:
+channel then is laid out as Discord's client does (bot/playground/drawing.py) and drawn by headless Chromium:
 
     channel     a piece, and what follows from it
     settings    settings of one's own, and refusals
     chinese     the same for a Chinese client
     progress    pieces in line and under way
     voice       a voice message, what was heard in it, and the piece
+    playground  the page of `./run try`, and the same on a phone
 
 It alone needs Debian's packages chromium, fonts-open-sans, fonts-noto-cjk and fonts-noto-color-emoji.
 """
@@ -16,13 +17,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import io
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,11 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "e2e")]
 
 from bot_process import BotProcess  # noqa: E402 - tests/ is no package
-from discord_standin import Attachment, Channel, Guild, Message, Reply, Standin, User  # noqa: E402
-from discord_standin.page import page  # noqa: E402
+from discord_standin import Standin  # noqa: E402
 from recordings import OPUS, piano  # noqa: E402
 
+from bot.playground.drawing import page  # noqa: E402
+from bot.playground.protocol import Attachment, Channel, Guild, Message, Reply, User  # noqa: E402
 from composer.midi import parse_midi  # noqa: E402
 
 OPENING = (ROOT / "examples" / "opening.mid").read_bytes()
@@ -51,16 +54,26 @@ CHROMIUM = (
 WIDTH, TALLEST, SCALE = 840, 3000, 2  # of the window, in CSS pixels; how many pixels of the picture make one of those
 MARGIN = 16  # CSS pixels below the last message
 COLOURS = 255
+PLAYGROUND_SCALE = 1.5
+PLAYGROUND_VIEWS: tuple[dict[str, Any], ...] = (
+    {"viewport": {"width": 980, "height": 760}, "color_scheme": "dark"},
+    {"viewport": {"width": 380, "height": 760}, "color_scheme": "light"},
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *SCREENS], metavar="NAME", help="of a screen; all of them")
+    every = [*SCREENS, "playground"]
+    parser.add_argument("names", nargs="*", choices=[[], *every], metavar="NAME", help="of a screen; all of them")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     options = parser.parse_args()
     if shutil.which("chromium") is None or not all(map(is_installed, FONTS)):
         sys.exit(f"Chromium or a font is missing, which only this needs: apt-get install {PACKAGES}")
-    asyncio.run(draw_all(options.names or list(SCREENS), options.out))
+    names = options.names or every
+    if set(names) & set(SCREENS):
+        asyncio.run(draw_all(names, options.out))
+    if "playground" in names:
+        keep(options.out / "playground.png", draw_playground())
 
 
 def is_installed(font: str) -> bool:
@@ -74,10 +87,12 @@ async def draw_all(names: list[str], out: Path) -> None:
         # One slot, so that there is a line; SIGTERM to the bot ends what is still composed then.
         async with BotProcess(standin, Path(folder), {"SLOTS": "1", "LEASE_SECONDS": "15"}):
             for name in [name for name in SCREENS if name in names]:
-                picture = shoot(await SCREENS[name](standin, guild))
-                path = out / f"{name}.png"
-                path.write_bytes(picture)
-                print(f"{path}: {len(picture) // 1000} kB")
+                keep(out / f"{name}.png", shoot(await SCREENS[name](standin, guild)))
+
+
+def keep(path: Path, picture: bytes) -> None:
+    path.write_bytes(picture)
+    print(f"{path}: {len(picture) // 1000} kB")
 
 
 # ---------------------------------------------------------------------- what people do
@@ -170,6 +185,49 @@ def shoot(html: str) -> bytes:
         subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
         picture = Image.open(target).convert("RGB")
     return small_png(cut(picture))
+
+
+def draw_playground() -> bytes:
+    """A piece in the page, dark and wide, and beside it the same person's phone, light."""
+    from playwright.sync_api import sync_playwright
+
+    with playground() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        more = {"device_scale_factor": PLAYGROUND_SCALE}
+        pictures = [look(browser.new_page(**view, **more), address) for view in PLAYGROUND_VIEWS]
+        browser.close()
+    both = Image.new("RGB", (sum(p.width for p in pictures) + 24, pictures[0].height), "white")
+    both.paste(pictures[0], (0, 0))
+    both.paste(pictures[1], (pictures[0].width + 24, 0))
+    return small_png(both)
+
+
+@contextlib.contextmanager
+def playground() -> Iterator[str]:
+    """The address of one of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "bot.playground", "--no-browser", "--folder", folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                yield process.stdout.readline().split()[-4]
+            finally:
+                process.terminate()
+
+
+def look(page: Any, address: str) -> Image.Image:
+    """The channel; where there is no piece yet, one is asked for, and the next command is begun."""
+    page.set_default_timeout(1000 * PATIENCE)
+    page.goto(f"{address}?as=ann")
+    page.locator("article").first.wait_for()
+    if page.locator("article").count() == 1:
+        page.get_by_role("button", name="More about").click()
+        page.get_by_role("menuitem", name="Continue this").click()
+        page.locator("audio").wait_for()
+        page.locator("article img").evaluate("image => image.decode()")
+        page.locator("#text").fill("/settings s")
+    page.wait_for_timeout(1000)  # until the player knows the length
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
 def cut(picture: Image.Image) -> Image.Image:

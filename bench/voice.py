@@ -22,8 +22,10 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "e2e")]
 
 from bot_process import BotProcess  # noqa: E402 - tests/ is no package
-from discord_standin import Attachment, Channel, Standin, User  # noqa: E402
+from discord_standin import Standin  # noqa: E402
 from recordings import OPUS, piano, song  # noqa: E402
+
+from bot.playground.protocol import Attachment, Channel, User  # noqa: E402
 
 BARS, BPM = 6, 96.0  # fifteen seconds
 PATIENCE = 900.0

@@ -1,59 +1,13 @@
-"""A stand-in for Discord on loopback, to which an unmodified discord.py client connects over real sockets.
+"""What tests have beside the playground's Discord (bot/playground/protocol): faults, a log, and a contract.
 
-    with Standin() as standin:
-        channel = standin.guild().channel("music")
-        ann = standin.user("ann", locale="en-US")
-        # a bot in another process: its environment gets standin.environment and standin.token;
-        # a bot in this one: `with standin.patched():` around its start
-        await standin.ready()
-        reply = await ann.command("/compose bars:8", channel, opening=Attachment("opening.mid", data))
-        message = await reply.until(lambda message: "piece.mid" in message.files)
-        await ann.click(message, "Vary")
-        hummed = ann.speak(channel, opus)
-        await ann.message_menu("Continue this", hummed)
-        assert [edit.at for edit in message.edits] ...
-
-It is as strict as Discord: requests are limited, permissions count, and `standin.contract` notes what its description
-does not know. What is not there: sound in voice channels, reactions, polls, stickers, components of version 2, webhooks
-other than interactions', message events of the gateway, member lists.
+with Standin() as standin:
+    ...
+    standin.faults.fail("PATCH", "/webhooks/*", status=503)
+    standin.requests.to("POST", "/channels/*/messages")
+    standin.contract.violations
 """
 
-from .errors import DidNotRespondError, RefusedError, StandinError
-from .faults import Fault, Request
-from .loop import PATIENCE
-from .permissions import BOT, EVERY, INVITE, MEMBER, Permission, permissions
-from .posts import Attachment, Button, Message, Pings, Version
-from .server import Standin
-from .state import MIB, Channel, Guild, Person, Role
-from .user import Choice, Field, Modal, Reply, User
+from .faults import Fault
+from .watched import Standin
 
-__all__ = [
-    "BOT",
-    "EVERY",
-    "INVITE",
-    "MEMBER",
-    "MIB",
-    "PATIENCE",
-    "Attachment",
-    "Button",
-    "Channel",
-    "Choice",
-    "DidNotRespondError",
-    "Fault",
-    "Field",
-    "Guild",
-    "Message",
-    "Modal",
-    "Permission",
-    "Person",
-    "Pings",
-    "RefusedError",
-    "Reply",
-    "Request",
-    "Role",
-    "Standin",
-    "StandinError",
-    "User",
-    "Version",
-    "permissions",
-]
+__all__ = ["Fault", "Standin"]

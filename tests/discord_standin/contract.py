@@ -19,7 +19,8 @@ from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from .faults import Request
+from bot.playground.protocol import Request
+
 from .schemas import Schemas
 
 DESCRIPTION = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"

@@ -6,37 +6,12 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from fnmatch import fnmatchcase
 from typing import overload
 
-from .limits import refused
-from .loop import PATIENCE, LoopThread, in_thread
-from .posts import Json
-
-
-@dataclass(eq=False)
-class Request:
-    """A REST request. at, done_at: seconds since 1970 by the stand-in's clock; status 0: no answer was given."""
-
-    method: str
-    path: str  # below /api/v10, "/channels/12/messages"
-    route: str  # "/channels/{channel}/messages", "" where there is no such route
-    query: dict[str, str]
-    token: str | None  # of the header Authorization
-    body: Json | list[Json] | None
-    files: dict[str, bytes]
-    numbers: tuple[int, ...]  # n of each files[n]
-    at: float
-    status: int = 0
-    code: int | None = None  # Discord's JSON code of a refusal
-    done_at: float | None = None
-
-    def matches(self, method: str, pattern: str) -> bool:
-        """pattern: of the path, or of the route's template, with * for anything
-        method: "*" for any, "UPLOAD" for one that brings files
-        """
-        kinds = {"*", self.method} | ({"UPLOAD"} if self.files else set())
-        return method in kinds and (fnmatchcase(self.path, pattern) or pattern == self.route)
+from bot.playground.protocol import Request
+from bot.playground.protocol.limits import refused
+from bot.playground.protocol.loop import PATIENCE, LoopThread, in_thread
+from bot.playground.protocol.posts import Json
 
 
 class Log:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bot_process import BotProcess
-from discord_standin import Attachment, Channel, Message, Reply, Standin, User
+from discord_standin import Standin
 
+from bot.playground.protocol import Attachment, Channel, Message, Reply, User
 from composer.midi import dump_midi
 from composer.score import TICKS_PER_BAR, Note, Score
 

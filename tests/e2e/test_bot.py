@@ -17,12 +17,13 @@ import miditoolkit
 import numpy as np
 import pytest
 from bot_process import BotProcess
-from discord_standin import Attachment, Channel, Guild, Message, RefusedError, Reply, Standin, User
+from discord_standin import Standin
 from engine_models import SLOW, random_checkpoint
 from PIL import Image
 
 from bot.attendance import EDIT_SECONDS
 from bot.messages import say, settings_table
+from bot.playground.protocol import Attachment, Channel, Guild, Message, RefusedError, Reply, User
 from composer.engine.checkpoint import save_checkpoint
 from composer.midi import dump_midi, parse_midi
 from composer.opening import to_opening

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from bot_process import BotProcess
-from discord_standin import Attachment, Guild, Message, Reply, Standin, User
+from discord_standin import Standin
 from PIL import Image
 from recordings import OPUS, a_million_comments, one_sample_a_second, piano, silence, song
 
 from bot.messages import describe, say
+from bot.playground.protocol import Attachment, Guild, Message, Reply, User
 from composer.errors import LineFullError, NotAudioError, NothingPlayedError, RecordingTooLongError
 from composer.midi import dump_midi, parse_midi
 from composer.score import Score

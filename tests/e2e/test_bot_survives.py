@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 from bot_process import BotProcess
-from discord_standin import Attachment, Message, Standin
+from discord_standin import Standin
 from engine_models import SLOW, random_checkpoint
 from scenes import DELIVERED, PATIENCE, Scene, opening, posted, running, working
 
 from bot.messages import say
+from bot.playground.protocol import Attachment, Message
 from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.engine.generator import Generator
 from composer.midi import parse_midi

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from discord_standin import Attachment, RefusedError
 from scenes import PATIENCE, Scene, finished, opening, posted, takes_of, working
 
 from bot.messages import say
+from bot.playground.protocol import Attachment, RefusedError
 
 
 async def test_a_post_of_a_forum_or_a_media_channel_is_gone_on_with(scene: Scene) -> None:

@@ -13,13 +13,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from discord_standin import Attachment, RefusedError, Standin
+from discord_standin import Standin
 from scenes import DELIVERED, PATIENCE, Scene, opening, posted, running
 from structlog.testing import capture_logs
 
 from bot import app
 from bot.app import SegueClient
 from bot.messages import LONGEST_MESSAGE, say
+from bot.playground.protocol import Attachment, RefusedError
 from bot.storage import Storage
 from composer.database import Database
 

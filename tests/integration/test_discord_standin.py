@@ -18,8 +18,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from discord_standin import INVITE, PATIENCE, Attachment, Channel, DidNotRespondError, RefusedError, Standin, User
+from discord_standin import Standin
 from discord_standin.contract import DESCRIPTION, Contract, named, schemas, taken, validator
+
+from bot.playground.protocol import INVITE, PATIENCE, Attachment, Channel, DidNotRespondError, RefusedError, User
 
 with warnings.catch_warnings():  # on Python 3.11 and 3.12 discord.py imports audioop, which 3.13 left out
     warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)

@@ -12,7 +12,10 @@ from .loop import PATIENCE, LoopThread, in_thread
 from .voice import Recorded
 
 if TYPE_CHECKING:
-    from .state import Channel, Interaction, Person, World
+    from .channels import Channel
+    from .interactions import Interaction
+    from .people import Person
+    from .state import World
 
 ATTACHMENT_URL_SECONDS = 24 * 3600.0
 EPHEMERAL, LOADING, VOICE, SNAPSHOT = 1 << 6, 1 << 7, 1 << 13, 1 << 14  # message flags

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .channels import Channel
 from .errors import DiscordError, Form, missing_permissions
+from .interactions import Interaction
+from .people import Person
 from .permissions import Permission
 from .posts import EPHEMERAL, LOADING, Attachment, Json, Message, Pings, StoredFile
-from .state import Channel, Interaction, Person, World
+from .state import World
 
 Path = tuple[str | int, ...]
 BUTTON, STRING_SELECT, TEXT_INPUT, LABEL, TEXT_DISPLAY = 2, 3, 4, 18, 10

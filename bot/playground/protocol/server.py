@@ -9,17 +9,19 @@ from typing import Self, TypeVar
 
 from aiohttp import web
 
+from . import answering, conversing  # noqa: F401 - their routes
+from .channels import ATTACHMENT_SIZE_LIMIT, MIB, Channel
 from .clock import Clock, Snowflakes
-from .contract import Contract
-from .faults import Faults, Log
 from .gateway import Gateway
 from .loop import PATIENCE, LoopThread, in_thread
+from .people import Person
 from .permissions import BOT, Permission
 from .posts import Json
 from .rest import Rest
-from .state import ATTACHMENT_SIZE_LIMIT, MIB, Channel, Guild, Person, World
+from .state import Guild, World
 from .timing import Timing
 from .user import User
+from .watch import Watch
 
 T = TypeVar("T")
 LARGEST_BODY = 512 * MIB
@@ -35,11 +37,8 @@ class Standin:
     token          the bot's
     clock          `clock.advance(seconds)`
     timing         how long Discord waits
-    requests       every REST request so far
-    faults         what shall go wrong
     connections    the gateway's side: shards, drops, resumes
     bot            the bot's account
-    contract       what did not fit Discord's description of its API
     """
 
     def __init__(self, token: str = "stand-in-token", shards: int = 1, max_concurrency: int = 1) -> None:
@@ -48,12 +47,12 @@ class Standin:
         self.world = World(self.thread, self.clock, Snowflakes(self.clock))
         self.token = token
         self.timing = Timing()
-        self.requests = Log()
-        self.faults = Faults(self.thread)
-        self.connections = Gateway(self.world, token, shards=shards, max_concurrency=max_concurrency)
-        self.contract = Contract()
-        self.connections.contract = self.contract
-        self._rest = Rest(self.world, self.connections, self.faults, self.requests, self.timing, self.contract)
+        self.watch = self._watch()
+        self.connections = Gateway(self.world, token, shards=shards, max_concurrency=max_concurrency, watch=self.watch)
+        self._rest = Rest(self.world, self.connections, self.watch, self.timing)
+
+    def _watch(self) -> Watch:
+        return Watch()
 
     # ---- starting and ending
 
@@ -80,6 +79,7 @@ class Standin:
         app.router.add_get("/gateway", self.connections.handle)
         app.router.add_get("/{folder:attachments|cdn}/{file:[0-9]+}/{name}", self._rest.serve)
         app.router.add_route("*", "/api/v10/{path:.*}", self._rest.handle)
+        self._add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -88,8 +88,10 @@ class Standin:
         self.world.base = f"http://{host}:{port}"
         self.connections.url = self.gateway
 
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        """What else is served."""
+
     async def _stop(self) -> None:
-        self.faults.clear()
         self.connections.drop()
         await self._runner.cleanup()
 

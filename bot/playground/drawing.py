@@ -1,33 +1,36 @@
-"""A channel as Discord's client shows it: one HTML page that needs nothing else.
+"""Messages as Discord's client shows them, in HTML.
 
-What is not drawn: select menus, stickers, and what stands beside a channel.
+Here is what they look like; what a press of a button does is up to page/*.js, by the data- attributes.
 """
 
 from __future__ import annotations
 
-import base64
 import re
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from html import escape
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from .posts import Button, Json, Message, StoredFile
-from .state import Channel, Interaction, Person, World
-from .voice import Recorded
+from .protocol.channels import Channel
+from .protocol.interactions import Interaction
+from .protocol.messages import BUTTON
+from .protocol.people import Person
+from .protocol.posts import Json, Message, StoredFile
+from .protocol.state import World
+from .protocol.voice import Recorded
 
-STYLE = Path(__file__).with_suffix(".css")
+STYLE = Path(__file__).parent / "page" / "messages.css"
 AVATARS = ("#5865f2", "#3ba55c", "#e8833a", "#eb459f", "#2d9cae", "#757e8a")
 STYLES = {1: "primary", 2: "secondary", 3: "success", 4: "danger", 5: "secondary"}  # of buttons, by their numbers
 GROUP_SECONDS = 420.0  # messages of one person closer than that stand under one name
+NEVER = "ffffffff"  # when a link runs out, so that it stays the same as long as its message does
+WIDEST, TALLEST = 550, 350  # a picture, in CSS pixels
+IHDR_END = 24  # bytes of a PNG up to its width and height
+USER_SELECT, MENTIONABLE_SELECT, CHANNEL_SELECT = 5, 7, 8
 BARS = 48  # of a voice message's waveform
 SUBCOMMANDS = (1, 2)  # types of options: a subcommand, a group
-
-KILOBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # of an MP3's frames, by number
-RATES = (44100, 48000, 32000)  # likewise, in Hz
-SAMPLES = 1152  # of one of its frames
 
 SHEET = "M5 1h9v6h6v14a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V3a2 2 0 0 1 2-2m11 0 4 4h-4z"
 ICONS = {
@@ -36,8 +39,6 @@ ICONS = {
     "m0 2.3a2.2 2.2 0 1 1 0 4.4 2.2 2.2 0 0 1 0-4.4",
     "file": f"{SHEET}M7 11v2h9v-2zm0 4v2h9v-2z",
     "note": f"{SHEET}M11 10v5.3a2 2 0 1 0 1.5 2V12H15v-2z",
-    "play": "M6 4v16l14-8z",
-    "speaker": "M3 9v6h4l5 5V4L7 9zm11-1v8a5 5 0 0 0 0-8m0-4v2a7 7 0 0 1 0 12v2a9 9 0 0 0 0-16",
 }
 
 
@@ -105,35 +106,44 @@ MARKS = re.compile(
 
 
 def page(channel: Channel, viewer: Person, zone: tzinfo = UTC) -> str:
-    """What `viewer` sees in the channel now; times of day are told for `zone`."""
-    return channel.thread.call(lambda: Page(channel, viewer, zone).html())
+    """What `viewer` sees in the channel now, to look at; times of day are told for `zone`."""
+
+    def work() -> str:
+        drawing, style = Drawing(viewer, zone), STYLE.read_text()
+        parts = [f'<!doctype html><html lang="{escape(viewer.locale)}" data-theme="dark"><meta charset="utf-8">']
+        parts += [f'<base href="{channel.world.base}"><style>{style}</style>']
+        parts += [f"<header>{icon('hash', 22)}{escape(channel.name or 'Segue')}</header><main>"]
+        return "".join([*parts, *(drawing.message(*pair) for pair in seen(channel, viewer)), "</main></html>"])
+
+    return channel.thread.call(work)
 
 
-class Page:
-    """A page being written. Everything that people or the bot wrote goes through `escape`."""
-
-    def __init__(self, channel: Channel, viewer: Person, zone: tzinfo) -> None:
-        self.channel, self.viewer, self.zone = channel, viewer, zone
-        self.world: World = channel.world
-        self.words = CHINESE if viewer.locale == "zh-CN" else ENGLISH
-
-    def html(self) -> str:
-        seen = [message for message in self.channel.messages if message.shown_to in (None, self.viewer)]
-        language = escape(self.viewer.locale)
-        parts = [f'<!doctype html><html lang="{language}"><meta charset="utf-8"><style>{STYLE.read_text()}</style>']
-        parts.append(f"<header>{icon('hash', 22)}{escape(self.channel.name or 'Segue')}</header><main>")
-        before = None
-        for message in seen:
-            parts += self.message(message, before)
+def seen(channel: Channel, viewer: Person) -> Iterator[tuple[Message, Message | None]]:
+    """The messages that somebody sees in a channel, each with the one before it."""
+    before = None
+    for message in channel.messages:
+        if message.shown_to in (None, viewer):
+            yield message, before
             before = message
-        return "".join([*parts, "</main></html>"])
+
+
+class Drawing:
+    """Writes for one person. Everything that people or the bot wrote goes through `escape`."""
+
+    def __init__(self, viewer: Person, zone: tzinfo | None = None) -> None:
+        self.viewer, self.zone = viewer, zone
+        self.world: World = viewer.world
+        self.words = CHINESE if viewer.locale == "zh-CN" else ENGLISH
 
     # ---- a message
 
-    def message(self, message: Message, before: Message | None) -> Iterator[str]:
+    def message(self, message: Message, before: Message | None) -> str:
+        return "".join(self._message(message, before))
+
+    def _message(self, message: Message, before: Message | None) -> Iterator[str]:
         follows = before is not None and self.follows(message, before)
         marks = [mark for mark, held in (("ephemeral", message.ephemeral), ("following", follows)) if held]
-        yield f'<article class="{" ".join(marks)}">'
+        yield f'<article id="m{message.id}" class="{" ".join(marks)}" tabindex="-1">'
         yield from self.source(message)
         if not follows:
             yield self.avatar(message.author)
@@ -145,7 +155,7 @@ class Page:
         else:
             yield from self.body(message)
         if message.ephemeral:
-            dismiss = f'<a href="#">{self.words.dismiss}</a>'
+            dismiss = f'<button class="link" data-do="dismiss">{self.words.dismiss}</button>'
             yield f'<div class="note">{icon("eye", 16)}{self.words.only_you} • {dismiss}</div>'
         yield "</article>"
 
@@ -166,8 +176,8 @@ class Page:
         # Whatever their order in the message, Discord shows pictures before other files.
         for file in sorted(message.attachments, key=lambda file: not is_kind(file, "image")):
             yield from self.file(file)
-        for _, row in groupby(message.buttons, key=lambda button: button.row):
-            yield f'<div class="row">{"".join(map(self.button, row))}</div>'
+        for row in message.components:
+            yield f'<div class="row">{"".join(map(self.component, row["components"]))}</div>'
 
     def source(self, message: Message) -> Iterator[str]:
         """The line above a message: the command or the message that it answers."""
@@ -260,28 +270,25 @@ class Page:
     # ---- what hangs below
 
     def file(self, file: StoredFile) -> Iterator[str]:
+        link = f"/{file.folder}/{file.id}/{file.name}?ex={NEVER}"
+        name = escape(file.title + file.name[file.name.rfind(".") :] if file.title else file.name)
+        player = f'<audio controls preload="metadata" src="{link}" aria-label="{name}"></audio>'
         if is_kind(file, "image"):
-            data = base64.b64encode(file.data).decode()
-            about = escape(file.description or file.name)
-            yield f'<img class="picture" alt="{about}" src="data:{file.content_type};base64,{data}">'
+            shape = "".join(f' {name}="{value}"' for name, value in png_size(file.data).items())
+            yield f'<img class="picture" alt="{escape(file.description or file.name)}" src="{link}"{shape}>'
             return
         if file.voice is not None:
-            yield from self.voice_message(file.voice)
+            yield f'<div class="voice">{self.waveform(file.voice)}{player}</div>'
             return
-        audio = is_kind(file, "audio") and file.content_type == "audio/mpeg"
-        name = escape(file.title + file.name[file.name.rfind(".") :] if file.title else file.name)
-        about = f'<a href="#">{name}</a><span class="muted">{say_size(file.size)}</span>'
+        audio = is_kind(file, "audio") and not file.name.endswith((".mid", ".midi"))
+        about = f'<a href="{link}" download="{name}">{name}</a><span class="muted">{say_size(file.size)}</span>'
         yield f'<div class="file"><div class="about">{icon("note" if audio else "file", 34)}<div>{about}</div></div>'
-        if audio:
-            length = say_length(mp3_seconds(file.data))
-            track = '<span class="track"></span>'
-            yield f'<div class="player">{icon("play", 18)}0:00 / {length}{track}{icon("speaker", 18)}</div>'
-        yield "</div>"
+        yield f"{player if audio else ''}</div>"
 
-    def voice_message(self, heard: Recorded) -> Iterator[str]:
+    def waveform(self, heard: Recorded) -> str:
         shown = heard.levels[:: max(1, len(heard.levels) // BARS)]
         bars = "".join(f'<i style="height:{4 + 20 * level // 255}px"></i>' for level in shown)
-        yield f'<div class="voice">{icon("play", 18)}<span class="bars">{bars}</span>{say_length(heard.seconds)}</div>'
+        return f'<span class="bars">{bars}</span>{say_length(heard.seconds)}'
 
     def embed(self, embed: Json) -> Iterator[str]:
         colour = f' style="border-color:#{embed["color"]:06x}"' if embed.get("color") is not None else ""
@@ -304,10 +311,36 @@ class Page:
             yield f'<div class="muted">{escape(footer)}</div>'
         yield "</div>"
 
-    def button(self, button: Button) -> str:
-        disabled = " disabled" if button.disabled else ""
-        said = escape(" ".join(part for part in (button.emoji, button.label) if part))
-        return f'<button class="{STYLES[button.style]}"{disabled}>{said}{" ↗" if button.url else ""}</button>'
+    def component(self, part: Json) -> str:
+        disabled = " disabled" if part.get("disabled") else ""
+        if part["type"] != BUTTON:
+            return self.select(part, disabled)
+        emoji = (part.get("emoji") or {}).get("name")
+        said = escape(" ".join(text for text in (emoji, part.get("label")) if text))
+        if part.get("url"):
+            return f'<a class="button" href="{escape(part["url"])}">{said} ↗</a>'
+        about = f'class="{STYLES[part.get("style", 1)]}" data-do="press" data-id="{escape(part["custom_id"])}"'
+        return f"<button {about}{disabled}>{said}</button>"
+
+    def select(self, menu: Json, disabled: str) -> str:
+        """A list of what the bot offers, or of the people or channels that there are."""
+        several = " multiple" if (menu.get("max_values") or 1) > 1 else ""
+        about = escape(menu.get("placeholder") or menu["custom_id"])
+        first = "" if several else f'<option value="">{about}</option>'
+        parts = [
+            f'<option value="{escape(option["value"])}"{" selected" if option.get("default") else ""}>'
+            f"{escape(option['label'])}</option>"
+            for option in self.offered(menu)
+        ]
+        named = f'data-do="select" data-id="{escape(menu["custom_id"])}" data-type="{menu["type"]}"'
+        return f'<select {named} aria-label="{about}"{several}{disabled}>{first}{"".join(parts)}</select>'
+
+    def offered(self, menu: Json) -> list[Json]:
+        people = [{"label": f"@{person.name}", "value": str(person.id)} for person in self.world.people.values()]
+        channels = [c for c in self.world.channels.values() if c.name]
+        named = [{"label": f"#{channel.name}", "value": str(channel.id)} for channel in channels]
+        kinds = {USER_SELECT: people, MENTIONABLE_SELECT: people, CHANNEL_SELECT: named}
+        return kinds.get(menu["type"], menu.get("options") or [])
 
 
 def icon(name: str, size: int) -> str:
@@ -328,14 +361,10 @@ def say_length(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def mp3_seconds(data: bytes) -> float:
-    """How long it plays, by the headers of its frames; only MPEG 1, layer III, is known."""
-    at = 10 + sum(byte << 7 * place for place, byte in enumerate(data[9:5:-1])) if data[:3] == b"ID3" else 0
-    seconds = 0.0
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] & 0xFE == 0xFA:
-        bitrate, rate, padding = data[at + 2] >> 4, data[at + 2] >> 2 & 3, data[at + 2] >> 1 & 1
-        if not 0 < bitrate < 15 or rate == 3:
-            break
-        seconds += SAMPLES / RATES[rate]
-        at += 144_000 * KILOBITS[bitrate] // RATES[rate] + padding
-    return seconds
+def png_size(data: bytes) -> dict[str, int]:
+    """How large it is shown, so that its place is kept free until it is there; nothing of other pictures."""
+    if not data.startswith(b"\x89PNG") or len(data) < IHDR_END:
+        return {}
+    width, height = struct.unpack(">II", data[IHDR_END - 8 : IHDR_END])
+    share = min(1.0, WIDEST / max(1, width), TALLEST / max(1, height))
+    return {"width": round(share * width), "height": round(share * height)}

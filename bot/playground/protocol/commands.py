@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .channels import Channel
 from .errors import Form, RefusedError
 from .messages import Path
+from .people import Person, Role
 from .posts import Attachment, Json
-from .state import Channel, Person, Role
 
 SUBCOMMAND, GROUP = 1, 2
 STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = range(3, 12)
@@ -309,3 +310,17 @@ def choose(option: Json, value: Any, locale: str) -> Any:
         if value in called(choice, locale) or str(value) == str(choice["value"]):
             return choice["value"]
     raise RefusedError(f"{option['name']!r} offers {[c['name'] for c in option['choices']]}, not {value!r}")
+
+
+def guild_of(command: Json) -> Json:
+    return {"guild_id": command["guild_id"]} if "guild_id" in command else {}
+
+
+def command_data(typed: Typed, chosen: list[Json], resolved: dict[str, Json]) -> Json:
+    """The data of a command interaction: the options under their subcommand and group."""
+    options = chosen
+    for part in reversed(typed.path):
+        options = [{"name": part["name"], "type": part["type"], "options": options}]
+    data: Json = {"id": typed.command["id"], "name": typed.command["name"], "type": 1}
+    data |= {"options": options} if options else {}
+    return data | ({"resolved": resolved} if resolved else {}) | guild_of(typed.command)

@@ -11,10 +11,10 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from .contract import Contract
 from .loop import LoopThread, in_thread
 from .posts import Json
 from .state import World
+from .watch import Watch
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 0, 1, 2, 6, 7, 9, 10, 11
 AUTHENTICATION_FAILED, INVALID_SHARD, DISALLOWED_INTENTS, NOT_AUTHENTICATED = 4004, 4010, 4014, 4003
@@ -113,7 +113,7 @@ class Gateway:
     identifies: list[Identify] = field(default_factory=list)
     resumes: int = 0
     heartbeats: int = 0
-    contract: Contract = field(default_factory=Contract, repr=False)
+    watch: Watch = field(default_factory=Watch, repr=False)
 
     def __post_init__(self) -> None:
         self.world.dispatcher = self.dispatch
@@ -169,7 +169,7 @@ class Gateway:
         sessions = [session for session in self.sessions.values() if session.has(guild)]
         for session in sessions:
             session.dispatch(event, body)
-        self.contract.event(event, body)
+        self.watch.event(event, body)
         return bool(sessions)
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
@@ -249,11 +249,11 @@ class Gateway:
         ready |= {"guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds]}
         ready |= {"shard": list(session.shard), "application": {"id": str(self.world.bot.id), "flags": 0}}
         session.dispatch("READY", ready)
-        self.contract.event("READY", ready)
+        self.watch.event("READY", ready)
         for guild in guilds:
             body = guild.payload() | {"unavailable": False}
             session.dispatch("GUILD_CREATE", body)
-            self.contract.event("GUILD_CREATE", body)
+            self.watch.event("GUILD_CREATE", body)
 
     def resume(self, connection: Connection, body: Json) -> None:
         session = self.sessions.get(body["session_id"])
