@@ -22,15 +22,15 @@ from engine_models import SLOW, random_checkpoint
 
 from bot.messages import say
 from composer.engine.checkpoint import save_checkpoint
-from composer.midi import dump_midi, parse_midi
-from composer.score import TICKS_PER_BAR, Note, Score
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import TICKS_PER_BAR, Note, in_four
 
 PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 
 
 def opening() -> bytes:
     notes = tuple(Note(beat * 480, 60 + (0, 4, 7, 12)[beat], beat * 480 + 400, 80) for beat in range(4))
-    return dump_midi(Score(notes=notes, end=TICKS_PER_BAR))
+    return dump_midi(in_four(notes, end=TICKS_PER_BAR))
 
 
 @pytest.fixture(scope="module")

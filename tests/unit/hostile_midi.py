@@ -292,7 +292,7 @@ class Reading(NamedTuple):
 
 def read(name: str, data: bytes) -> Reading:
     from composer.errors import OpeningError
-    from composer.midi import read_midi
+    from composer.music.midi import read_midi
 
     before = _cpu_seconds()
     try:
