@@ -10,7 +10,6 @@ The families are major, minor, diminished, augmented and suspended. Seconds are 
 from __future__ import annotations
 
 import csv
-import io
 import sys
 import tarfile
 import time
@@ -18,11 +17,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import mido  # type: ignore[import-untyped]
+import symusic
 
-from composer.chords import find_chords
-from composer.midi import parse_midi
-from composer.score import TICKS_PER_BEAT, Chord
+from composer.music.chords import find_chords
+from composer.music.midi import leaving_out, parse_midi
+from composer.music.score import TICKS_PER_BEAT, Chord
 
 # How the corpus spells a chord: root_quality_bass. Its roots have sharps only.
 ROOTS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -70,7 +69,7 @@ def midi_files(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 def tally(data: bytes) -> Counter[str]:
     """What one song adds to the counts of its split."""
-    score = parse_midi(data, leave_out={"CHORD"})
+    score = parse_midi(data, leaving_out({"CHORD"}))
     started = time.process_time()
     chords = find_chords(score.notes, score.end)
     counts = Counter(songs=1, microseconds=round((time.process_time() - started) * 1e6))
@@ -92,13 +91,8 @@ def root(label: Label) -> int | None:
 
 def labelled(data: bytes, beats: Sequence[int]) -> Iterator[Label]:
     """What the people heard on each beat, from the markers of the file."""
-    midi = mido.MidiFile(file=io.BytesIO(data))
-    markers: list[tuple[int, Label]] = []
-    tick = 0
-    for message in mido.merge_tracks(midi.tracks):
-        tick += message.time
-        if message.type == "marker":
-            markers.append((tick * TICKS_PER_BEAT // midi.ticks_per_beat, label_of(message.text)))
+    file = symusic.Score.from_midi(data)
+    markers = [(marker.time * TICKS_PER_BEAT // file.tpq, label_of(marker.text)) for marker in file.markers]
     return in_force(markers, beats)
 
 

@@ -20,8 +20,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from composer.encoding import quantise, to_remi
-from composer.midi import parse_midi
-from composer.score import Score, excerpt
+from composer.music.midi import leaving_out, parse_midi
+from composer.music.score import Score, in_four
 from composer.training.dataset import Song, load_corpus, stretches_in_four
 from composer.training.sources import ANNOTATIONS, find_sources, read_sources
 from composer.words import Family, Vocabulary, Word, default_vocabulary
@@ -65,9 +65,9 @@ def measure(folder: Path, vocabulary: Vocabulary, most: int) -> Counter[str]:
         if file_of(stretch) in files:
             counts += length_of(stretch)
     for _, data in read_sources([source for source in find_sources(folder) if source.name in files]):
-        score = parse_midi(data, leave_out=ANNOTATIONS)
-        for start, end in stretches_in_four(score):
-            counts += loss_of(excerpt(score, start, end), vocabulary)
+        score = parse_midi(data, leaving_out(ANNOTATIONS)).without_drums()
+        for first, behind in stretches_in_four(score):
+            counts += loss_of(score.excerpt(first, behind), vocabulary)
     return counts
 
 
@@ -86,7 +86,7 @@ def loss_of(played: Score, vocabulary: Vocabulary) -> Counter[str]:
     kept = {(note.start, note.pitch): note for note in quantise(played, vocabulary).notes}
     counts = Counter(played=len(played.notes), merged=len(played.notes) - len(kept))
     for note in played.notes:
-        (alone,) = quantise(Score((note,), end=played.end), vocabulary).notes  # no other note cuts it
+        (alone,) = quantise(in_four((note,), end=played.end), vocabulary).notes  # no other note cuts it
         among = kept[alone.start, alone.pitch]
         milliseconds = 1000 * abs(played.seconds_at(alone.start) - played.seconds_at(note.start))
         change = abs((among.end - among.start) - (note.end - note.start))

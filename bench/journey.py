@@ -37,7 +37,7 @@ from bench.stages import Stages, medians
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.line.schema import Draft
-from composer.midi import dump_midi, read_midi
+from composer.music.midi import dump_midi, read_midi
 from composer.opening import to_opening
 from composer.piece import Order, Take, finish
 from composer.rendering.audio import duration_seconds, encode_mp3, synthesise, trim

@@ -10,7 +10,7 @@ from bench.machine import threads
 from composer.composing import compose
 from composer.encoding import decode, to_remi
 from composer.engine.checkpoint import Checkpoint
-from composer.midi import read_midi
+from composer.music.midi import read_midi
 from composer.opening import Opening, to_opening
 from composer.piece import Order, Take
 from composer.training.dataset import load_corpus

@@ -23,13 +23,13 @@ from tqdm import tqdm
 
 from composer.composing import compose
 from composer.engine.checkpoint import load_checkpoint
-from composer.key import Key, find_key
-from composer.midi import dump_midi, parse_midi
+from composer.music.key import Key, find_key
+from composer.music.midi import dump_midi, leaving_out, parse_midi
+from composer.music.score import Score
 from composer.opening import Opening, to_opening
 from composer.piece import Order, Take
 from composer.rendering.audio import duration_seconds, render_mp3
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Score, excerpt
 from composer.training.sources import ANNOTATIONS, find_sources, read_sources
 
 OPENING_BARS = 8
@@ -52,13 +52,13 @@ def songs_of(corpus: Path, count: int, bars: int) -> list[Song]:
     """Validation songs that are in 4/4 throughout, the first ones by name."""
     found: list[Song] = []
     held_out = [source for source in find_sources(corpus) if source.split == "validation"]
-    boundary = OPENING_BARS * TICKS_PER_BAR
     for source, data in read_sources(held_out):
-        score = parse_midi(data, leave_out=ANNOTATIONS)
-        if all((meter.numerator, meter.denominator) == (4, 4) for meter in score.meters) and len(found) < count:
-            whole = to_opening(score, max_bars=1000, max_notes=100_000).score
-            continuation = excerpt(whole, boundary, boundary + bars * TICKS_PER_BAR)
-            found.append(Song(source.name, Opening(excerpt(whole, 0, boundary)), continuation))
+        score = parse_midi(data, leaving_out(ANNOTATIONS)).without_drums()
+        if all(bar.meter == (4, 4) for bar in score.bars) and len(found) < count:
+            whole = to_opening(score, max_minutes=60, max_notes=100_000).score
+            if len(whole.bars) > OPENING_BARS:
+                continuation = whole.excerpt(OPENING_BARS, min(OPENING_BARS + bars, len(whole.bars)))
+                found.append(Song(source.name, Opening(whole.excerpt(0, OPENING_BARS)), continuation))
     return found
 
 

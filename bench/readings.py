@@ -28,8 +28,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from composer.errors import OpeningError
-from composer.midi import parse_midi
-from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score
+from composer.music.midi import leaving_out, parse_midi
+from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score
 from composer.training.dataset import stretches_in_four
 from composer.training.sources import ANNOTATIONS
 from composer.transcription.beats import track
@@ -98,7 +98,7 @@ def examples(corpus: Path, split: str, kind: str, songs: int, each: int, seed: i
             if content is None:
                 continue
             try:
-                score = parse_midi(content.read(), leave_out=left_out)
+                score = parse_midi(content.read(), leaving_out(left_out))
             except OpeningError:
                 continue
             for _ in range(each):
@@ -121,7 +121,7 @@ def example(score: Score, loose: float, draw: random.Random) -> Iterator[Example
     stretches = stretches_in_four(score)
     if not stretches:
         return
-    start, end = draw.choice(stretches)
+    start, end = (score.line(bar) for bar in draw.choice(stretches))
     seconds = draw.choice(SECONDS)
     last = score.seconds_at(end) - seconds
     lines = [tick for tick in range(start, end, TICKS_PER_BAR) if score.seconds_at(tick) <= last]

@@ -15,7 +15,7 @@ from bench.music import DEFAULT_CHECKPOINT, example_takes
 from bench.report import Table, Value, report
 from bench.stages import Stages, medians
 from composer.engine.checkpoint import load_checkpoint
-from composer.midi import dump_midi
+from composer.music.midi import dump_midi
 from composer.piece import Take
 from composer.rendering.audio import duration_seconds, encode_mp3, synthesise, trim
 from composer.rendering.loudness import level
@@ -40,7 +40,7 @@ def main() -> None:
     sizes = rounds[0][1]
     rows = [row(stage, each, music, sizes.get(stage)) for stage, each in seconds.items()]
     rows.append(row("all", sum(seconds.values()), music, sum(sizes.values())))
-    title = f"{take.score.bars} bars, {len(take.score.notes)} notes, {music:.0f} s of music"
+    title = f"{len(take.score.bars)} bars, {len(take.score.notes)} notes, {music:.0f} s of music"
     report("render", described, [Table(title, rows)])
 
 

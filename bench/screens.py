@@ -39,7 +39,7 @@ from recordings import OPUS, piano  # noqa: E402
 
 from bot.playground.drawing import page  # noqa: E402
 from bot.playground.protocol import Attachment, Channel, Guild, Message, Reply, User  # noqa: E402
-from composer.midi import parse_midi  # noqa: E402
+from composer.music.midi import parse_midi  # noqa: E402
 
 OPENING = (ROOT / "examples" / "opening.mid").read_bytes()
 WALTZ = OPENING.replace(b"\xff\x58\x04\x04\x02", b"\xff\x58\x04\x03\x02")  # its meter, in quarters

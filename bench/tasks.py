@@ -18,17 +18,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from composer.chords import CHANGE_COST, find_chords
 from composer.engine.checkpoint import Checkpoint, load_composer
 from composer.engine.generator import Generator
 from composer.engine.model import GIVEN, loss_by_attribute
 from composer.engine.prompt import Prompt
+from composer.music.chords import chords_of
 from composer.music.encoding import decode
-from composer.music.score import Role, Score
+from composer.music.score import CHORD_QUALITIES, Role, Score
 from composer.music.words import Vocabulary
 from composer.request import Guards, Request
 from composer.rules import broken_rules
-from composer.score import CHORD_QUALITIES
 from composer.training.lessons import Lessons, Song
 from composer.training.tasks import given, split_bars
 from composer.words import COLUMN, Family, Word
@@ -40,7 +39,6 @@ HEARD_BARS, HOLE, BEHIND = 8, 4, 8  # of a redo
 ASKED_BARS = 16
 OFF = Guards(loops=False, copies=False, drift=False)
 MELODY, INNER, ACCOMPANIMENT = (role + 1 for role in (Role.MELODY, Role.INNER, Role.ACCOMPANIMENT))
-COSTS = (CHANGE_COST[0], CHANGE_COST[2], CHANGE_COST[1])  # by the weight of a beat
 
 
 def main() -> None:
@@ -137,9 +135,7 @@ def redo(tried: Tried) -> Iterator[str]:
 
 def found_chords(score: Score) -> list[tuple[int | None, str]]:
     """By beat, as the finder hears them."""
-    beats = list(score.beats())
-    chords = find_chords(score.sounding, score.end, [(beat.start, COSTS[beat.weight]) for beat in beats])
-    return on_beats(score, [(chord.tick, (chord.root, chord.quality)) for chord in chords])
+    return on_beats(score, [(chord.tick, (chord.root, chord.quality)) for chord in chords_of(score)])
 
 
 def on_beats(score: Score, changes: Sequence[tuple[int, tuple[int | None, str]]]) -> list[tuple[int | None, str]]:

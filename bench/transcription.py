@@ -35,11 +35,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from composer.midi import parse_midi
+from composer.music.midi import leaving_out, parse_midi
+from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, in_four
 from composer.rendering.audio import LEAD_SECONDS, synthesise
 from composer.rendering.instruments import program_of
 from composer.rendering.loudness import level
-from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, excerpt
 from composer.training.dataset import stretches_in_four
 from composer.training.sources import ANNOTATIONS
 from composer.transcription.melody import hear_line
@@ -126,16 +126,13 @@ def clips(corpus: Path, count: int, seconds: float) -> list[Clip]:
 
 
 def clip_of(song: str, data: bytes, seconds: float, draw: random.Random) -> Clip:
-    whole = parse_midi(data, leave_out=ANNOTATIONS)
-    melody = parse_midi(data, leave_out=ANNOTATIONS | MELODY)
-    start, end = max(stretches_in_four(whole), key=lambda stretch: stretch[1] - stretch[0])
-    last = whole.seconds_at(end) - seconds
-    lines = [tick for tick in range(start, end, TICKS_PER_BAR) if whole.seconds_at(tick) <= last]
-    begin = draw.choice(lines)
-    stop = next(
-        t for t in range(begin, end + 1, TICKS_PER_BEAT) if whole.seconds_at(t) >= whole.seconds_at(begin) + seconds - 1
-    )
-    return Clip(song, excerpt(whole, begin, stop), excerpt(melody, begin, stop))
+    whole = parse_midi(data, leaving_out(ANNOTATIONS))
+    melody = parse_midi(data, leaving_out(ANNOTATIONS | MELODY)).lasting(len(whole.bars))
+    first, behind = max(stretches_in_four(whole), key=lambda stretch: stretch[1] - stretch[0])
+    lines = {bar: whole.seconds_at(whole.line(bar)) for bar in range(first, behind + 1)}
+    begin = draw.choice([bar for bar, line in lines.items() if line <= lines[behind] - seconds])
+    stop = max(bar for bar, line in lines.items() if bar == begin + 1 or line <= lines[begin] + seconds)
+    return Clip(song, whole.excerpt(begin, stop), melody.excerpt(begin, stop))
 
 
 def compare_transcribers(chosen: Sequence[Clip]) -> None:
@@ -148,7 +145,7 @@ def compare_transcribers(chosen: Sequence[Clip]) -> None:
     }
     for name in INSTRUMENTS:
         program = program_of(name)
-        sounds[name] = lambda clip, program=program: (alone(clip), played(alone(clip), program))  # type: ignore[misc]
+        sounds[name] = lambda clip, program=program: (alone(clip), played(alone(clip).played_on(program)))  # type: ignore[misc]
     for name, make in sounds.items():
         rows, sung = [], 0
         for clip in chosen:
@@ -165,14 +162,14 @@ def compare_transcribers(chosen: Sequence[Clip]) -> None:
 
 
 def alone(clip: Clip) -> Score:
-    return replace(clip.melody, notes=tuple(single(clip.melody)), pedal=(), held=())
+    return in_four(single(clip.melody), clip.melody.tempos, end=clip.melody.end)
 
 
 # ------------------------------------------------------------------ sound
 
 
-def played(score: Score, program: int = 0) -> Samples:
-    return np.asarray(level(synthesise(score, program)).mean(axis=1), dtype=np.float32)
+def played(score: Score) -> Samples:
+    return np.asarray(level(synthesise(score)).mean(axis=1), dtype=np.float32)
 
 
 def degraded(samples: Samples) -> Samples:

@@ -338,7 +338,7 @@ class Attendance:
 
     async def _sound(self, piece: Piece, finished: Finished, limit: int) -> Sound:
         try:
-            return await self._studio.sound(finished.midi, piece.program, piece.title.bare, limit)
+            return await self._studio.sound(finished.midi, piece.title.bare, limit)
         except RenderingError as error:  # the MIDI goes all the same
             log.error("no sound", job=piece.id, error=str(error))
             return Sound(None, None)

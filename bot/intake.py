@@ -51,7 +51,7 @@ class Ask:
         place: where the answer goes.
         title: of the piece.
         order: what to compose.
-        program: General MIDI, 0-127.
+        program: General MIDI, 0-127, of the one part that plays; None for its own.
         parent: the piece that this one continues or varies.
         heard: what was heard in the opening, if it was played.
     """
@@ -61,7 +61,7 @@ class Ask:
     place: Place
     title: Stranger
     order: Order
-    program: int = 0
+    program: int | None = None
     parent: int | None = None
     heard: Mapping[str, Any] | None = None
 
@@ -160,7 +160,8 @@ class Intake:
         Raises:
             LineFullError: there is no room for them.
         """
-        ask = replace(ask, heard=ask.heard or read.heard)
+        program = read.program if ask.program is None else ask.program
+        ask = replace(ask, heard=ask.heard or read.heard, program=program)
         rows = [
             _Row(
                 Draft(
@@ -239,7 +240,7 @@ class Intake:
                     opening_bars=row.opening_bars,
                     bars=row.order.bars,
                     seed=row.order.seed,
-                    program=ask.program,
+                    program=ask.program or 0,
                     sampling=row.order.sampling,
                     # The reply to the command is the message of the first take; the others get one of their own.
                     place=ask.place if take == 0 else replace(ask.place, message=None),

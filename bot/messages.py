@@ -316,8 +316,8 @@ TEXTS: Mapping[str, Text] = {
         "第 {bar} 小节是 {numerator}/{denominator} 拍；目前只能续写 4/4 拍。请换一个全程 4/4 的开头。",
     ),
     "too_long": Text(
-        "The opening is {bars} bars long; it may have at most {limit}. Trim it and try again.",
-        "开头有 {bars} 小节，最多接受 {limit} 小节。请截短再试。",
+        "The opening lasts {minutes} minutes; it may last at most {limit}. Trim it and try again.",
+        "开头长 {minutes} 分钟，最多接受 {limit} 分钟。请截短再试。",
     ),
     "too_dense": Text(
         "The opening has {notes} notes; it may have at most {limit}. Trim it and try again.",
@@ -442,8 +442,8 @@ TEXTS: Mapping[str, Text] = {
     # ---- help and privacy
     "help": Text(
         "**Segue continues what you begin.**\n"
-        "Give `/compose` the opening of a piece as a MIDI file (1 to 64 bars in 4/4), or choose *Apps → Continue this* "
-        "on a message with one. You get an MP3, the MIDI and a picture.\n"
+        "Give `/compose` the opening of a piece as a MIDI file (in 4/4), or choose *Apps → Continue this* on a message "
+        "with one. You get an MP3, a picture and the MIDI with all your tracks; of several, a piano goes on.\n"
         "**No MIDI at hand?** Hum it, or play it beside your phone: a voice message or a recording of up to 40 s will "
         "do. You see what was heard before anything is composed.\n"
         "**Under a piece:** Continue goes on from its end; Vary tries another seed; Again with … changes bars, "
@@ -452,8 +452,8 @@ TEXTS: Mapping[str, Text] = {
         "explains each. Keep them with `/settings preset save`.\n"
         "**In line:** /queue, /cancel, /history. **What is kept:** /privacy show.",
         "**Segue 把你的开头写下去。**\n"
-        "把一段 MIDI 开头（4/4 拍，1 到 64 小节）交给 `/作曲`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
-        "你会得到 MP3、MIDI 和一张图。\n"
+        "把一段 MIDI 开头（4/4 拍）交给 `/作曲`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
+        "你会得到 MP3、一张图，以及保留你所有音轨的 MIDI；音轨有多条时，由钢琴续写。\n"
         "**手边没有 MIDI？**哼一段，或对着手机弹一段：40 秒以内的语音或录音都行。先给你看听到了什么，再作曲。\n"
         "**作品下方：**“继续写”从结尾接着写；“换一版”换个种子；“改设置再来”修改小节数、温度和 top-p；“详情”说明来历。\n"
         "**你的口味：**`/设置 温度 音高 0.5` 让旋律更平稳，`1.2` 更狂野；`/设置 查看` 逐项说明。"
@@ -500,7 +500,7 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "compose": "作曲",
     "Continue the opening of a piece": "把一段开头续写下去",
     "opening": "开头",
-    "A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s": "MIDI（4/4 拍，1 到 64 小节）或 40 秒内的录音",
+    "A MIDI file in 4/4 of up to 15 minutes, or a recording of up to 40 s": "15 分钟内的 MIDI（4/4 拍）或 40 秒录音",
     "bars": "小节",
     "How many bars to add (32)": "续写多少小节（默认 32）",
     "takes": "版本",
@@ -510,7 +510,7 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "seed": "种子",
     "The same seed and settings give the same piece": "种子和设置相同，作品就相同",
     "instrument": "乐器",
-    "What plays it (piano)": "用什么演奏（默认钢琴）",
+    "What plays it, where it has one part (its own)": "用什么演奏（仅限单声部，默认原音色）",
     "private": "私密",
     "Whether only you see it": "是否只有你能看到",
     "bpm": "速度",
@@ -615,7 +615,7 @@ def say_time(language: Language, seconds: float) -> str:
 
 
 def say_key(language: Language, key: str | None) -> str:
-    """key: as composer.key names it, "C major"."""
+    """key: as composer.music.key names it, "C major"."""
     if key is None:
         return say(language, "no_key")
     tonic, mode = key.split()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,18 +12,16 @@ from typing import Any
 
 from bot.children import Children
 from bot.errors import PieceFullError
-from composer.chords import find_chords
-from composer.errors import OpeningTooLongError
-from composer.key import find_key
-from composer.midi import MAX_EVENTS, dump_midi, parse_midi, read_midi, sift_midi
-from composer.opening import LONGEST_BARS, to_opening
+from composer.music.chords import chords_of
+from composer.music.key import find_key
+from composer.music.midi import dump_midi, parse_midi, read_midi
+from composer.music.score import Score
+from composer.opening import to_opening
 from composer.piece import Order, command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
-from composer.request import MAX_BARS, Composed, Request
-from composer.score import BEATS_PER_BAR, TICKS_PER_BAR, Score
-from composer.transcription.beats import SLOWEST
+from composer.request import Composed, Request
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
 from composer.transcription.synchronise import Heard, Listening, on_its_grid, performance_of, synchronise
@@ -39,6 +38,7 @@ QUALITIES = (
 )
 
 READERS = 2  # so that whoever has a slow file read, for seconds, keeps nobody waiting
+FULL_BARS = 2048  # of a piece that has been continued again and again
 # Far more than anything takes; as a net below it.
 READ_SECONDS = 60.0
 RENDER_SECONDS = 600.0
@@ -51,6 +51,7 @@ class Read:
     Attributes:
         midi: what was understood of its file, nothing else.
         requests: one a take.
+        program: General MIDI, of the one part that plays; 0 where there are several.
         heard: of a file that was played without a click, see Card.
     """
 
@@ -60,6 +61,7 @@ class Read:
     notes: int
     key: str | None
     bpm: float
+    program: int = 0
     heard: Mapping[str, Any] | None = None
 
 
@@ -171,16 +173,16 @@ class Studio:
             bars: of the opening.
             request: what was composed for it.
             composed: the words.
-            program: General MIDI, 0-127.
+            program: General MIDI, 0-127, of the one part that plays, where only one does.
             title: for the file and the picture.
         """
         return await self._renderers.run(
             None, finish_piece, opening, bars, request, composed, self.vocabulary, program, title
         )
 
-    async def sound(self, midi: bytes, program: int, title: str, limit: int) -> Sound:
+    async def sound(self, midi: bytes, title: str, limit: int) -> Sound:
         """The piece as an MP3 of at most `limit` bytes."""
-        return await self._renderers.run(None, render_sound, midi, program, title, limit, self._soundfont)
+        return await self._renderers.run(None, render_sound, midi, title, limit, self._soundfont)
 
     async def warm_up(self) -> None:
         """Start the children and have them import what they need: the first person would wait for it."""
@@ -202,15 +204,11 @@ def read_opening(data: bytes, order: Order, vocabulary: Vocabulary, listening: L
     score = read_midi(data)
     told = listening is not None and (listening.bpm is not None or listening.downbeat is not None)
     if score.notes and (told or not on_its_grid(score)):
-        performance = performance_of(score)
-        # Looking for beats costs by the second, so what is too long at any tempo is refused before.
-        if (fewest := math.ceil(performance.seconds * SLOWEST / 60 / BEATS_PER_BAR)) > LONGEST_BARS:
-            raise OpeningTooLongError(fewest, LONGEST_BARS)
-        heard = synchronise(performance, listening)
+        heard = synchronise(performance_of(score), listening)
         midi, bars = _taken_down(heard, vocabulary)
-        return replace(_read(midi, bars, order, vocabulary), heard=_tell(heard))
+        return replace(_read(midi, bars, order, vocabulary), heard=_tell(heard), program=_program(score))
     opening = to_opening(score, pitch_range=_pitch_range(vocabulary))
-    return _read(sift_midi(data), opening.bars, order, vocabulary)
+    return _read(dump_midi(opening.score), opening.bars, order, vocabulary)
 
 
 def check_recording(recording: bytes) -> None:
@@ -221,7 +219,7 @@ def hear_performance(performance: Mapping[str, Any], listening: Listening, title
     heard = synchronise(Performance.from_json(performance), listening)
     midi, bars = _taken_down(heard, vocabulary)
     score = _score(midi, bars)
-    picture = draw_piano_roll(replace(score, chords=tuple(find_chords(score.sounding, score.end))), bars, title)
+    picture = draw_piano_roll(replace(score, chords=chords_of(score)), bars, title)
     return Card(midi, bars, picture, _tell(heard))
 
 
@@ -247,8 +245,8 @@ def _pitch_range(vocabulary: Vocabulary) -> tuple[int, int]:
 
 
 def reread_opening(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
-    if bars + order.bars > MAX_BARS:
-        raise PieceFullError(bars + order.bars, MAX_BARS)
+    if bars + order.bars > FULL_BARS:
+        raise PieceFullError(bars + order.bars, FULL_BARS)
     return _read(midi, bars, order, vocabulary)
 
 
@@ -259,38 +257,43 @@ def _read(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
     return Read(
         midi=midi,
         requests=tuple(order.requests(score, vocabulary)),
-        bars=score.bars,
+        bars=len(score.bars),
         notes=len(score.notes),
         key=key and key.name,
         bpm=score.tempos[-1].bpm,
+        program=_program(score),
     )
+
+
+def _program(score: Score) -> int:
+    return score.playing[0].program if len(score.playing) == 1 else 0
 
 
 def _score(midi: bytes, bars: int) -> Score:
     """A file that was read before, or one of ours. Of silent bars at its end the file itself says nothing."""
-    return replace(
-        to_opening(parse_midi(midi), max_bars=MAX_BARS, max_notes=MAX_EVENTS).score, end=bars * TICKS_PER_BAR
-    )
+    return to_opening(parse_midi(midi), max_minutes=math.inf, max_notes=sys.maxsize).score.lasting(bars)
 
 
 def finish_piece(
     opening: bytes, bars: int, request: Request, composed: Composed, vocabulary: Vocabulary, program: int, title: str
 ) -> Finished:
-    take = finish(_score(opening, bars), request, composed, vocabulary)
-    options = ["--instrument", INSTRUMENTS[program]]
+    given = _score(opening, bars)
+    played = given.played_on(program)
+    take = finish(played, request, composed, vocabulary)
+    options = [] if played is given else ["--instrument", INSTRUMENTS[program]]
     order = Order(request.bars, 1, request.seed, request.sampling, request.guards, request.ending)
     command = command_line(f"{title}.mid", order, options)
     picture = draw_piano_roll(take.score, take.opening_bars, title)
-    return Finished(dump_midi(take.score, program, title), picture, receipt(take, command))
+    return Finished(dump_midi(take.score, title), picture, receipt(take, command))
 
 
-def render_sound(midi: bytes, program: int, title: str, limit: int, soundfont: Path | None) -> Sound:
+def render_sound(midi: bytes, title: str, limit: int, soundfont: Path | None) -> Sound:
     score = parse_midi(midi)
     length = duration_seconds(score, math.inf)
     for bitrate, seconds in QUALITIES:
         if _bytes_a_second(bitrate) * min(length, seconds) > 1.1 * limit:
             continue  # it cannot come out small enough
-        mp3 = render_mp3(score, program, title, bitrate, soundfont, seconds)
+        mp3 = render_mp3(score, title, bitrate, soundfont, seconds)
         if len(mp3) <= limit:
             return Sound(mp3, seconds if length > seconds else None)
     return Sound(None, None)

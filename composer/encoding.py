@@ -11,24 +11,36 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
-from composer.chords import find_chords
-from composer.score import (
+from composer.music.chords import chords_of
+from composer.music.score import (
+    BEND,
+    CONTROLLER,
     DEFAULT_BPM,
+    DRUM_CHANNEL,
+    NO_BEND,
+    PEDAL,
+    PEDAL_DOWN,
+    PROGRAM,
     TICKS_PER_BAR,
     TICKS_PER_BEAT,
     Chord,
+    Control,
     Note,
+    Part,
     Score,
     Spans,
     TempoChange,
     cut_at_repeats,
-    pressed_before,
+    in_four,
+    pedal_of,
+    pedalling,
 )
 from composer.words import BAR, END, Family, Vocabulary, Word
 
 Change = TypeVar("Change", TempoChange, Chord)
 
 PEDAL_TICKS = TICKS_PER_BEAT // 16  # so long the pedal is up between two chords
+CONTINUATION, PIANO = "Segue", 0  # name and program of a part that is nothing but continuation
 STEADY_BARS = 4  # tempo is averaged over so many bars before it becomes a word
 
 
@@ -36,29 +48,23 @@ STEADY_BARS = 4  # tempo is averaged over so many bars before it becomes a word
 
 
 def quantise(score: Score, vocabulary: Vocabulary) -> Score:
-    """Move every time, velocity and tempo to the nearest value that the vocabulary has.
+    """Move every time, velocity and tempo to the nearest value that the vocabulary has; all pitched parts become one.
 
     Notes of one pitch on one position merge (the louder and the longer wins), and a note ends where its pitch
-    starts again. Tempo and chord stand at tick 0 at the latest, and only where they change. Bars are 4/4, and there
-    is one at least.
+    starts again. Tempo and chord stand at tick 0 at the latest, and only where they change. Bars are 4/4.
     """
     played = score.tempos or (TempoChange(0, DEFAULT_BPM),)
     tempos = [TempoChange(t.tick, vocabulary.tempos[vocabulary.tempo_id(t.bpm) - 1]) for t in played]
     notes = _quantise_notes(score.notes, vocabulary)
     last_onset = notes[-1].start if notes else -1
-    end = _to_grid(max(score.end, last_onset + 1, 1), TICKS_PER_BAR, up=True)
-    return Score(
-        notes=notes,
-        tempos=_changes_on_grid(tempos, end, vocabulary),
-        chords=_changes_on_grid(score.chords or [Chord(0, None)], end, vocabulary),
-        end=end,
-    )
+    end = _to_grid(max(score.end, last_onset + 1), TICKS_PER_BAR, up=True)
+    chords = _changes_on_grid(score.chords or [Chord(0, None)], end, vocabulary)
+    return in_four(notes, _changes_on_grid(tempos, end, vocabulary), chords, end)
 
 
 def to_words(score: Score, vocabulary: Vocabulary) -> list[Word]:
     """The words of played music, as the model knows them from training: chords found, tempo steadied."""
-    chords = find_chords(score.sounding, score.end)
-    return encode(replace(steady_tempo(score), chords=chords), vocabulary)
+    return encode(replace(steady_tempo(score), chords=chords_of(score)), vocabulary)
 
 
 def encode(score: Score, vocabulary: Vocabulary) -> list[Word]:
@@ -85,7 +91,7 @@ def encode(score: Score, vocabulary: Vocabulary) -> list[Word]:
         position = within // vocabulary.ticks_per_position + 1
         words.append(Word(Family.METRICAL, position=position, chord=chord, tempo=tempo))
         words += [_note_word(note, vocabulary) for note in sorted(onsets[tick], key=lambda n: -n.pitch)]
-    return words + [BAR] * (score.bars - bars)
+    return words + [BAR] * (len(score.bars) - bars)
 
 
 def steady_tempo(score: Score) -> Score:
@@ -176,39 +182,85 @@ def decode(words: Iterable[Word], vocabulary: Vocabulary) -> Score:
                 pitch, velocity = vocabulary.pitches[word.pitch - 1], vocabulary.velocities[word.velocity - 1]
                 notes.append(Note(tick, pitch, end, velocity))
     end = bars * TICKS_PER_BAR
-    return Score(
-        notes=cut_at_repeats(notes),
-        tempos=_changes_on_grid(tempos or [TempoChange(0, DEFAULT_BPM)], end, vocabulary),
-        chords=_changes_on_grid(chords or [Chord(0, None)], end, vocabulary),
-        end=end,
+    return in_four(
+        cut_at_repeats(notes),
+        _changes_on_grid(tempos or [TempoChange(0, DEFAULT_BPM)], end, vocabulary),
+        _changes_on_grid(chords or [Chord(0, None)], end, vocabulary),
+        end,
     )
 
 
-def join(opening: Score, words: Sequence[Word], vocabulary: Vocabulary) -> Score:
-    """The opening as it was played, and behind its last bar the continuation.
+# ------------------------------------------------------------------ opening + words -> Score
 
-    words: those of the opening, as it was given to the model, and of the continuation. Where the tempo that the model
-    heard last is the one played last, as near as the vocabulary knows, it does not change at the boundary; where the
-    opening slowed down at its end, say, the continuation goes on at the tempo of the phrase. Words tell how long keys
-    are held; where the opening was played with the pedal, the continuation is pedalled by its chords. Parts that had
-    pedals of their own become one, with its notes as long as one heard them.
+
+def join(opening: Score, words: Sequence[Word], heard: int, vocabulary: Vocabulary) -> Score:
+    """The opening as it came, and behind its last bar the continuation.
+
+    Where the tempo that the model heard last is the one played last, as near as the vocabulary knows, it does not
+    change at the boundary; where the opening slowed down at its end, say, the continuation goes on at the tempo of the
+    phrase. Words tell how long keys are held; where the opening was played with the pedal, the continuation is pedalled
+    by its chords.
+
+    Args:
+        opening: in 4/4, of any parts.
+        words: of its last bars, as they were given to the model, and of the continuation.
+        heard: how many bars were given.
+        vocabulary: of the words.
     """
     whole = decode(words, vocabulary)
-    heard = [tempo for tempo in whole.tempos if tempo.tick <= opening.end][-1]
-    goes_on = vocabulary.tempo_id(heard.bpm) == vocabulary.tempo_id(opening.tempos[-1].bpm)
-    new = [note for note in whole.notes if note.start >= opening.end]
-    pedal = _pedal_by_chords(whole, opening.end) if opening.pedalled else ()
-    return Score(
-        notes=cut_at_repeats((*(opening.held or opening.notes), *new)),
-        pedal=(*pressed_before(opening.pedal, opening.end), *pedal),
-        tempos=(
-            *opening.tempos,
-            *(() if goes_on else (replace(heard, tick=opening.end),)),
-            *(tempo for tempo in whole.tempos if tempo.tick > opening.end),
+    boundary = heard * TICKS_PER_BAR
+    last = [tempo for tempo in whole.tempos if tempo.tick <= boundary][-1]
+    goes_on = vocabulary.tempo_id(last.bpm) == vocabulary.tempo_id(opening.tempos[-1].bpm)
+    tempos = [] if goes_on else [replace(last, tick=boundary)]
+    tempos += [tempo for tempo in whole.tempos if tempo.tick > boundary]
+    pedal = _pedal_by_chords(whole, boundary) if any(pedal_of([part]) for part in opening.pitched) else ()
+    new = Part(tuple(note for note in whole.notes if note.start >= boundary), controls=pedalling(pedal))
+    by = opening.end - boundary
+    return replace(
+        opening.lasting(len(opening.bars) + len(whole.bars) - heard),
+        parts=_carried_on(opening, new.moved(by)),
+        tempos=(*opening.tempos, *(replace(tempo, tick=tempo.tick + by) for tempo in tempos)),
+        chords=(
+            *chords_of(opening),
+            *(replace(chord, tick=chord.tick + by) for chord in whole.chords if chord.tick >= boundary),
         ),
-        chords=whole.chords,
-        end=whole.end,
     )
+
+
+def _carried_on(opening: Score, new: Part) -> tuple[Part, ...]:
+    """The parts, of which the one that plays goes on; where several do, the continuation is a piano of its own.
+
+    A piano that a continuation was before goes on too.
+    """
+    playing = opening.playing
+    mine = playing if len(playing) == 1 else [part for part in playing if part.name == CONTINUATION][-1:]
+    if mine:
+        return tuple(_goes_on(part, new, opening.end) if part is mine[0] else part for part in opening.parts)
+    channel = _free_channel(opening)
+    controls = (Control(opening.end, PROGRAM, PIANO), *new.controls)
+    return (*opening.parts, replace(new, name=CONTINUATION, program=PIANO, channel=channel, controls=controls))
+
+
+def _goes_on(part: Part, new: Part, boundary: int) -> Part:
+    """The part with the new notes. What it was told stays until the boundary, where pedal and bend are let go."""
+    struck: dict[int, int] = {}  # by pitch: a key that is still down is let go before it is struck again
+    for note in new.notes:
+        struck.setdefault(note.pitch, note.start)
+    old = (replace(note, end=min(note.end, struck.get(note.pitch, note.end))) for note in part.notes)
+    told = [control for control in part.controls if control.tick < boundary]
+    released = []
+    if [c.second >= PEDAL_DOWN for c in told if c.is_pedal][-1:] == [True]:
+        released.append(Control(boundary, CONTROLLER, PEDAL))
+    if [c[2:] for c in told if c.kind == BEND][-1:] not in ([], [NO_BEND]):
+        released.append(Control(boundary, BEND, *NO_BEND))
+    return replace(part, notes=tuple(sorted([*old, *new.notes])), controls=(*told, *released, *new.controls))
+
+
+def _free_channel(score: Score) -> int:
+    """One that no part has, nor drums; where there is none, that of the last part, whose music is over."""
+    taken = {part.channel for part in score.parts}
+    free = (channel for channel in range(16) if channel not in taken and channel != DRUM_CHANNEL)
+    return next(free, score.pitched[-1].channel)
 
 
 def _pedal_by_chords(score: Score, start: int) -> Spans:

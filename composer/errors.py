@@ -6,7 +6,7 @@
         HostileMidiError        reading it would cost more than any piece of music does
         NoNotesError            nothing that a piano could play
         MeterError              a meter other than 4/4
-        OpeningTooLongError     more bars than are taken
+        OpeningTooLongError     more minutes than are taken
         OpeningTooDenseError    more notes than are taken
         PitchRangeError         notes that the checkpoint has no word for
         NotAudioError           not a recording, or broken beyond reading
@@ -86,9 +86,11 @@ class MeterError(OpeningError):
 
 
 class OpeningTooLongError(OpeningError):
-    def __init__(self, bars: int, limit: int) -> None:
-        super().__init__(f"The opening is {bars} bars long; {limit} are taken. Trim it and try again.")
-        self.bars, self.limit = bars, limit
+    """minutes: rounded up   limit: in minutes"""
+
+    def __init__(self, minutes: int, limit: int) -> None:
+        super().__init__(f"The opening lasts {minutes} minutes; {limit} are taken. Trim it and try again.")
+        self.minutes, self.limit = minutes, limit
 
 
 class OpeningTooDenseError(OpeningError):

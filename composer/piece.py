@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from composer.chords import find_chords
 from composer.encoding import join, to_words
 from composer.errors import OutOfRangeError
-from composer.key import Key, find_key
+from composer.music.key import Key, find_key
+from composer.music.score import EARLY_TICKS, Score
 from composer.request import MAX_BARS, Composed, Guards, Request
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Score, Timed, cut_at_repeats, excerpt, pressed_before
-from composer.words import Family, Vocabulary
+from composer.words import Family, Vocabulary, Word
 
 MAX_TAKES = MAX_SPARE = 64
 MAX_SEED = 2**63 - 1
-HEARD_BARS = 64  # at the end of the opening: more than any model here can look back on
+HEARD_BARS, HEARD_NOTES = 64, 8000  # at the end of the opening: more than any model here can look back on
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Take:
     @property
     def bars(self) -> int:
         """Bars added to the opening."""
-        return self.score.bars - self.opening_bars
+        return len(self.score.bars) - self.opening_bars
 
     @property
     def boundary(self) -> int:
         """Where the continuation begins, in ticks."""
-        return self.opening_bars * TICKS_PER_BAR
+        return self.score.line(self.opening_bars)
 
     @property
     def keys(self) -> tuple[Key | None, Key | None]:
@@ -93,6 +93,16 @@ class Take:
         return in_force, [in_force] * goes_on + [change.bpm for change in new]
 
     @property
+    def tracks(self) -> list[dict[str, object]]:
+        """What the opening's parts are that play."""
+        played = [(part, sum(note.start < self.boundary for note in part.notes)) for part in self.score.parts]
+        return [
+            {"name": _printable(part.name), "program": part.program, "notes": notes, "drum": part.is_drum}
+            for part, notes in played
+            if notes
+        ]
+
+    @property
     def keeps_key(self) -> bool:
         """Whether the continuation stays in the opening's scale, or goes to a neighbour of it: a sharp more or less."""
         key, new = self.keys
@@ -104,47 +114,27 @@ class Take:
 
 
 def heard(opening: Score) -> Score:
-    """What the model is given of an opening: its last HEARD_BARS bars."""
-    if opening.bars <= HEARD_BARS:
-        return opening
-    return excerpt(opening, opening.end - HEARD_BARS * TICKS_PER_BAR, opening.end)
+    """What the model is given of an opening: its last HEARD_BARS bars, from the first one with pitched notes on.
+
+    They are fewer where HEARD_NOTES are fewer. A pickup is put at the end of a full bar.
+    """
+    bars, notes = len(opening.bars), opening.notes
+    crowded = opening.bar_at(notes[-HEARD_NOTES].start) + 1 if len(notes) > HEARD_NOTES else 0
+    first = max(opening.bar_at(notes[0].start + EARLY_TICKS), bars - HEARD_BARS, min(crowded, bars - 1))
+    return opening.excerpt(first, bars).filled()
 
 
 def finish(opening: Score, request: Request, composed: Composed, vocabulary: Vocabulary) -> Take:
     """The whole piece: the opening, untouched, and behind its last bar what was composed to it."""
-    part = heard(opening)
-    score = join(part, [*request.words, *composed.words], vocabulary)
-    if part is not opening:
-        score = _behind(opening, score, opening.end - part.end)
-    return Take(score, opening.bars, request, composed)
+    words = [*request.words, *composed.words]
+    return Take(join(opening, words, bars_in(request.words), vocabulary), len(opening.bars), request, composed)
 
 
-def _behind(opening: Score, joined: Score, skipped: int) -> Score:
-    """joined begins `skipped` ticks into the opening: what it has behind the opening's end, put there."""
-    chords = find_chords(opening.sounding, opening.end)
-    new = (
-        replace(note, start=note.start + skipped, end=note.end + skipped)
-        for note in joined.notes
-        if note.start + skipped >= opening.end
-    )
-    return Score(
-        notes=cut_at_repeats((*(opening.held or opening.notes), *new)),
-        pedal=(
-            *pressed_before(opening.pedal, opening.end),
-            *((down + skipped, up + skipped) for down, up in joined.pedal if down + skipped >= opening.end),
-        ),
-        tempos=(*opening.tempos, *_later(joined.tempos, skipped, opening.end)),
-        chords=(*chords, *_later(joined.chords, skipped, opening.end)),
-        end=joined.end + skipped,
-    )
+def bars_in(words: Iterable[Word]) -> int:
+    return sum(word.family == Family.BAR for word in words)
 
 
-def _later(changes: Iterable[Timed], skipped: int, boundary: int) -> list[Timed]:
-    moved = [replace(change, tick=change.tick + skipped) for change in changes]
-    return [change for change in moved if change.tick >= boundary]
-
-
-def receipt(take: Take, command: str) -> Mapping[str, object]:
+def receipt(take: Take, command: str) -> dict[str, Any]:
     """All that tells how a piece came about, ready for JSON.
 
     command: what, typed again, gives the same piece
@@ -154,6 +144,7 @@ def receipt(take: Take, command: str) -> Mapping[str, object]:
     key, new_key = take.keys
     in_force, tempos = take.tempos
     return {
+        "opening": {"tracks": take.tracks, "bars_heard": bars_in(take.request.words)},
         "checkpoint": {"name": composed.checkpoint, "digest": composed.digest},
         "seed": take.request.seed,
         "settings": take.request.sampling.to_json(),
@@ -179,6 +170,11 @@ def receipt(take: Take, command: str) -> Mapping[str, object]:
         "arithmetic": composed.arithmetic,
         "command": command,
     }
+
+
+def _printable(name: str) -> str:
+    """Of a track: what a file names it may be any bytes."""
+    return "".join(letter if letter.isprintable() else " " for letter in name).strip()
 
 
 def command_line(opening: str, order: Order, options: Sequence[str]) -> str:

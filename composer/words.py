@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from composer.score import BEATS_PER_BAR, CHORD_QUALITIES, PITCH_CLASSES, TICKS_PER_BAR, Chord
+from composer.music.score import BEATS_PER_BAR, CHORD_QUALITIES, PITCH_CLASSES, TICKS_PER_BAR, Chord
 
 IGNORE = 0  # the id of an attribute that a word's family does not use
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 import subprocess
 
+from composer.music.score import TICKS_PER_BAR, Note, Score, TempoChange, in_four
 from composer.rendering.audio import render_mp3
-from composer.score import TICKS_PER_BAR, Note, Score, TempoChange
 
 FFMPEG = ("ffmpeg", "-v", "error", "-nostdin")
 OPUS = ("-ac", "1", "-c:a", "libopus", "-b:a", "32k", "-f", "ogg", "-")  # as Discord's clients record
@@ -25,7 +25,7 @@ def song(bars: int = 4, bpm: float = 100.0) -> Score:
         for at, pitches in (PHRASE, ANSWER)[bar % 2]
         for below, pitch in enumerate(pitches)
     ]
-    return Score(notes=tuple(sorted(notes)), tempos=(TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)
+    return in_four(tuple(sorted(notes)), tempos=(TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)
 
 
 def piano(score: Score, *encoding: str) -> bytes:

@@ -33,10 +33,9 @@ from composer.database import MIGRATIONS, Database
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from composer.line.jobs import Jobs
 from composer.line.schema import PERCENT, PERFORMANCE, Draft, Job, Kind, State
-from composer.midi import dump_midi, parse_midi
+from composer.music.midi import dump_midi, parse_midi
 from composer.piece import Order
 from composer.request import Composed, Request
-from composer.score import TICKS_PER_BAR, excerpt
 from composer.transcription.synchronise import Listening, performance_of
 from composer.worker import Worker
 
@@ -121,7 +120,7 @@ class Life:
         self.jobs, self.storage = Jobs(database), Storage(database)
         self.asleep = Jobs(database, lease_seconds=-1.0, max_attempts=1)  # whose leases have always run out
         example = parse_midi(EXAMPLE.read_bytes())
-        self.opening = dump_midi(excerpt(example, 0, 2 * TICKS_PER_BAR))
+        self.opening = dump_midi(example.excerpt(0, 2))
         self.asked = 1311010203455258000
 
     async def ask(self, user: int, bars: int, seed: int, place: Place = PLACE, **more: Any) -> Job:

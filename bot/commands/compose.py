@@ -24,10 +24,10 @@ from bot.replies import Interaction, begin, suggestions
 from bot.storage.pieces import Hearing, Piece
 from bot.studio import Read
 from composer.errors import RecordingTooLongError
-from composer.midi import MAX_BYTES
+from composer.music.midi import MAX_BYTES
+from composer.music.score import BEATS_PER_BAR
 from composer.piece import Order
 from composer.rendering.instruments import INSTRUMENTS, program_of
-from composer.score import BEATS_PER_BAR
 from composer.transcription.beats import FASTEST, SLOWEST
 from composer.transcription.recording import MAX_BYTES as MAX_RECORDING_BYTES
 from composer.transcription.recording import MAX_SECONDS, is_recording
@@ -55,12 +55,12 @@ async def _instruments(_: Interaction, current: str) -> list[Choice[str]]:
 
 
 @app_commands.describe(
-    opening="A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s",
+    opening="A MIDI file in 4/4 of up to 15 minutes, or a recording of up to 40 s",
     bars="How many bars to add (32)",
     takes="How many different continuations (1)",
     preset="One of your presets, for this piece only",
     seed="The same seed and settings give the same piece",
-    instrument="What plays it (piano)",
+    instrument="What plays it, where it has one part (its own)",
     private="Whether only you see it",
     bpm="Its tempo, where it is heard wrong: quarter notes a minute",
     downbeat="On which beat of the bar it begins, where that is heard wrong",
@@ -75,7 +75,7 @@ async def compose(
     takes: Range[int, 1, MAX_TAKES] = 1,
     preset: str | None = None,
     seed: Range[int, 0, MAX_SEED] | None = None,
-    instrument: str = "piano",
+    instrument: str | None = None,
     private: bool = False,
     bpm: Range[float, SLOWEST, FASTEST] | None = None,
     downbeat: Range[int, 1, BEATS_PER_BAR] | None = None,
@@ -84,7 +84,7 @@ async def compose(
 ) -> None:
     storage, user = interaction.client.services.storage, interaction.user.id
     _check_size(opening)
-    program = program_of(instrument)
+    program = program_of(instrument) if instrument else None
     sampling = await (storage.preset(user, preset) if preset else storage.sampling(user))
     order = Order(bars, takes, new_seed() if seed is None else seed, sampling)
     hearing = Hearing(takes, seed is not None, go, Listening(bpm, downbeat, accompany=accompany))
@@ -104,7 +104,7 @@ async def _take(
     fetch: Callable[[], Awaitable[File]],
     order: Order,
     hearing: Hearing,
-    program: int = 0,
+    program: int | None = None,
     private: bool = False,
 ) -> None:
     """Continue a file, or hear a recording first.

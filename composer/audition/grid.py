@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from composer.midi import bar_ticks, parse_keys
-from composer.score import TICKS_PER_BAR, Note, Score, cut_at_repeats
+from composer.music.midi import leaving_out, parse_midi
+from composer.music.score import TICKS_PER_BAR, Note, Score
 from composer.training.dataset import Words
 from composer.training.sources import ANNOTATIONS
 from composer.words import COLUMN, Family, Vocabulary
@@ -83,14 +83,15 @@ def on_grid(notes: Iterable[Note], steps_a_bar: int = STEPS) -> Notes:
 
 
 def read_notes(data: bytes) -> Notes:
-    """The keys of a trusted MIDI file, without its pedal. Raises what composer.midi.parse_midi raises."""
-    notes, meters = parse_keys(data, ANNOTATIONS)
-    return on_grid(notes, round(bar_ticks(meters[0]) / TICKS_PER_STEP))
+    """The keys of a trusted MIDI file, without its pedal. Raises what composer.music.midi.parse_midi raises."""
+    score = parse_midi(data, leaving_out(ANNOTATIONS))
+    notes = (note for part in score.pitched for note in part.notes)  # track by track, as the references were made
+    return on_grid(notes, round(score.bars[0].meter.ticks / TICKS_PER_STEP))
 
 
 def notes_of(score: Score) -> Notes:
     """What read_notes gives for the MIDI file of the score."""
-    return on_grid(cut_at_repeats(score.notes))
+    return on_grid(score.filled().notes)
 
 
 def notes_of_words(words: Words, vocabulary: Vocabulary) -> Notes:

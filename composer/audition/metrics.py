@@ -34,7 +34,7 @@ import numpy as np
 from composer.audition.grid import STEPS, STEPS_PER_BEAT, Floats, Notes, frame_chroma, onset_grid, sounding
 from composer.audition.structureness import structureness
 from composer.engine.runs import run_hashes
-from composer.key import MAJOR, MINOR
+from composer.music.key import MAJOR, MINOR
 
 Figures = dict[str, float]
 

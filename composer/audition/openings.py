@@ -9,19 +9,19 @@ from typing import TypeVar
 
 from composer.audition.comparison import Reference
 from composer.audition.grid import Notes, notes_of, read_notes
-from composer.chords import find_chords
 from composer.encoding import decode, to_words
 from composer.errors import OpeningError, SettingsError
-from composer.midi import parse_midi, read_midi
+from composer.music.chords import chords_of
+from composer.music.midi import leaving_out, parse_midi, read_midi
+from composer.music.score import Score
 from composer.opening import PIANO, Opening, to_opening
-from composer.score import TICKS_PER_BAR, Score, excerpt
 from composer.training.sources import ANNOTATIONS, find_sources, read_sources
 from composer.words import Vocabulary
 
 Item = TypeVar("Item")
 
 OPENING_BARS = 8  # of a song: what the references begin with too
-WHOLE_SONG = {"max_bars": 2000, "max_notes": 100_000}  # an opening is shorter, but here it is cut from a song
+WHOLE_SONG = {"max_minutes": 60, "max_notes": 100_000}  # an opening is shorter, but here it is cut from a song
 
 
 @dataclass(frozen=True)
@@ -85,17 +85,16 @@ def openings_of_corpus(folder: Path, count: int, bars: int) -> list[Song]:
 
 def _song(name: str, data: bytes, bars: int) -> Song | None:
     try:
-        score = parse_midi(data, leave_out=ANNOTATIONS)
-        if any((meter.numerator, meter.denominator) != (4, 4) for meter in score.meters):
+        score = parse_midi(data, leaving_out(ANNOTATIONS)).without_drums()
+        if any(bar.meter != (4, 4) for bar in score.bars):
             return None
         whole = to_opening(score, **WHOLE_SONG, pitch_range=PIANO).score
     except OpeningError:
         return None
-    if whole.bars < OPENING_BARS + bars:
+    if len(whole.bars) < OPENING_BARS + bars:
         return None
-    opening = excerpt(whole, 0, OPENING_BARS * TICKS_PER_BAR)
-    played = excerpt(whole, 0, (OPENING_BARS + bars) * TICKS_PER_BAR)
-    played = replace(played, chords=find_chords(played.sounding, played.end))
+    opening, played = whole.excerpt(0, OPENING_BARS), whole.excerpt(0, OPENING_BARS + bars)
+    played = replace(played, chords=chords_of(played))
     written = read_notes(data).part(0, OPENING_BARS + bars)
     return Song(name.removesuffix(".mid"), Opening(opening), Original(played, written))
 

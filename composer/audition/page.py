@@ -24,9 +24,9 @@ from composer.audition.plot import COLOURS, Level, Line, Mark, Point, chart
 from composer.audition.report import Report
 from composer.audition.rows import COLUMNS, Column, compared, every_figure, real_music, recommended, standings
 from composer.audition.trials import Judged
+from composer.music.score import Score
 from composer.rendering.audio import render_mp3
 from composer.rendering.piano_roll import draw_piano_roll
-from composer.score import Score
 from composer.training.train import VALIDATION_WHOLE
 from composer.words import ATTRIBUTES
 

@@ -15,7 +15,7 @@ EXAMPLE = HOME / "examples" / "opening.mid"
 
 def compose(
     opening: Annotated[
-        Path, typer.Argument(help="A MIDI file of 1 to 64 bars in 4/4, or a recording of up to 40 s.")
+        Path, typer.Argument(help="A MIDI file in 4/4 of up to 15 minutes, or a recording of up to 40 s.")
     ] = EXAMPLE,
     bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
@@ -47,7 +47,10 @@ def compose(
     device: Annotated[
         Device, typer.Option(help="Where the model runs; auto takes a GPU if there is one.")
     ] = Device.auto,
-    instrument: Annotated[str, typer.Option(help="A General MIDI instrument by its name.")] = "piano",
+    instrument: Annotated[
+        str | None,
+        typer.Option(help="A General MIDI instrument by its name, for an opening of one part.", show_default="its own"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the result [out/NAME OF THE OPENING].")
     ] = None,
@@ -56,7 +59,8 @@ def compose(
     """Continue an opening: MIDI, MP3, piano roll and receipt.
 
     Writes piece.mid, piece.mp3, piece.png and piece.json into a folder; with --takes N piece-1.mid and so on. The
-    MIDI and the MP3 hold the opening and then its continuation.
+    MIDI and the MP3 hold the opening with all its tracks and then its continuation: in the one pitched track that there
+    is, or else in one of its own. Of a long opening the model hears the last 64 bars.
 
     A recording (MP3, WAV, OGG, M4A, FLAC) of a piano, a voice or another single line is transcribed first, and so is
     MIDI that was played without a click put on beats; it says what was heard, and heard.mid holds it.

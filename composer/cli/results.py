@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from composer.midi import dump_midi
+from composer.music.midi import dump_midi
 from composer.piece import Take
 from composer.rendering.audio import LIMIT_SECONDS, render_mp3
+
+SOURCE = ("file", "sha256")  # what a receipt says of the file that an opening is from
 
 
 def folder_for(source: Mapping[str, str]) -> Path:
@@ -36,7 +38,8 @@ def _opening_of(receipt: Path) -> object:
         told = json.loads(receipt.read_text())
     except (OSError, ValueError):
         return None
-    return told.get("opening") if isinstance(told, dict) else None
+    opening = told.get("opening") if isinstance(told, dict) else None
+    return {key: opening.get(key) for key in SOURCE} if isinstance(opening, dict) else None
 
 
 @contextmanager
@@ -59,22 +62,21 @@ def _replace_pieces(folder: Path, new: Path) -> None:
             old.unlink()
 
 
-def write_take(take: Take, path: Path, title: str, program: int, audio: bool) -> None:
+def write_take(take: Take, path: Path, title: str, audio: bool) -> None:
     """One piece as MIDI, as a picture and, if it is asked for, as an MP3.
 
     Args:
         take: the piece.
         path: where, without the ending of a file's name.
         title: of the piece.
-        program: General MIDI, 0-127.
         audio: whether to make the MP3.
     """
     from composer.rendering.piano_roll import draw_piano_roll  # matters to how soon the first word is there
 
-    path.with_suffix(".mid").write_bytes(dump_midi(take.score, program, title))
+    path.with_suffix(".mid").write_bytes(dump_midi(take.score, title))
     path.with_suffix(".png").write_bytes(draw_piano_roll(take.score, take.opening_bars, title))
     if not audio:
         return
-    path.with_suffix(".mp3").write_bytes(render_mp3(take.score, program, title))
+    path.with_suffix(".mp3").write_bytes(render_mp3(take.score, title))
     if take.score.seconds_at(take.score.end) > LIMIT_SECONDS:
         print(f"The MP3 ends after {LIMIT_SECONDS / 60:.0f} minutes; {path.name}.mid holds it all.", file=sys.stderr)

@@ -18,9 +18,9 @@ from composer.engine.generator import Generator, why_slow
 from composer.engine.model import ModelConfig
 from composer.engine.shape import Shape
 from composer.errors import CannotHearError, OpeningError, SettingsError
+from composer.music.score import Score
 from composer.piece import Order
 from composer.places import HOME
-from composer.score import Score
 from composer.training.config import TrainingConfig
 from composer.transcription.synchronise import Heard, Listening
 
@@ -51,7 +51,7 @@ def compose(
     order: Order,
     checkpoint: Path,
     device: Device,
-    instrument: str,
+    instrument: str | None,
     out: Path | None,
     audio: bool,
 ) -> Path:
@@ -63,7 +63,7 @@ def compose(
         order: what to compose.
         checkpoint: the folder of the model.
         device: where it runs.
-        instrument: General MIDI, by name.
+        instrument: General MIDI, by name, for the one part of an opening; None for its own.
         out: the folder; None for out/NAME OF THE OPENING.
         audio: whether to make MP3s.
 
@@ -78,13 +78,13 @@ def compose(
 
     from composer.cli.results import folder_for, renewed, write_take
     from composer.composing import compose as compose_takes
-    from composer.midi import dump_midi
+    from composer.music.midi import dump_midi
     from composer.opening import to_opening
-    from composer.piece import receipt
+    from composer.piece import bars_in, receipt
     from composer.rendering.audio import check_installed
     from composer.rendering.instruments import program_of
 
-    program, where = program_of(instrument), torch_device(device)
+    program, where = None if instrument is None else program_of(instrument), torch_device(device)
     if audio:
         check_installed()
     data = opening.read_bytes()
@@ -92,21 +92,24 @@ def compose(
     _say_if_slow(model, where)
     score, heard = _heard(data, opening.name, listening)
     pitches = model.vocabulary.pitches
-    given = to_opening(score, pitch_range=(pitches[0], pitches[-1]))
+    given = to_opening(score if program is None else score.played_on(program), pitch_range=(pitches[0], pitches[-1]))
     source = {"file": opening.name, "sha256": hashlib.sha256(data).hexdigest()}
     folder = out or folder_for(source)
     folder.mkdir(parents=True, exist_ok=True)
     with tqdm(total=order.bars * order.drawn, unit="bar", desc="composing") as progress:
         takes = compose_takes(given, model, order, where, lambda bars: _move(progress, bars))
+    if (bars := bars_in(takes[0].request.words)) < given.bars:
+        print(f"Of the opening's {given.bars} bars the last {bars} were heard; all of it comes back.", file=sys.stderr)
     command = _command(opening, listening, order, checkpoint, where, instrument)
     with renewed(folder) as new:
         if heard:
             (new / "heard.mid").write_bytes(dump_midi(heard.score, title=opening.stem))
         for number, take in enumerate(takes, start=1):
             path = new / (f"piece-{number}" if order.takes > 1 else "piece")
-            text = json.dumps({"opening": source, **receipt(take, command)}, indent=2)
+            told = receipt(take, command)
+            text = json.dumps({**told, "opening": {**source, **told["opening"]}}, indent=2)
             path.with_suffix(".json").write_text(text + "\n")
-            write_take(take, path, opening.stem, program, audio)
+            write_take(take, path, opening.stem, audio)
     return folder
 
 
@@ -124,12 +127,13 @@ def _heard(data: bytes, name: str, listening: Listening) -> tuple[Score, Heard |
 
 
 def _command(
-    opening: Path, listening: Listening, order: Order, checkpoint: Path, where: torch.device, instrument: str
+    opening: Path, listening: Listening, order: Order, checkpoint: Path, where: torch.device, instrument: str | None
 ) -> str:
     """What makes the same pieces again."""
     from composer.piece import command_line
 
-    options = ["--checkpoint", str(checkpoint), "--device", where.type, "--instrument", instrument]
+    options = ["--checkpoint", str(checkpoint), "--device", where.type]
+    options += [] if instrument is None else ["--instrument", instrument]
     options += [] if listening.bpm is None else ["--bpm", f"{listening.bpm:g}"]
     options += [] if listening.downbeat is None else ["--downbeat", str(listening.downbeat)]
     options += [] if listening.accompany else ["--no-accompany"]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from composer.key import key_of
+from composer.music.key import key_of
 from composer.words import COLUMN, AnyVocabulary, Family
 
 FIELDS = ("key", "notes", "onsets", "velocity", "bars_before", "bars_left")  # the order of the columns

@@ -1,4 +1,4 @@
-"""What music is: parts and bars, the grid that they stand on, and the words that say them. Free of torch.
+"""What music is: parts and bars, their grid, chords and keys, MIDI, and the words that say them. Free of torch.
 
     MIDI --midi--> Score --grid, chords, encoding--> words --encoding--> Score
 

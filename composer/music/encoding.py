@@ -12,12 +12,23 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
-from composer.chords import CHANGE_COST, find_chords
 from composer.errors import SettingsError
+from composer.music.chords import chords_of
 from composer.music.grid import TICKS_PER_POSITION, snap
-from composer.music.score import Bar, Meter, Part, Role, Score
+from composer.music.score import (
+    DEFAULT_BPM,
+    TICKS_PER_BEAT,
+    Bar,
+    Chord,
+    Meter,
+    Note,
+    Part,
+    Role,
+    Score,
+    TempoChange,
+    cut_at_repeats,
+)
 from composer.music.words import Vocabulary
-from composer.score import DEFAULT_BPM, TICKS_PER_BEAT, Chord, Note, TempoChange, cut_at_repeats
 from composer.words import Family, Word
 
 Change = TypeVar("Change", TempoChange, Chord)
@@ -50,10 +61,7 @@ def quantise(score: Score, vocabulary: Vocabulary) -> Score:
 
 def to_words(score: Score, vocabulary: Vocabulary) -> list[Word]:
     """The words of played music, as the model knows them from training: chords found, tempo steadied."""
-    costs = (CHANGE_COST[0], CHANGE_COST[2], CHANGE_COST[1])
-    beats = [(beat.start, costs[beat.weight]) for beat in score.beats()]
-    chords = find_chords(score.sounding, score.end, beats)
-    return encode(replace(steady_tempo(score), chords=chords), vocabulary)
+    return encode(replace(steady_tempo(score), chords=chords_of(score)), vocabulary)
 
 
 def encode(score: Score, vocabulary: Vocabulary) -> list[Word]:

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION
-from composer.music.score import Meter, Role
-from composer.score import CHORD_QUALITIES, PITCH_CLASSES, Chord
+from composer.music.score import CHORD_QUALITIES, PITCH_CLASSES, Chord, Meter, Role
 from composer.words import ATTRIBUTES, IGNORE, Family, nearest, parse_chord
 
 Words = npt.NDArray[np.uint8]  # (words, attributes)

@@ -22,9 +22,21 @@ import numpy as np
 import numpy.typing as npt
 
 from composer.errors import RenderingError
+from composer.music.score import (
+    BANKS,
+    BEND,
+    CONTROLLER,
+    DEFAULT_BPM,
+    PEDAL,
+    PROGRAM,
+    TICKS_PER_BEAT,
+    Control,
+    Part,
+    Score,
+    TempoChange,
+)
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.loudness import SAMPLE_RATE, Sound, level
-from composer.score import DEFAULT_BPM, TICKS_PER_BEAT, Score, TempoChange
 
 LEAD_SECONDS = 0.5  # silence before the first note that is kept; an opening may begin with empty bars
 TAIL_SECONDS = 5.0  # the longest that the last note rings on
@@ -32,7 +44,8 @@ FADE_SECONDS = 1.0  # what still sounds when the time is up is faded out
 LIMIT_SECONDS = 20 * 60.0  # of sound in one MP3: 420 MB as float32, 19 MB at 128k
 INAUDIBLE = 10 ** (-54 / 20)  # -54 dBFS, 38 dB below the music
 
-CHANNEL = 0  # not 9, which would be drums
+DRUM_BANK = 128  # of a soundfont
+MODES = 124  # controllers from here on change how a synthesiser works
 BLOCK = 64  # frames: FluidSynth begins and ends notes at multiples of this, 1.5 ms
 TITLE_LENGTH = 200  # characters
 
@@ -53,22 +66,30 @@ class KeyEvent(NamedTuple):
     frame: int
     velocity: int  # 0 releases
     pitch: int
+    channel: int = 0
+
+
+class Told(NamedTuple):
+    """What a channel is told beside notes."""
+
+    frame: int
+    channel: int
+    control: Control
 
 
 def render_mp3(
     score: Score,
-    program: int = 0,
     title: str = "",
     bitrate: str = "128k",
     soundfont: Path | None = None,
     limit_seconds: float = LIMIT_SECONDS,
 ) -> bytes:
-    """Play `score` on a General MIDI instrument (0-127) at -16 LUFS. Raises RenderingError.
+    """Play `score`, each part on its instrument, at -16 LUFS. Raises RenderingError.
 
     title: goes into the ID3 tag.   bitrate: as ffmpeg takes it.   soundfont: None looks in SOUNDFONTS.
     limit_seconds: a longer piece is faded out there.
     """
-    sound = level(synthesise(score, program, soundfont, limit_seconds))
+    sound = level(synthesise(score, soundfont, limit_seconds))
     return encode_mp3(trim(sound, duration_seconds(score, limit_seconds)), title, bitrate)
 
 
@@ -80,9 +101,7 @@ def duration_seconds(score: Score, limit_seconds: float = LIMIT_SECONDS) -> floa
     return min(key_events(score)[-1].frame / SAMPLE_RATE, limit_seconds)
 
 
-def synthesise(
-    score: Score, program: int = 0, soundfont: Path | None = None, limit_seconds: float = LIMIT_SECONDS
-) -> Sound:
+def synthesise(score: Score, soundfont: Path | None = None, limit_seconds: float = LIMIT_SECONDS) -> Sound:
     """What FluidSynth makes of `score`, with TAIL_SECONDS after its end. Shape (frames, 2). Raises RenderingError.
 
     Float, so that nothing clips or drowns in rounding before its loudness is known.
@@ -90,8 +109,8 @@ def synthesise(
     events = key_events(score)
     end = events[-1].frame + round(TAIL_SECONDS * SAMPLE_RATE)
     sound = np.zeros((min(end, round(limit_seconds * SAMPLE_RATE)), 2), dtype=np.float32)
-    with _synthesiser(program, find_soundfont(soundfont)) as synth:
-        _play(synth, events, sound)
+    with _synthesiser(score, find_soundfont(soundfont)) as synth:
+        _play(synth, events, told_events(score), sound)
     fade = min(round(FADE_SECONDS * SAMPLE_RATE), len(sound))
     sound[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
     return sound
@@ -144,15 +163,36 @@ def find_soundfont(soundfont: Path | None = None) -> Path:
 
 def key_events(score: Score) -> list[KeyEvent]:
     """Every strike and release in time, in frames from where the MP3 begins. RenderingError if there are no notes."""
-    if not score.notes:
+    notes = [(part.channel, note) for part in score.as_heard for note in part.notes]
+    if not notes:
         raise RenderingError("The piece has no notes, so there is nothing to hear.")
-    frames = _frames_at(score, np.array([(note.start, note.end) for note in score.sounding]))
-    frames -= max(0, int(frames.min()) - round(LEAD_SECONDS * SAMPLE_RATE))
+    frames = _frames_at(score, np.array([(note.start, note.end) for _, note in notes])) - _silence(score)
     events = []
-    for note, (start, end) in zip(score.sounding, frames.tolist(), strict=True):
-        events.append(KeyEvent(start, note.velocity, note.pitch))
-        events.append(KeyEvent(max(end, start + BLOCK), 0, note.pitch))  # or a release could come before its strike
+    for (channel, note), (start, end) in zip(notes, frames.tolist(), strict=True):
+        events.append(KeyEvent(start, note.velocity, note.pitch, channel))
+        events.append(KeyEvent(max(end, start + BLOCK), 0, note.pitch, channel))  # a release comes behind its strike
     return sorted(events)
+
+
+def told_events(score: Score) -> list[Told]:
+    """What is told beside notes, in time; not the pedal, by which notes are held already, nor banks, for GM has one."""
+    told = sorted(
+        (control.tick, number, part.channel, control)
+        for part in score.parts
+        for number, control in enumerate(part.controls)
+        if not (control.kind == CONTROLLER and (control.first in (PEDAL, *BANKS) or control.first >= MODES))
+    )
+    frames = _frames_at(score, np.array([tick for tick, *_ in told], dtype=np.int64)) - _silence(score)
+    return [
+        Told(max(0, frame), channel, control)
+        for frame, (_, _, channel, control) in zip(frames.tolist(), told, strict=True)
+    ]
+
+
+def _silence(score: Score) -> int:
+    """The frames before the first note that are left out."""
+    first = min(note.start for part in score.parts for note in part.notes)
+    return max(0, int(_frames_at(score, np.array([first]))[0]) - round(LEAD_SECONDS * SAMPLE_RATE))
 
 
 def _frames_at(score: Score, ticks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -166,41 +206,66 @@ def _frames_at(score: Score, ticks: npt.NDArray[np.int64]) -> npt.NDArray[np.int
 
 
 @contextmanager
-def _synthesiser(program: int, soundfont: Path) -> Iterator[Any]:
-    """A fluidsynth.Synth that plays `program` on CHANNEL."""
+def _synthesiser(score: Score, soundfont: Path) -> Iterator[Any]:
+    """A fluidsynth.Synth whose channels have the instruments of the parts."""
     synth = _fluidsynth().Synth(
         gain=1.0,
         samplerate=float(SAMPLE_RATE),
         channels=16,
-        # Only the samples of the chosen instrument are loaded: 0.1 s, not 4 s. The chorus is no part of a piano.
+        # Only the samples of the chosen instruments are loaded: 0.1 s, not 4 s. The chorus is no part of a piano.
         **{"synth.dynamic-sample-loading": 1, "synth.chorus.active": 0},
     )
     try:
         bank = synth.sfload(str(soundfont))
         if bank < 0:
             raise RenderingError(f"{soundfont} is not a soundfont that can be read. Name another one.")
-        if not 0 <= program < len(INSTRUMENTS) or synth.program_select(CHANNEL, bank, 0, program) < 0:
-            raise RenderingError(f"{soundfont.name} has no instrument {program}. Choose another one, 0 is a piano.")
+        for part in reversed([part for part in score.parts if part.notes]):  # a channel's first part counts
+            if not _select(synth, bank, part):
+                raise RenderingError(
+                    f"{soundfont.name} has no instrument {part.program}. Choose another one, 0 is a piano."
+                )
         yield synth
     finally:
         synth.delete()
 
 
-def _play(synth: Any, events: list[KeyEvent], sound: Sound) -> None:
+def _select(synth: Any, bank: int, part: Part) -> bool:
+    """Whether the soundfont has its instrument; any drums will do."""
+    if part.is_drum:
+        kits = (part.program, 0)
+        return any(synth.program_select(part.channel, bank, DRUM_BANK, kit) >= 0 for kit in kits)
+    return part.program in range(len(INSTRUMENTS)) and synth.program_select(part.channel, bank, 0, part.program) >= 0
+
+
+def _play(synth: Any, keys: list[KeyEvent], told: list[Told], sound: Sound) -> None:
     """Fill `sound` with what `synth` plays. A pitch struck again while it sounds stops with its last release."""
-    holders: Counter[int] = Counter()
+    holders: Counter[tuple[int, int]] = Counter()
     now = 0
-    for event in events:
+    events: list[KeyEvent | Told] = [*told, *keys]  # at one frame what is told comes first
+    for event in sorted(events, key=lambda event: event.frame):
         if event.frame >= len(sound):
             break
         _write(synth, sound[now : event.frame])
         now = event.frame
-        holders[event.pitch] += 1 if event.velocity else -1
+        if isinstance(event, Told):
+            _tell(synth, event.channel, event.control)
+            continue
+        holders[event.channel, event.pitch] += 1 if event.velocity else -1
         if event.velocity:
-            synth.noteon(CHANNEL, event.pitch, event.velocity)
-        elif holders[event.pitch] == 0:
-            synth.noteoff(CHANNEL, event.pitch)
+            synth.noteon(event.channel, event.pitch, event.velocity)
+        elif holders[event.channel, event.pitch] == 0:
+            synth.noteoff(event.channel, event.pitch)
     _write(synth, sound[now:])
+
+
+def _tell(synth: Any, channel: int, control: Control) -> None:
+    """Pressure is left out: what it does is up to a soundfont, and a piano has none."""
+    if control.kind == CONTROLLER:
+        synth.cc(channel, control.first, control.second)
+    elif control.kind == PROGRAM:
+        synth.program_change(channel, control.first)
+    elif control.kind == BEND:
+        synth.pitch_bend(channel, (control.second << 7 | control.first) - 8192)
 
 
 def _write(synth: Any, sound: Sound) -> None:

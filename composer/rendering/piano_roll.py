@@ -1,8 +1,9 @@
 """Score -> PNG: the piano roll, row under row like a page of music, opening and continuation told apart by colour.
 
-Cool notes on a blue ground were given, warm ones on a plain ground were composed, a bright line stands between them;
-the louder a note, the brighter. Discord shows a picture at 550 pixels, half of WIDTH, so nothing is written smaller
-than 20 pixels. Long pieces get more bars a row and lower rows, so that 520 bars make a picture of WIDTH x 4000.
+Cool notes on a blue ground were given, each part in a colour of its own, warm ones on a plain ground were composed, a
+bright line stands between them; the louder a note, the brighter. Drums are left out. Discord shows a picture at 550
+pixels, half of WIDTH, so nothing is written smaller than 20 pixels. Long pieces get more bars a row and lower rows, so
+that 520 bars make a picture of WIDTH x 4000.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import io
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from itertools import cycle
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from composer.score import BEATS_PER_BAR, TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note, Score
+from composer.music.score import TICKS_PER_BEAT, Bar, Chord, Note, Part, Score
+from composer.rendering.instruments import INSTRUMENTS
 
 Colour = tuple[int, int, int]
 
@@ -58,6 +61,15 @@ CONTINUATION = Palette(
     loud=(255, 214, 92),
     text=(255, 190, 120),
 )
+# Of the opening's parts, in turn.
+PARTS = (
+    OPENING,
+    replace(OPENING, soft=(34, 120, 84), loud=(132, 255, 190), text=(120, 226, 170)),
+    replace(OPENING, soft=(108, 76, 190), loud=(206, 176, 255), text=(190, 160, 255)),
+    replace(OPENING, soft=(20, 116, 132), loud=(72, 226, 236), text=(80, 210, 220)),
+    replace(OPENING, soft=(96, 108, 132), loud=(214, 226, 246), text=(196, 206, 226)),
+    replace(OPENING, soft=(140, 60, 140), loud=(250, 160, 250), text=(236, 150, 236)),
+)
 BACKGROUND: Colour = (17, 17, 21)
 DIVIDER: Colour = (255, 246, 224)
 TITLE: Colour = (240, 240, 244)
@@ -79,8 +91,10 @@ MIN_ROW_HEIGHT, MAX_ROW_HEIGHT = 150, 380
 MIN_SEMITONE = 2.5  # height of a lane
 MIN_NOTE_WIDTH, MIN_NOTE_HEIGHT = 3.5, 4.5  # more than the lane where that is narrow
 TITLE_SIZE, CHORD_SIZE, SMALL_SIZE = 32, 23, 20  # of fonts
+LEGEND_WIDTH = 128  # of an entry beside its text
 TEXT_INDENT, TEXT_GAP = 6, 10  # after the bar line or the divider; between one chord name and the next
 
+BEAT_SPACING = 12  # from one beat's line to the next, at least
 NUMBER_SPACING = 48  # from one bar number to the next, at least
 
 MIN_SEMITONES = 24  # two octaves at least are shown
@@ -91,11 +105,11 @@ MOST_ROWS = 20  # of a piece that is longer still
 BLACK_KEYS = {1, 3, 6, 8, 10}  # pitch classes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """Where everything goes. Rows count from 0, from the top."""
 
-    bars: int
+    bars: tuple[Bar, ...]
     bars_a_row: int
     lowest: int  # MIDI pitches, both shown
     highest: int
@@ -103,11 +117,18 @@ class Layout:
 
     @property
     def rows(self) -> int:
-        return -(-self.bars // self.bars_a_row)
+        return -(-len(self.bars) // self.bars_a_row)
 
     @property
     def bar_width(self) -> float:
+        """In the mean of a full row."""
         return (WIDTH - LEFT - RIGHT) / self.bars_a_row
+
+    @cached_property
+    def tick_width(self) -> float:
+        """So that the longest row fits."""
+        spans = (self.row_ticks(row) for row in range(self.rows))
+        return (WIDTH - LEFT - RIGHT) / max(end - start for start, end in spans)
 
     @property
     def notes_height(self) -> int:
@@ -122,13 +143,17 @@ class Layout:
     def height(self) -> int:
         return self.header + self.rows * self.row_height
 
+    def row_bars(self, row: int) -> tuple[Bar, ...]:
+        """The last row may hold fewer."""
+        return self.bars[row * self.bars_a_row : (row + 1) * self.bars_a_row]
+
     def row_ticks(self, row: int) -> tuple[int, int]:
-        """Where `row` begins and ends; the last row may hold fewer bars."""
-        first = row * self.bars_a_row
-        return first * TICKS_PER_BAR, min(first + self.bars_a_row, self.bars) * TICKS_PER_BAR
+        """Where `row` begins and ends."""
+        bars = self.row_bars(row)
+        return bars[0].start, bars[-1].end
 
     def x(self, tick: int, row: int) -> float:
-        return LEFT + (tick - self.row_ticks(row)[0]) * self.bar_width / TICKS_PER_BAR
+        return LEFT + (tick - self.row_ticks(row)[0]) * self.tick_width
 
     def lane(self, pitch: int) -> tuple[float, float]:
         """Top and bottom of a pitch within its row."""
@@ -147,9 +172,9 @@ class Layout:
 
 
 def layout_of(score: Score, titled: bool = False) -> Layout:
-    bars = max(1, score.bars)
     lowest, highest = _pitch_range(score)
-    return Layout(bars, _bars_a_row(bars), lowest, highest, LEGEND_HEIGHT + (TITLE_HEIGHT if titled else 0))
+    header = LEGEND_HEIGHT * (2 if _has_parts(score) else 1) + (TITLE_HEIGHT if titled else 0)
+    return Layout(score.bars, _bars_a_row(len(score.bars)), lowest, highest, header)
 
 
 def draw_piano_roll(score: Score, opening_bars: int, title: str = "") -> bytes:
@@ -159,9 +184,9 @@ def draw_piano_roll(score: Score, opening_bars: int, title: str = "") -> bytes:
     """
     title = _in_ascii(title)
     layout = layout_of(score, titled=bool(title))
-    divider = min(max(opening_bars, 0), layout.bars) * TICKS_PER_BAR
+    divider = score.line(max(opening_bars, 0))
     picture = Image.new("RGB", (WIDTH, layout.height), BACKGROUND)
-    picture.paste(_header(layout, divider, title), (0, 0))
+    picture.paste(_header(score, layout, divider, title), (0, 0))
     for row in range(layout.rows):
         picture.paste(_row(score, layout, divider, row), (0, layout.header + row * layout.row_height))
     file = io.BytesIO()
@@ -202,8 +227,9 @@ def place_chords(chords: tuple[Chord, ...], layout: Layout, row: int) -> list[tu
     """The chords of `row` whose names fit, each with its x. Those on a bar line go first, since they weigh most."""
     start, end = layout.row_ticks(row)
     sounding = [chord for chord in chords if start <= chord.tick < end and chord.root is not None]
+    lines = {bar.start for bar in layout.row_bars(row)}
     placed: list[tuple[float, float, Chord]] = []
-    for chord in sorted(sounding, key=lambda chord: (chord.tick % TICKS_PER_BAR != 0, chord.tick)):
+    for chord in sorted(sounding, key=lambda chord: (chord.tick not in lines, chord.tick)):
         left = layout.x(chord.tick, row) + TEXT_INDENT
         right = left + text_width(chord.name, CHORD_SIZE) + TEXT_GAP
         if right <= WIDTH and all(right <= other_left or left >= other for other_left, other, _ in placed):
@@ -211,18 +237,42 @@ def place_chords(chords: tuple[Chord, ...], layout: Layout, row: int) -> list[tu
     return [(left, chord) for left, _, chord in placed]
 
 
-def _header(layout: Layout, divider: int, title: str) -> Image.Image:
+def _header(score: Score, layout: Layout, divider: int, title: str) -> Image.Image:
     """The title, and below it what the colours mean."""
     pen = Pen(WIDTH, layout.header)
     if title:
         pen.text(LEFT, TITLE_HEIGHT / 2 + 6, _shortened(title), TITLE_SIZE, TITLE, "lm")
-    opening, continuation = divider // TICKS_PER_BAR, layout.bars - divider // TICKS_PER_BAR
+    opening = sum(bar.start < divider for bar in layout.bars)
     x, y = float(LEFT), layout.header - LEGEND_HEIGHT / 2
-    for name, bars, palette in (("opening", opening, OPENING), ("continuation", continuation, CONTINUATION)):
+    if _has_parts(score):
+        _draw_parts(pen, score, divider, y)
+        y -= LEGEND_HEIGHT
+    for name, bars, palette in (
+        ("opening", opening, OPENING),
+        ("continuation", len(layout.bars) - opening, CONTINUATION),
+    ):
         if bars:
             x = _legend(pen, x, y, f"{name}, {bars} bar{'s' * (bars > 1)}", palette)
-    pen.text(WIDTH - RIGHT, y, "brighter is louder", SMALL_SIZE, FAINT, "rm")
+    hint = "brighter is louder" + ", drums are not shown" * any(part.is_drum for part in score.parts)
+    pen.text(WIDTH - RIGHT, y, hint, SMALL_SIZE, FAINT, "rm")
     return pen.finished()
+
+
+def _has_parts(score: Score) -> bool:
+    return len(score.playing) > 1
+
+
+def _draw_parts(pen: Pen, score: Score, divider: int, y: float) -> None:
+    """Whose notes have which colour, as far as the line goes."""
+    x = float(LEFT)
+    for palette, part in _coloured(score):
+        if part.notes[0].start >= divider:
+            palette = CONTINUATION
+        name = _in_ascii(part.name)[:24] or INSTRUMENTS[part.program]
+        if x + text_width(name, SMALL_SIZE) + LEGEND_WIDTH > WIDTH - RIGHT:
+            pen.text(x, y, "...", SMALL_SIZE, FAINT, "lm")
+            return
+        x = _legend(pen, x, y, name, palette)
 
 
 def _legend(pen: Pen, x: float, y: float, text: str, palette: Palette) -> float:
@@ -266,11 +316,11 @@ def _draw_ground(pen: Pen, layout: Layout, row: int, palette: Palette, start: in
         top, bottom = layout.lane(pitch)
         pen.box(Box(left, top, right, bottom), palette.shade if pitch % 12 in BLACK_KEYS else palette.ground)
     top, bottom = CHORDS_HEIGHT, CHORDS_HEIGHT + layout.notes_height
-    for tick in range(start, end, TICKS_PER_BEAT):
-        x = layout.x(tick, row)
-        if tick % TICKS_PER_BAR == 0:
+    for beat in (beat for bar in layout.row_bars(row) for beat in bar.beats() if start <= beat.start < end):
+        x = layout.x(beat.start, row)
+        if beat.weight == 0:
             pen.box(Box(x, top, x + 1.5, bottom), palette.line)
-        elif layout.bar_width >= BEATS_PER_BAR * 12:
+        elif layout.tick_width * TICKS_PER_BEAT >= BEAT_SPACING:
             pen.box(Box(x, top, x + 1, bottom), _mix(palette.ground, palette.line, 0.35))
     for pitch in _octaves(layout):
         y = layout.lane(pitch)[1]
@@ -295,22 +345,32 @@ def _draw_keys(pen: Pen, layout: Layout) -> None:
 def _draw_notes(pen: Pen, score: Score, layout: Layout, divider: int, row: int) -> None:
     """Softest first, so that a loud note is not hidden by one that overlaps it."""
     start, end = layout.row_ticks(row)
-    sounding = [note for note in score.sounding if note.start < end and note.end > start]
-    for note in sorted(sounding, key=lambda note: (note.velocity, note)):
+    sounding = [
+        (note, palette if note.start < divider else CONTINUATION)
+        for palette, part in _coloured(score)
+        for note in part.notes
+        if note.start < end and note.end > start
+    ]
+    for note, palette in sorted(sounding, key=lambda drawn: (drawn[0].velocity, drawn[0])):
         box = layout.note_box(note, row)
         radius = min(3.0, (box.bottom - box.top) / 3, (box.right - box.left) / 3)
-        pen.box(box, shade(OPENING if note.start < divider else CONTINUATION, note.velocity), radius)
+        pen.box(box, shade(palette, note.velocity), radius)
+
+
+def _coloured(score: Score) -> Iterator[tuple[Palette, Part]]:
+    """The pitched parts that play, each with its colour in the opening."""
+    return zip(cycle(PARTS), (part for part in score.as_heard if part.notes and not part.is_drum), strict=False)
 
 
 def _draw_bar_numbers(pen: Pen, layout: Layout, row: int) -> None:
     """Below the notes; only every second, fourth, ... bar where they would touch."""
-    start, end = layout.row_ticks(row)
     step = 1
     while step * layout.bar_width < NUMBER_SPACING:
         step *= 2
     y = CHORDS_HEIGHT + layout.notes_height + NUMBERS_HEIGHT / 2
-    for tick in range(start, end, step * TICKS_PER_BAR):
-        pen.text(layout.x(tick, row) + TEXT_INDENT, y, str(tick // TICKS_PER_BAR + 1), SMALL_SIZE, FAINT)
+    first = row * layout.bars_a_row
+    for number, bar in list(enumerate(layout.row_bars(row), start=first + 1))[::step]:
+        pen.text(layout.x(bar.start, row) + TEXT_INDENT, y, str(number), SMALL_SIZE, FAINT)
 
 
 def _draw_divider(pen: Pen, layout: Layout, divider: int, row: int) -> None:

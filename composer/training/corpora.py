@@ -24,7 +24,7 @@ from tqdm import tqdm
 from composer.errors import OpeningError, SettingsError
 from composer.music.encoding import to_words
 from composer.music.grid import TICKS_PER_POSITION, snap
-from composer.music.midi import Roles, nothing_said, read_score
+from composer.music.midi import Roles, nothing_said, parse_midi
 from composer.music.score import Role, Score
 from composer.music.words import Vocabulary, Words
 from composer.training.dataset import stretch_name
@@ -102,7 +102,7 @@ def encode_song(data: bytes, roles: Roles, vocabulary: Vocabulary) -> list[Words
         OpeningError: it cannot be read.
         SettingsError: its music does not fit the vocabulary.
     """
-    score = read_score(data, roles)
+    score = parse_midi(data, roles).without_drums()
     if _share_on_grid(score) < LEAST_ON_GRID:
         raise SettingsError("off the grid")
     encoded = []

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ from tqdm import tqdm
 
 from composer.encoding import to_words
 from composer.errors import OpeningError, SettingsError
-from composer.midi import parse_midi
-from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score, excerpt
+from composer.music.midi import leaving_out, parse_midi
+from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score
 from composer.training.sources import ANNOTATIONS, Source, Split, find_sources, read_sources
 from composer.words import END, Vocabulary
 
@@ -77,18 +78,14 @@ def _digest(sources: Iterable[Source], vocabulary: Vocabulary) -> str:
 
 
 def stretches_in_four(score: Score) -> list[tuple[int, int]]:
-    """Start and end, in ticks, of the stretches in 4/4, cut where a bar of another length stands."""
-    meters = [meter for meter in score.meters if meter.tick < score.end]  # a file may name more behind its music
-    starts = [meter.tick for meter in meters]
-    found: list[tuple[int, int]] = []
-    for meter, start, end in zip(meters, starts, [*starts[1:], score.end], strict=True):
-        if (meter.numerator, meter.denominator) != (4, 4):
-            continue
-        if found and found[-1][1] == start:  # 4/4 said twice
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((start, end))
-    return [(start, end) for start, end in found if end - start >= SHORTEST_BARS * TICKS_PER_BAR]
+    """First bar and the one behind the last of the stretches in 4/4, cut where a bar of another meter stands."""
+    stretches = []
+    for in_four, run in groupby(range(len(score.bars)), key=lambda number: score.bars[number].meter == (4, 4)):
+        first, *others = run
+        behind = first + len(others) + 1
+        if in_four and score.bars[behind - 1].end - score.bars[first].start >= SHORTEST_BARS * TICKS_PER_BAR:
+            stretches.append((first, behind))
+    return stretches
 
 
 def share_on_grid(score: Score, ticks_per_position: int) -> float:
@@ -103,18 +100,18 @@ def encode_song(data: bytes, vocabulary: Vocabulary) -> list[Words]:
 
     Raises OpeningError if the file cannot be read, SettingsError if its music does not fit the vocabulary.
     """
-    score = parse_midi(data, leave_out=ANNOTATIONS)
+    score = parse_midi(data, leaving_out(ANNOTATIONS)).without_drums()
     if share_on_grid(score, vocabulary.ticks_per_position) < LEAST_ON_GRID:
         raise SettingsError("off the grid")
     pitches = [note.pitch for note in score.notes]
     if min(pitches) < vocabulary.pitches[0] or max(pitches) > vocabulary.pitches[-1]:
         raise SettingsError("off the piano")
     encoded: list[Words] = []
-    for start, end in stretches_in_four(score):
-        part = excerpt(score, start, end)
+    for first, behind in stretches_in_four(score):
+        part = score.excerpt(first, behind)
         if part.notes:
             words = to_words(part, vocabulary)
-            ids = np.array([*words, END] if end == score.end else words, dtype=np.uint8)
+            ids = np.array([*words, END] if behind == len(score.bars) else words, dtype=np.uint8)
             encoded.append(ids[:, : len(vocabulary.sizes)])
     if not encoded:
         raise SettingsError("not in 4/4")

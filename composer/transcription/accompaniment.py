@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from composer.key import Key, find_key
-from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score
+from composer.music.key import Key, find_key
+from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, in_four
 
 STRONG_TICKS = 2 * TICKS_PER_BEAT
 STRONG = 1.5  # what a note counts that is struck on the first or third beat
@@ -53,7 +53,7 @@ def accompany(melody: Score) -> Score:
         for note in _half_bars(bar * TICKS_PER_BAR, triad)
         if note.start >= begin
     ]
-    return replace(melody, notes=tuple(sorted([*lifted, *hand])))
+    return in_four(sorted([*lifted, *hand]), melody.tempos, end=melody.end)
 
 
 def _lifted(melody: Score) -> tuple[Note, ...]:
@@ -72,9 +72,9 @@ def _triads(key: Key) -> tuple[Triad, ...]:
 
 def _gains(melody: Score, triads: tuple[Triad, ...]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """How well each triad fits each bar, in beats of melody: (bars, triads)."""
-    gains = np.zeros((melody.bars, len(triads)))
+    gains = np.zeros((len(melody.bars), len(triads)))
     for note in melody.notes:
-        bar = min(note.start // TICKS_PER_BAR, melody.bars - 1)
+        bar = min(note.start // TICKS_PER_BAR, len(melody.bars) - 1)
         weight = min(note.end - note.start, TICKS_PER_BAR) / TICKS_PER_BEAT
         weight *= STRONG if note.start % STRONG_TICKS == 0 else 1
         for column, triad in enumerate(triads):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from composer.errors import NothingPlayedError, OpeningError
-from composer.midi import dump_midi
+from composer.music.midi import dump_midi
 from composer.transcription.performance import Performance
 from composer.transcription.piano import transcribe_piano
 from composer.transcription.recording import SAMPLE_RATE, SUFFIXES, Samples, read_in_parts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from composer.midi import read_midi
-from composer.score import Score
+from composer.music.midi import read_midi
+from composer.music.score import Score
 from composer.transcription.recording import is_recording
 from composer.transcription.synchronise import Heard, Listening, on_its_grid, performance_of, synchronise
 from composer.transcription.transcriber import transcribe

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from composer.errors import OutOfRangeError, TooFewNotesError
-from composer.key import find_key
-from composer.score import (
+from composer.errors import OpeningTooLongError, OutOfRangeError, TooFewNotesError
+from composer.music.key import find_key
+from composer.music.score import (
     BEATS_PER_BAR,
     EARLY_TICKS,
     SHORTEST_TICKS,
@@ -24,12 +24,15 @@ from composer.score import (
     Note,
     Score,
     TempoChange,
+    in_four,
+    pedal_of,
 )
 from composer.transcription.accompaniment import accompany
 from composer.transcription.beats import EARLY_BEATS, FASTEST, SLOWEST, Pulse, find_pulse
 from composer.transcription.performance import Kind, Performance, PlayedNote
 
 LEAST_NOTES = 4
+LONGEST_MINUTES = 8  # of a MIDI file in which beats are looked for
 SIXTEENTH = TICKS_PER_BEAT // 4
 ON_GRID_TICKS = TICKS_PER_BEAT // 24
 LEAST_ON_GRID = 0.6  # of the onsets of a file in time with its own beats: as for songs that are trained on
@@ -65,7 +68,7 @@ class Heard:
     """score: in 4/4, bar line at tick 0, pickup at the end of bar 0; chord symbols are found later, as in any opening
 
     kind: of the performance   tempo: quarter notes a minute, in the median   sure: of tempo level and bar lines, from
-    0 to 1   key: as composer.key names it   notes: those that were played   accompanied: whether chords were added
+    0 to 1   key: as composer.music.key names it   notes: those played   accompanied: whether chords were added
     """
 
     score: Score
@@ -78,7 +81,7 @@ class Heard:
 
     @property
     def bars(self) -> int:
-        return self.score.bars
+        return len(self.score.bars)
 
 
 def synchronise(performance: Performance, listening: Listening | None = None) -> Heard:
@@ -104,24 +107,36 @@ def synchronise(performance: Performance, listening: Listening | None = None) ->
 
 
 def performance_of(score: Score) -> Performance:
-    """What a MIDI file sounds like, its own beats forgotten."""
+    """What the pitched parts of a MIDI file sound like, its own beats forgotten.
+
+    Raises:
+        OpeningTooLongError: it is longer than beats are looked for, which costs by the second.
+    """
+    seconds = score.seconds_at(score.end)
+    if seconds > LONGEST_MINUTES * 60:
+        raise OpeningTooLongError(math.ceil(seconds / 60), LONGEST_MINUTES)
+    one_pedal = len({part.channel for part in score.playing}) == 1
     notes = [
         PlayedNote(score.seconds_at(note.start), note.pitch, score.seconds_at(note.end), note.velocity)
-        for note in (score.held or score.notes)
+        for note in (score.notes if one_pedal else score.sounding)
     ]
+    pedal = pedal_of(score.pitched) if one_pedal else ()
     return Performance(
         notes=tuple(sorted(notes)),
-        seconds=score.seconds_at(score.end),
+        seconds=seconds,
         kind="midi",
-        pedal=tuple((score.seconds_at(down), score.seconds_at(up)) for down, up in score.pedal),
+        pedal=tuple((score.seconds_at(down), score.seconds_at(up)) for down, up in pedal),
     )
 
 
 def on_its_grid(score: Score) -> bool:
     """Whether a MIDI file was played to its own beats: its onsets lie near its sixteenths, or near its triplets.
 
-    Of onsets that know nothing of the grid a third lie near sixteenths. A file of a few notes is taken at its word.
+    Of onsets that know nothing of the grid a third lie near sixteenths. A file of a few notes is taken at its word, and
+    so is one of several instruments: who puts a band together has a click.
     """
+    if any(part.is_drum for part in score.parts) or len({part.program for part in score.playing}) > 1:
+        return True
     onsets = np.unique([note.start for note in score.notes])
     on_grid = max(_share_on(onsets, step) for step in (SIXTEENTH, TICKS_PER_BEAT // 3))
     return len(onsets) < LEAST_JUDGED or on_grid >= LEAST_ON_GRID
@@ -148,7 +163,7 @@ def _on_beats(performance: Performance, pulse: Pulse) -> Score:
     lines = [pulse.seconds(bar_line + beat) for beat in range(end // TICKS_PER_BEAT + 1)]
     tempos = [TempoChange(beat * TICKS_PER_BEAT, 60 / (b - a)) for beat, (a, b) in enumerate(pairwise(lines))]
     pedal = tuple((tick(down), tick(up)) for down, up in performance.pedal if tick(down) < tick(up))
-    return Score(tuple(sorted(notes)), tuple(tempos), end=end, pedal=pedal)
+    return in_four(sorted(notes), tuple(tempos), end=end, pedal=pedal)
 
 
 def _snapped(score: Score) -> Score:
@@ -167,4 +182,4 @@ def _snapped(score: Score) -> Score:
         replace(note, end=following.start) if following.start - note.end <= SIXTEENTH else note
         for note, following in pairwise(line)
     ]
-    return replace(score, notes=(*followed, line[-1]))
+    return in_four((*followed, line[-1]), score.tempos, end=score.end)

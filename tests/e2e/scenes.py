@@ -14,8 +14,8 @@ from bot_process import BotProcess
 from discord_standin import Standin
 
 from bot.playground.protocol import Attachment, Channel, Message, Reply, User
-from composer.midi import dump_midi
-from composer.score import TICKS_PER_BAR, Note, Score
+from composer.music.midi import dump_midi
+from composer.music.score import TICKS_PER_BAR, Note, in_four
 
 PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 DELIVERED = "delivered_at is not null"  # of a job
@@ -23,7 +23,7 @@ DELIVERED = "delivered_at is not null"  # of a job
 
 def opening() -> bytes:
     notes = tuple(Note(beat * 480, 60 + (0, 4, 7, 12)[beat], beat * 480 + 400, 80) for beat in range(4))
-    return dump_midi(Score(notes=notes, end=TICKS_PER_BAR))
+    return dump_midi(in_four(notes, end=TICKS_PER_BAR))
 
 
 class Scene:

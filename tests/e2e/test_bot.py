@@ -13,22 +13,22 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import miditoolkit
 import numpy as np
 import pytest
 from bot_process import BotProcess
 from discord_standin import Standin
 from engine_models import SLOW, random_checkpoint
 from PIL import Image
+from scores import changed, in_meters
 
 from bot.attendance import EDIT_SECONDS
 from bot.messages import say, settings_table
 from bot.playground.protocol import Attachment, Channel, Guild, Message, RefusedError, Reply, User
 from composer.engine.checkpoint import save_checkpoint
-from composer.midi import dump_midi, parse_midi
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import TICKS_PER_BAR, Note, in_four
 from composer.opening import to_opening
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Note, Score
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "examples" / "opening.mid").read_bytes()
@@ -49,7 +49,7 @@ class Place:
 def opening(bars: int = 1) -> bytes:
     """Quarter notes of C major."""
     notes = tuple(Note(beat * 480, 60 + (0, 4, 7, 12)[beat % 4], beat * 480 + 400, 80) for beat in range(4 * bars))
-    return dump_midi(Score(notes=notes, end=bars * TICKS_PER_BAR))
+    return dump_midi(in_four(notes, end=bars * TICKS_PER_BAR))
 
 
 @pytest.fixture(scope="module")
@@ -334,7 +334,7 @@ def hostile() -> dict[str, bytes]:
         "zero.mid": no_resolution,
         "drums.mid": _drums(),
         "waltz.mid": _waltz(),
-        "long.mid": opening(65),
+        "long.mid": opening(460),
         "bomb.mid": b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x0d"
         + b"\xff\xff\xff\x7f\x90\x3c\x40"
         + b"\0\x80\x3c\0\0\xff\x2f",
@@ -342,21 +342,12 @@ def hostile() -> dict[str, bytes]:
 
 
 def _drums() -> bytes:
-    midi = miditoolkit.MidiFile(file=io.BytesIO(opening()))
-    midi.instruments[0].is_drum = True
-    return _bytes(midi)
+    score = parse_midi(opening())
+    return dump_midi(changed(score, is_drum=True, channel=9))
 
 
 def _waltz() -> bytes:
-    midi = miditoolkit.MidiFile(file=io.BytesIO(opening(2)))
-    midi.time_signature_changes = [miditoolkit.TimeSignature(3, 4, 0)]
-    return _bytes(midi)
-
-
-def _bytes(midi: miditoolkit.MidiFile) -> bytes:
-    out = io.BytesIO()
-    midi.dump(file=out)
-    return out.getvalue()
+    return dump_midi(in_meters(parse_midi(opening(2)).notes, (0, 3, 4), end=2880))
 
 
 def _refusal(reply: Reply) -> Message | None:
@@ -443,7 +434,7 @@ def filled(data: bytes) -> bytes:
 
 async def test_of_a_padded_upload_its_music_is_kept_once_and_as_long_as_a_piece_begins_with_it(place: Place) -> None:
     may, channel = place.standin.user("may"), place.guild.channel("padding")
-    padded = filled(dump_midi(Score((Note(0, 61, 400, 80), Note(960, 66, 1400, 80)), end=TICKS_PER_BAR)))
+    padded = filled(dump_midi(in_four((Note(0, 61, 400, 80), Note(960, 66, 1400, 80)), end=TICKS_PER_BAR)))
     await ask(may, channel, padded, bars=1, takes=4)
     await place.standin.until(lambda: sum(bool(m.files) for m in public(channel)) == 4, 4 * PATIENCE)
     ((digest,),) = place.bot.rows(f"select distinct opening_digest from pieces where owner = {may.id}")

@@ -19,8 +19,8 @@ from recordings import OPUS, a_million_comments, one_sample_a_second, piano, sil
 from bot.messages import describe, say
 from bot.playground.protocol import Attachment, Guild, Message, Reply, User
 from composer.errors import LineFullError, NotAudioError, NothingPlayedError, RecordingTooLongError
-from composer.midi import dump_midi, parse_midi
-from composer.score import Score
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import Score, in_four
 
 PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 HEARD = ["That's it, go on", "Half tempo", "Double tempo", "Delete"]
@@ -128,12 +128,12 @@ async def test_a_voice_message_is_heard_agreed_to_and_becomes_a_piece(place: Pla
     assert piece is not heard
     assert [name.rpartition(".")[2] for name in piece.files] == ["mp3", "mid", "png"]
     assert [button.label for button in piece.buttons] == PIECE
-    assert f"32 bars added to {before.bars}" in piece.content
+    assert f"32 bars added to {len(before.bars)}" in piece.content
     assert f"/{heard.id})" in piece.content, "it names the recording, with a link"
     whole = parse_midi(file_of(piece, ".mid"))
     given = [(note.start, note.pitch) for note in before.notes]
     assert [(note.start, note.pitch) for note in whole.notes[: len(given)]] == given
-    assert whole.bars > before.bars
+    assert len(whole.bars) > len(before.bars)
 
     history = await whispered(await ann.command("/history", channel))
     assert f"/{piece.id})" in history
@@ -292,4 +292,4 @@ def unclicked(score: Score) -> Score:
         replace(note, start=round(note.start * factor + 137 + draw.gauss(0, 8)), end=round(note.end * factor + 137))
         for note in score.notes
     ]
-    return Score(notes=tuple(sorted(notes)), end=round(score.end * factor) + 1920)
+    return in_four(tuple(sorted(notes)), end=round(score.end * factor) + 1920)

@@ -21,7 +21,7 @@ from bot.messages import say
 from bot.playground.protocol import Attachment, Message
 from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.engine.generator import Generator
-from composer.midi import parse_midi
+from composer.music.midi import parse_midi
 from composer.request import Composed, Request
 
 

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scores import in_meters
 
 from composer.engine.checkpoint import load_checkpoint
-from composer.midi import dump_midi, parse_midi
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import TICKS_PER_BAR, Note, in_four
 from composer.opening import to_opening
-from composer.score import TICKS_PER_BAR, MeterChange, Note, Score
 
 ROOT = Path(__file__).parents[2]
 OPENING = ROOT / "examples" / "opening.mid"
@@ -77,6 +78,9 @@ def test_the_receipt_tells_how_the_piece_came_about(piece: Path) -> None:
     assert receipt["key"]["opening"] in ("A minor", "C major")
     assert receipt["tempo"]["opening_ends_at"] == 92.0
     assert receipt["seconds"]["composing"] > 0
+    notes = len(parse_midi(OPENING.read_bytes()).notes)
+    assert receipt["opening"]["tracks"] == [{"name": "Opening", "program": 0, "notes": notes, "drum": False}]
+    assert receipt["opening"]["bars_heard"] == receipt["bars"]["opening"]
 
 
 def test_the_command_in_the_receipt_gives_the_same_bytes(piece: Path, tmp_path: Path) -> None:
@@ -116,7 +120,7 @@ def test_a_folder_holds_the_pieces_of_one_call(tmp_path: Path) -> None:
 
 def waltz(path: Path) -> Path:
     notes = tuple(Note(tick, 60, tick + 240, 80) for tick in range(0, 8 * 1440, 480))
-    path.write_bytes(dump_midi(Score(notes, meters=(MeterChange(0, 3, 4),), end=8 * 1440)))
+    path.write_bytes(dump_midi(in_meters(notes, (0, 3, 4), end=8 * 1440)))
     return path
 
 
@@ -180,7 +184,7 @@ def test_openings_of_one_name_have_a_folder_each_and_the_same_again_its_own(tmp_
     for name, pitch in (("a", 60), ("b", 62)):
         (tmp_path / name).mkdir()
         moved = tuple(replace(note, pitch=pitch) for note in notes)
-        (tmp_path / name / "song.mid").write_bytes(dump_midi(Score(moved, end=TICKS_PER_BAR)))
+        (tmp_path / name / "song.mid").write_bytes(dump_midi(in_four(moved, end=TICKS_PER_BAR)))
     words = ("--bars", 1, "--no-audio")
     folders = [in_process.segue("compose", f"{name}/song.mid", *words, cwd=tmp_path).stdout.strip() for name in "abab"]
     assert folders == ["out/song", "out/song-2", "out/song", "out/song-2"]

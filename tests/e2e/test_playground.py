@@ -18,7 +18,7 @@ from engine_models import TINY, random_checkpoint
 
 from bot.messages import say
 from composer.engine.checkpoint import save_checkpoint
-from composer.midi import parse_midi
+from composer.music.midi import parse_midi
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, which ./run test installs, is not there")
 axe = pytest.importorskip(

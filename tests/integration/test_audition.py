@@ -19,11 +19,11 @@ from engine_models import random_checkpoint
 from composer.audition.audition import Plan, audition, promote_chosen
 from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.errors import CheckpointError
-from composer.midi import dump_midi
+from composer.music.midi import dump_midi
+from composer.music.score import TICKS_PER_BAR, Note, TempoChange, in_four
 from composer.piece import Order
 from composer.request import Guards
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Note, Score, TempoChange
 from composer.training.train import CONFIG, CURVE_FIELDS, CURVES
 
 STEPS = (10, 20)
@@ -39,7 +39,7 @@ def song(root: int, bars: int = 16) -> bytes:
             tick = bar * TICKS_PER_BAR + beat * 480
             notes.append(Note(tick, chord + (0, 4, 7, 12)[beat], tick + 480, 80))
             notes.append(Note(tick + 240, 70 + (bar * root + beat * beat * bar) % 12, tick + 480, 90))
-    return dump_midi(Score(tuple(sorted(notes)), (TempoChange(0, 100.0),), end=bars * TICKS_PER_BAR))
+    return dump_midi(in_four(tuple(sorted(notes)), (TempoChange(0, 100.0),), end=bars * TICKS_PER_BAR))
 
 
 @pytest.fixture(scope="module")

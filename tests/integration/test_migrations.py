@@ -15,7 +15,7 @@ from bot.storage.servers import Guild
 from composer.database import Database, metadata
 from composer.line.jobs import Jobs
 from composer.line.schema import PERFORMANCE, Draft, Job, Kind, State
-from composer.midi import parse_midi
+from composer.music.midi import parse_midi
 from composer.request import Composed, Request, Watched
 from composer.sampling import SamplingParams
 from composer.transcription.performance import Performance

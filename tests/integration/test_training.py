@@ -15,8 +15,8 @@ import torch
 
 from composer.engine.checkpoint import load_checkpoint
 from composer.errors import CheckpointError, SettingsError
-from composer.midi import dump_midi
-from composer.score import TICKS_PER_BAR, Note, Score, TempoChange
+from composer.music.midi import dump_midi
+from composer.music.score import TICKS_PER_BAR, Note, TempoChange, in_four
 from composer.training.card import promote
 from composer.training.dataset import load_corpus
 from composer.training.train import CURVES, STATE, read_curves
@@ -34,7 +34,7 @@ def song(root: int, bars: int = 12) -> bytes:
         for beat in range(4):
             tick = bar * TICKS_PER_BAR + beat * 480
             notes.append(Note(tick, chord + (0, 4, 7, 12)[beat], tick + 480, 80))
-    return dump_midi(Score(tuple(notes), (TempoChange(0, 100.0),), end=bars * TICKS_PER_BAR))
+    return dump_midi(in_four(tuple(notes), (TempoChange(0, 100.0),), end=bars * TICKS_PER_BAR))
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ import pytest
 from singing import line, noise, recorded, spoken, sung
 
 from composer.errors import NothingPlayedError
-from composer.midi import dump_midi, parse_midi
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import Score, in_four
 from composer.rendering.audio import duration_seconds, render_mp3, synthesise, trim
-from composer.score import Score, excerpt
 from composer.transcription.folder import transcribe_long
 from composer.transcription.melody import hear_line
 from composer.transcription.performance import Performance, PlayedNote
@@ -36,7 +36,7 @@ BEATS = [1, 1, 1, 1, 2, 2, 1, 1, 2, 1, 1, 1, 1, 2, 2]
 @pytest.fixture(scope="module")
 def score() -> Score:
     """Three bars for the piano: eight seconds."""
-    return excerpt(parse_midi(OPENING.read_bytes()), 0, 3 * 1920)
+    return parse_midi(OPENING.read_bytes()).excerpt(0, 3)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_midi_without_a_click_is_put_on_its_beats(tmp_path: Path) -> None:
     notes = tuple(
         type(note)(round(300 + note.start * 1.37), note.pitch, round(300 + note.end * 1.37), 80) for note in score.notes
     )
-    (tmp_path / "free.mid").write_bytes(dump_midi(Score(notes, end=20 * 1920)))
+    (tmp_path / "free.mid").write_bytes(dump_midi(in_four(notes, end=20 * 1920)))
     done = in_process.segue("compose", "free.mid", "--bars", 1, "--no-audio", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "heard: MIDI that is off its own beats: 88 BPM, C major, 8 bars" in done.stderr
@@ -174,7 +174,7 @@ def test_refusals_of_recordings_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_folder_becomes_a_corpus_and_a_bad_file_stops_nothing(tmp_path: Path) -> None:
-    bar = excerpt(parse_midi(OPENING.read_bytes()), 0, 1920)
+    bar = parse_midi(OPENING.read_bytes()).excerpt(0, 1)
     folder = tmp_path / "recordings"
     folder.mkdir()
     (folder / "my-piano.mp3").write_bytes(render_mp3(bar))

@@ -304,7 +304,7 @@ class Reading(NamedTuple):
 
 def read(name: str, data: bytes) -> Reading:
     from composer.errors import OpeningError
-    from composer.midi import read_midi
+    from composer.music.midi import read_midi
 
     before = _cpu_seconds()
     try:
@@ -319,7 +319,7 @@ def forked(
 ) -> subprocess.CompletedProcess[bytes]:
     """composer.sandbox.run for files that read_midi is given, but for the start of Python, which costs more than the
     reading of an odd file: the child is a fork of this process, and has imported all that it needs."""
-    from composer.midi import child
+    from composer.music.midi import child
 
     source, sink = os.pipe()
     if not (process := os.fork()):
@@ -357,7 +357,7 @@ def measure_known_child() -> dict[str, float]:
 
 def main() -> None:
     from composer import sandbox
-    from composer.midi import parse_midi
+    from composer.music.midi import parse_midi
 
     readings = [read(name, data) for name, data in large_files()]
     parse_midi(a_song())  # and with it all that is imported

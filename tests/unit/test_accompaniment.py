@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from composer.chords import find_chords
-from composer.score import TICKS_PER_BAR, Note, Score
+from composer.music.chords import find_chords
+from composer.music.score import TICKS_PER_BAR, Note, Score, in_four
 from composer.transcription.accompaniment import accompany
 
 # Twinkle, twinkle: eight bars of quarters and halves, whose chords everybody knows.
@@ -18,7 +16,7 @@ def tune(up: int = 0, pickup: bool = False) -> Score:
         starts = [bar * TICKS_PER_BAR + 480 * beat for beat in range(len(pitches))]
         ends = [*starts[1:], (bar + 1) * TICKS_PER_BAR]
         notes += [Note(s, p + up, e, 80) for s, p, e in zip(starts, pitches, ends, strict=True)]
-    return Score(tuple(notes), end=(8 + pickup) * TICKS_PER_BAR)
+    return in_four(tuple(notes), end=(8 + pickup) * TICKS_PER_BAR)
 
 
 def struck(melody: Score) -> set[tuple[int, int]]:
@@ -54,4 +52,4 @@ def test_a_low_voice_is_written_an_octave_higher() -> None:
     low = tune(-24)
     whole = accompany(low)
     assert {(n.start, n.pitch + 12) for n in low.notes} <= {(n.start, n.pitch) for n in whole.notes}
-    assert accompany(replace(low, notes=())) == replace(low, notes=())
+    assert accompany(in_four(())) == in_four(())

@@ -36,10 +36,10 @@ from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.model import CompoundWordTransformer
 from composer.engine.scheduler import Piece
-from composer.key import find_key
+from composer.music.key import find_key
+from composer.music.score import Note
 from composer.request import Guards, Request
 from composer.sampling import SamplingParams
-from composer.score import Note
 from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()

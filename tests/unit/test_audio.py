@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,19 @@ import pyloudnorm
 import pytest
 
 from composer.errors import RenderingError
+from composer.music.score import (
+    BEND,
+    CONTROLLER,
+    PROGRAM,
+    TICKS_PER_BAR,
+    TICKS_PER_BEAT,
+    Control,
+    Note,
+    Part,
+    Score,
+    TempoChange,
+    in_four,
+)
 from composer.rendering import audio
 from composer.rendering.audio import (
     FADE_SECONDS,
@@ -25,7 +39,6 @@ from composer.rendering.audio import (
 )
 from composer.rendering.instruments import program_of
 from composer.rendering.loudness import SAMPLE_RATE, level
-from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, TempoChange
 
 PIANO, CHURCH_ORGAN = 0, 19
 FULL_SCALE = 1.0
@@ -34,7 +47,7 @@ INAUDIBLE = 10 ** (-54 / 20)
 
 def score_of(notes: list[Note], *tempos: TempoChange) -> Score:
     bars = -(-max(note.end for note in notes) // TICKS_PER_BAR)
-    return Score(tuple(sorted(notes)), tempos or (TempoChange(0, 120.0),), end=bars * TICKS_PER_BAR)
+    return in_four(tuple(sorted(notes)), tempos or (TempoChange(0, 120.0),), end=bars * TICKS_PER_BAR)
 
 
 def scale(velocity: int, beats: int = 16, length: int = 400) -> Score:
@@ -96,7 +109,7 @@ def at(sound: npt.NDArray[np.float32], start: float, end: float) -> npt.NDArray[
     ],
 )
 def test_everything_is_equally_loud_and_nothing_clips(score: Score, instrument: str) -> None:
-    sound = decoded(render_mp3(score, program_of(instrument)))
+    sound = decoded(render_mp3(score.played_on(program_of(instrument))))
     loudness = pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(sound.astype(np.float64))
     assert -18 <= loudness <= -14
     assert peak(sound) < 10 ** (-0.3 / 20) < FULL_SCALE
@@ -116,7 +129,7 @@ def test_it_lasts_as_long_as_the_score_and_the_last_note_rings() -> None:
 @pytest.mark.parametrize("instrument", ["tubular bells", "piano", "woodblock", "warm pad"])
 def test_neither_end_is_silent_for_long(instrument: str) -> None:
     score = scale(80, beats=4)
-    sound = decoded(render_mp3(score, program_of(instrument)))
+    sound = decoded(render_mp3(score.played_on(program_of(instrument))))
     assert peak(at(sound, 0, 0.2)) > 0.01
     assert peak(sound[-SAMPLE_RATE:]) > INAUDIBLE
     assert seconds(sound) <= duration_seconds(score) + TAIL_SECONDS + 0.1
@@ -124,7 +137,7 @@ def test_neither_end_is_silent_for_long(instrument: str) -> None:
 
 def test_what_rings_longer_than_the_tail_fades_out() -> None:
     score = score_of([Note(0, 84, 240, 120), Note(0, 60, 240, 120)])
-    sound = decoded(render_mp3(score, program_of("tubular bells")))
+    sound = decoded(render_mp3(score.played_on(program_of("tubular bells"))))
     end = duration_seconds(score) + TAIL_SECONDS
     assert end - FADE_SECONDS < seconds(sound) < end + 0.1  # it sinks below what is heard within the fade
     assert peak(sound[-SAMPLE_RATE // 50 :]) < 0.05 * peak(sound)
@@ -146,7 +159,7 @@ def test_a_short_rest_before_the_first_note_is_kept() -> None:
 def test_tempo_changes_are_played_when_they_are_written() -> None:
     tempos = TempoChange(0, 60.0), TempoChange(2 * TICKS_PER_BEAT, 90.0), TempoChange(5 * TICKS_PER_BEAT + 120, 171.0)
     score = score_of([Note(i * 960, 72, i * 960 + 100, 100) for i in range(8)], *tempos)
-    sound = np.abs(decoded(render_mp3(score, program_of("marimba")))).max(axis=1)
+    sound = np.abs(decoded(render_mp3(score.played_on(program_of("marimba"))))).max(axis=1)
     for note in score.notes:
         struck = score.seconds_at(note.start)
         around = sound[max(0, round((struck - 0.1) * SAMPLE_RATE)) : round((struck + 0.1) * SAMPLE_RATE)]
@@ -166,34 +179,54 @@ def test_a_tempo_from_the_middle_on_leaves_the_default_before_it() -> None:
 
 
 def test_the_same_score_gives_the_same_bytes() -> None:
-    assert render_mp3(dense(), CHURCH_ORGAN, "Twice") == render_mp3(dense(), CHURCH_ORGAN, "Twice")
+    assert render_mp3(dense().played_on(CHURCH_ORGAN), "Twice") == render_mp3(dense().played_on(CHURCH_ORGAN), "Twice")
 
 
 def test_the_program_chooses_the_instrument() -> None:
-    assert render_mp3(scale(80, beats=2), PIANO) != render_mp3(scale(80, beats=2), CHURCH_ORGAN)
+    assert render_mp3(scale(80, beats=2).played_on(PIANO)) != render_mp3(scale(80, beats=2).played_on(CHURCH_ORGAN))
+
+
+def test_every_part_sounds_on_its_instrument_with_what_it_is_told() -> None:
+    tune, drums = scale(90, beats=8), Part((Note(480, 36, 540, 110),), is_drum=True, channel=9)
+    organ = Part((Note(0, 43, 3000, 90),), program=CHURCH_ORGAN, channel=3)
+    quiet = replace(organ, controls=(Control(0, CONTROLLER, 7, 0),))
+    bent = replace(organ, controls=(Control(0, BEND, 0, 96),))
+    parts = (tune.parts, (*tune.parts, drums), (*tune.parts, organ), (*tune.parts, bent), (*tune.parts, quiet))
+    alone, *others, silent = [synthesise(replace(tune, parts=parts)) for parts in parts]
+    assert all(float(np.abs(sound - alone).max()) > 0.01 for sound in others)
+    assert float(np.abs(others[1] - others[2]).max()) > 0.01
+    assert float(np.abs(silent - alone).max()) < 0.01
+
+
+def test_an_instrument_changes_where_its_part_says_so() -> None:
+    held = score_of([Note(at, 60, at + 900, 90) for at in (0, 1920)])
+    changed = replace(held, parts=(replace(held.parts[0], controls=(Control(1900, PROGRAM, CHURCH_ORGAN),)),))
+    one, other = synthesise(held), synthesise(changed)
+    assert np.array_equal(at(one, 0, 1.9), at(other, 0, 1.9))
+    assert not np.array_equal(at(one, 2.1, 2.5), at(other, 2.1, 2.5))
 
 
 def test_a_pitch_struck_again_sounds_until_its_last_release() -> None:
     held = Note(0, 60, 4 * TICKS_PER_BEAT, 100)
     again = Note(TICKS_PER_BEAT, 60, 2 * TICKS_PER_BEAT, 100)
-    sound = synthesise(score_of([held, again]), CHURCH_ORGAN)
+    sound = synthesise(score_of([held, again]).played_on(CHURCH_ORGAN))
     assert peak(at(sound, 1.4, 1.9)) > 0.5 * peak(at(sound, 0.2, 0.5))  # after `again` has ended
     assert peak(at(sound, 5.0, 6.0)) < INAUDIBLE  # and nothing hangs
 
 
 def test_a_pitch_repeated_without_a_gap_sounds_twice() -> None:
-    sound = synthesise(score_of([Note(0, 60, 480, 100), Note(480, 60, 960, 100)]), CHURCH_ORGAN)
+    sound = synthesise(score_of([Note(0, 60, 480, 100), Note(480, 60, 960, 100)]).played_on(CHURCH_ORGAN))
     assert peak(at(sound, 0.7, 0.9)) > 0.5 * peak(at(sound, 0.2, 0.4))
 
 
 def test_a_note_of_no_length_does_not_hang() -> None:
-    sound = synthesise(score_of([Note(0, 60, 0, 100), Note(0, 72, 480, 100)]), CHURCH_ORGAN)
+    sound = synthesise(score_of([Note(0, 60, 0, 100), Note(0, 72, 480, 100)]).played_on(CHURCH_ORGAN))
     assert peak(at(sound, 4.0, 5.0)) < INAUDIBLE
 
 
 def test_a_piece_beyond_the_limit_is_faded_out_there() -> None:
     score = scale(90, beats=16, length=480)
-    sound = decoded(render_mp3(score, CHURCH_ORGAN, limit_seconds=3))
+    sound = decoded(render_mp3(score.played_on(CHURCH_ORGAN), limit_seconds=3))
     assert seconds(sound) == pytest.approx(3, abs=0.1)
     assert duration_seconds(score, limit_seconds=3) == 3
     assert peak(at(sound, 2.95, 3.0)) < 0.1 * peak(at(sound, 1.0, 2.0))
@@ -241,12 +274,12 @@ def test_a_file_that_is_no_soundfont(tmp_path: Path) -> None:
 @pytest.mark.parametrize("program", [-1, 128])
 def test_an_instrument_that_general_midi_lacks(program: int) -> None:
     with pytest.raises(RenderingError, match=f"has no instrument {program}"):
-        render_mp3(scale(80), program)
+        render_mp3(scale(80).played_on(program))
 
 
 def test_no_notes() -> None:
     with pytest.raises(RenderingError, match="no notes"):
-        render_mp3(Score(()))
+        render_mp3(in_four(()))
 
 
 def test_no_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:

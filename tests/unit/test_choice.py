@@ -14,13 +14,13 @@ from composer.audition.grid import notes_of
 from composer.audition.metrics import Figures
 from composer.audition.openings import Group, Song
 from composer.audition.trials import Candidate, Judged, Result
+from composer.music.score import TICKS_PER_BAR, Note, in_four
 from composer.opening import Opening
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Note, Score
 
 REFERENCE = load_reference("pop1k7")
 REAL = {name: REFERENCE.figures[name] for name in COMPARED}
-SCORE = Score((Note(0, 60, 480, 80),), end=TICKS_PER_BAR)
+SCORE = in_four((Note(0, 60, 480, 80),), end=TICKS_PER_BAR)
 OPENINGS = 24
 GROUP = Group("songs", [Song(str(at), Opening(SCORE)) for at in range(OPENINGS)], REFERENCE)
 CLEAN, COPY = Copying(0.0, 0, 0, ""), Copying(0.5, 90, 90, "a song")
@@ -32,7 +32,7 @@ def figures(at: int, off: float = 0.0, loop: float = 0.0) -> Figures:
 
 
 def judged(row: Figures, copying: Copying = CLEAN, broken: int = 0, pitch: int = 60) -> Judged:
-    notes = notes_of(Score((Note(0, pitch, 480, 80),), end=TICKS_PER_BAR))
+    notes = notes_of(in_four((Note(0, pitch, 480, 80),), end=TICKS_PER_BAR))
     return Judged(notes, row, copying, broken)
 
 

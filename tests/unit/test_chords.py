@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composer.chords import find_chords
-from composer.score import CHORD_QUALITIES, PITCH_CLASSES, TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note
+from composer.music.chords import find_chords
+from composer.music.score import CHORD_QUALITIES, PITCH_CLASSES, TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note
 
 EIGHTH, SIXTEENTH = TICKS_PER_BEAT // 2, TICKS_PER_BEAT // 4
 BASS, MIDDLE = 36, 60  # where the left hand's and the right hand's octaves begin

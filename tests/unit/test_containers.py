@@ -176,9 +176,9 @@ async def test_an_image_knows_whether_it_is_well(path: str, port: str) -> None:
 
 # All that an image runs, and what is imported there only when it is needed.
 IMPORTED = {
-    BOT: ["bot.serve", "bot.doctor", "fluidsynth", "miditoolkit", "pydub"],
+    BOT: ["bot.serve", "bot.doctor", "fluidsynth", "pydub"],
     WORKER: [
-        *("composer.cli", "composer.worker", "composer.composing", "composer.rendering.piano_roll", "miditoolkit"),
+        *("composer.cli", "composer.worker", "composer.composing", "composer.rendering.piano_roll"),
         *("composer.cli.wiring", "composer.ear_process", "composer.transcription.transcriber"),
     ],
 }

@@ -6,7 +6,7 @@ import numpy as np
 
 from composer.audition.copying import LONGEST_COMMON, CopyIndex
 from composer.audition.grid import Notes, notes_of, notes_of_words
-from composer.score import TICKS_PER_BAR, Note, Score
+from composer.music.score import TICKS_PER_BAR, Note, in_four
 from composer.training.dataset import Corpus, Song
 from composer.words import default_vocabulary
 
@@ -20,7 +20,7 @@ def melody(seed: int, notes: int = 120) -> list[int]:
 
 def played(pitches: list[int]) -> Notes:
     notes = tuple(Note(at * 2 * STEP, pitch, at * 2 * STEP + STEP, 80) for at, pitch in enumerate(pitches))
-    return notes_of(Score(notes, end=len(pitches) * 2 * STEP))
+    return notes_of(in_four(notes, end=len(pitches) * 2 * STEP))
 
 
 INDEX = CopyIndex([("one", played(melody(1))), ("two", played(melody(2)))])
@@ -71,7 +71,7 @@ def test_encoded_corpora_are_looked_through_by_their_training_songs() -> None:
     songs = []
     for seed in (1, 2):
         notes = tuple(Note(at * 240, pitch, at * 240 + 240, 80) for at, pitch in enumerate(melody(seed)))
-        words = np.array(encode(Score(notes, end=15 * TICKS_PER_BAR), vocabulary), dtype=np.uint8)
+        words = np.array(encode(in_four(notes, end=15 * TICKS_PER_BAR), vocabulary), dtype=np.uint8)
         songs.append(Song(f"{seed}.mid/0", words))
     index = CopyIndex.of_corpora([Corpus("mine", songs[:1], songs[1:], {})], vocabulary)
     found = index.look_up(notes_of_words(songs[0].words, vocabulary))

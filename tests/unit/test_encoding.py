@@ -11,9 +11,12 @@ from typing import TypeVar
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scores import changed, pedal
 
 from composer.encoding import (
+    CONTINUATION,
     PEDAL_TICKS,
+    PIANO,
     STEADY_BARS,
     RemiToken,
     decode,
@@ -26,17 +29,24 @@ from composer.encoding import (
     to_remi,
     to_words,
 )
-from composer.midi import dump_midi, parse_midi
-from composer.score import (
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import (
+    BEND,
     CHORD_QUALITIES,
+    CONTROLLER,
     DEFAULT_BPM,
+    NO_BEND,
+    PROGRAM,
     TICKS_PER_BAR,
     TICKS_PER_BEAT,
     Chord,
+    Control,
     Note,
+    Part,
     Score,
     TempoChange,
     cut_at_repeats,
+    in_four,
 )
 from composer.words import ATTRIBUTES, BAR, END, USED, Family, Vocabulary, Word, default_vocabulary, parse_chord
 
@@ -85,8 +95,8 @@ def grid_scores(draw: st.DrawFn, vocabulary: Vocabulary = DEFAULT, bars: int | N
         notes.append(Note(position * step, pitch, (position + length) * step, velocity))
     tempos = draw(changes(vocabulary.tempos, positions))
     chords = draw(changes(vocabulary.chords, positions))
-    return Score(
-        notes=tuple(sorted(notes)),
+    return in_four(
+        tuple(sorted(notes)),
         tempos=tuple(TempoChange(position * step, bpm) for position, bpm in tempos),
         chords=tuple(parse_chord(name, position * step) for position, name in chords),
         end=bars * TICKS_PER_BAR,
@@ -110,7 +120,7 @@ def any_scores(draw: st.DrawFn, vocabulary: Vocabulary = DEFAULT) -> Score:
     struck = draw(st.lists(st.tuples(ticks, pitches, lengths, st.integers(1, 127)), max_size=24))
     tempos = draw(st.lists(st.tuples(ticks, st.floats(10, 400)), max_size=6))
     chords = draw(st.lists(st.tuples(ticks, st.sampled_from(vocabulary.chords)), max_size=6))
-    return Score(
+    return in_four(
         notes=tuple(sorted(Note(start, pitch, start + length, velocity) for start, pitch, length, velocity in struck)),
         tempos=tuple(TempoChange(*tempo) for tempo in sorted(tempos)),
         chords=tuple(parse_chord(name, tick) for tick, name in sorted(chords)),
@@ -146,7 +156,7 @@ def grammar_fault(words: Sequence[Word], vocabulary: Vocabulary) -> str | None:
     return None
 
 
-EMPTY_BARS = Score(  # at the beginning, in the middle and at the end
+EMPTY_BARS = in_four(  # at the beginning, in the middle and at the end
     notes=(Note(TICKS_PER_BAR, 60, TICKS_PER_BAR + 480, 64), Note(3 * TICKS_PER_BAR, 60, 3 * TICKS_PER_BAR + 120, 64)),
     tempos=(TempoChange(0, DEFAULT.tempos[30]),),
     chords=(Chord(0, None),),
@@ -193,7 +203,7 @@ def test_words_follow_the_grammar(vocabulary: Vocabulary, data: st.DataObject) -
     score = data.draw(any_scores(vocabulary))
     words = encode(score, vocabulary)
     assert grammar_fault(words, vocabulary) is None
-    assert words.count(BAR) == quantise(score, vocabulary).bars
+    assert words.count(BAR) == len(quantise(score, vocabulary).bars)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +221,7 @@ def test_the_checker_sees_faults(words: list[Word], fault: str) -> None:
 
 
 def test_a_bar_word_for_word() -> None:
-    score = Score(
+    score = in_four(
         notes=(Note(0, 48, 1920, 80), Note(0, 64, 480, 80), Note(600, 67, 720, 40)),
         tempos=(TempoChange(0, DEFAULT.tempos[9]), TempoChange(960, DEFAULT.tempos[10])),
         chords=(parse_chord("C"),),
@@ -232,7 +242,7 @@ def test_a_bar_word_for_word() -> None:
 
 def test_triplets_need_a_grid_that_has_them() -> None:
     onsets = (0, 160, 320, 480)
-    score = Score(tuple(Note(tick, 60, tick + 160, 90) for tick in onsets), end=TICKS_PER_BAR)
+    score = in_four(tuple(Note(tick, 60, tick + 160, 90) for tick in onsets), end=TICKS_PER_BAR)
     assert [note.start for note in decode(encode(score, FINER), FINER).notes] == list(onsets)
     assert [note.start for note in decode(encode(score, DEFAULT), DEFAULT).notes] == [0, 120, 360, 480]
 
@@ -241,7 +251,7 @@ def test_triplets_need_a_grid_that_has_them() -> None:
 
 
 def one(*notes: Note, end: int = TICKS_PER_BAR) -> tuple[Note, ...]:
-    return quantise(Score(tuple(sorted(notes)), end=end), DEFAULT).notes
+    return quantise(in_four(tuple(sorted(notes)), end=end), DEFAULT).notes
 
 
 @given(any_scores())
@@ -282,19 +292,18 @@ def test_lengths_stay_between_a_position_and_two_bars() -> None:
 
 def test_a_cut_note_takes_a_duration_that_the_vocabulary_has() -> None:
     step = FINER.ticks_per_position
-    score = Score((Note(0, 60, 48 * step, 50), Note(11 * step, 60, 12 * step, 50)), end=TICKS_PER_BAR)
+    score = in_four((Note(0, 60, 48 * step, 50), Note(11 * step, 60, 12 * step, 50)), end=TICKS_PER_BAR)
     assert quantise(score, FINER).notes[0].end == 8 * step  # 9, 10 and 11 positions are none
 
 
 def test_a_note_just_before_the_last_bar_line_opens_a_bar() -> None:
-    assert (
-        quantise(Score((Note(TICKS_PER_BAR - 10, 60, TICKS_PER_BAR + 90, 64),), end=TICKS_PER_BAR), DEFAULT).bars == 2
-    )
+    early = in_four((Note(TICKS_PER_BAR - 10, 60, TICKS_PER_BAR + 90, 64),), end=TICKS_PER_BAR)
+    assert len(quantise(early, DEFAULT).bars) == 2
 
 
 def test_silence_is_a_bar_of_default_tempo_without_a_chord() -> None:
-    silence = quantise(Score((), tempos=()), DEFAULT)
-    assert silence.bars == 1
+    silence = quantise(in_four((), tempos=()), DEFAULT)
+    assert len(silence.bars) == 1
     assert silence.tempos == (TempoChange(0, DEFAULT.tempos[DEFAULT.tempo_id(DEFAULT_BPM) - 1]),)
     assert silence.chords == (Chord(0, None),)
 
@@ -353,7 +362,7 @@ def test_after_the_cut_every_note_sounds_and_none_over_another(score: Score) -> 
 )
 def test_a_steady_tempo_takes_as_long_as_the_played_one(phrases: int, played: list[tuple[int, float]]) -> None:
     span = STEADY_BARS * TICKS_PER_BAR
-    score = Score((), tuple(TempoChange(*tempo) for tempo in sorted(played)), end=phrases * span)
+    score = in_four((), tuple(TempoChange(*tempo) for tempo in sorted(played)), end=phrases * span)
     steady = steady_tempo(score)
     assert [change.tick for change in steady.tempos] == [phrase * span for phrase in range(phrases)]
     for bar_line in range(0, score.end + 1, span):
@@ -370,7 +379,7 @@ def test_a_steady_tempo_leaves_the_rest_alone() -> None:
 
 def test_a_drawn_tempo_becomes_one_word_a_phrase() -> None:
     wavering = tuple(TempoChange(beat * TICKS_PER_BEAT, 95.0 + 10 * (beat % 2)) for beat in range(32))
-    words = to_words(replace(EMPTY_BARS, tempos=wavering, end=8 * TICKS_PER_BAR), DEFAULT)
+    words = to_words(changed(replace(EMPTY_BARS, tempos=wavering), end=8 * TICKS_PER_BAR), DEFAULT)
     assert {word.tempo for word in words if word.family == Family.METRICAL} == {DEFAULT.tempo_id(99.75)}
 
 
@@ -384,11 +393,12 @@ def shifted(note: Note, ticks: int) -> Note:
 def opening_at(bpm: float) -> Score:
     """Two bars as played: early, late, and one note that is held beyond the bar line."""
     notes = (Note(3, 60, 470, 71), Note(478, 64, 961, 66), Note(1925, 67, 2411, 50), Note(3000, 72, 4321, 99))
-    return Score(notes, (TempoChange(0, bpm),), end=2 * TICKS_PER_BAR)
+    return in_four(notes, (TempoChange(0, bpm),), end=2 * TICKS_PER_BAR)
 
 
 def continued(opening: Score, continuation: Score) -> Score:
-    return join(opening, [*to_words(opening, DEFAULT), *encode(continuation, DEFAULT), END], DEFAULT)
+    words = [*to_words(opening, DEFAULT), *encode(continuation, DEFAULT), END]
+    return join(opening, words, len(opening.bars), DEFAULT)
 
 
 @given(any_scores(), grid_scores())
@@ -396,29 +406,29 @@ def test_behind_the_opening_as_it_was_played_comes_the_continuation(played: Scor
     end = MOST_BARS * TICKS_PER_BAR
     struck = [note for note in played.notes if note.start < end - SIXTEENTH // 2]
     tempos = played.tempos or (TempoChange(0, DEFAULT_BPM),)
-    opening = replace(played, notes=cut_at_repeats(struck), tempos=tempos, end=end)
+    opening = replace(changed(played, notes=tuple(struck), end=end), tempos=tempos)
     whole = continued(opening, continuation)
     assert [note for note in whole.notes if note.start >= end] == [shifted(note, end) for note in continuation.notes]
     assert whole.end == end + continuation.end
     restruck = {note.pitch: note.start + end for note in reversed(continuation.notes)}
-    assert [note for note in whole.notes if note.start < end] == [
+    assert [note for note in whole.notes if note.start < end] == sorted(
         replace(note, end=min(note.end, restruck.get(note.pitch, note.end))) for note in opening.notes
-    ]
+    )
 
 
 def test_behind_an_opening_with_pedal_the_continuation_has_one_too() -> None:
     """Its chords last for a bar: each note sounds until the pedal is changed, in the file that is written as well."""
     dry = opening_at(100)
-    played = replace(dry, held=tuple(replace(note, end=2 * TICKS_PER_BAR) for note in dry.notes))
+    played = changed(dry, pedal=((0, 2 * TICKS_PER_BAR),))
     chords = tuple(Chord(bar * TICKS_PER_BAR, bar, "") for bar in range(2))
     notes = tuple(Note(bar * TICKS_PER_BAR, 50 + bar, bar * TICKS_PER_BAR + 240, 80) for bar in range(2))
-    continuation = Score(notes, dry.tempos, chords, end=2 * TICKS_PER_BAR)
+    continuation = in_four(notes, dry.tempos, chords, end=2 * TICKS_PER_BAR)
     whole = continued(played, continuation)
     new = slice(len(dry.notes), None)
     assert [note.end - note.start for note in whole.notes[new]] == [240, 240]
     assert [note.end - note.start for note in whole.sounding[new]] == [TICKS_PER_BAR] * 2
     assert parse_midi(dump_midi(whole)).sounding == whole.sounding
-    assert continued(dry, continuation).pedal == ()
+    assert pedal(continued(dry, continuation)) == ()
 
 
 @given(
@@ -431,32 +441,19 @@ def test_the_pedal_of_the_opening_stays_as_it_was_up_to_its_end(
 ) -> None:
     starts = sorted({down for down, _ in drawn})
     ups = [*starts[1:], 99 * TICKS_PER_BAR]
-    pedal = tuple((down, min(down + dict(drawn)[down], up)) for down, up in zip(starts, ups, strict=True))
-    opening = replace(opening_at(100.0), pedal=pedal)
+    told = tuple((down, min(down + dict(drawn)[down], up)) for down, up in zip(starts, ups, strict=True))
+    opening = changed(opening_at(100.0), pedal=told)
     dry, whole = continued(opening_at(100.0), continuation), continued(opening, continuation)
     end = opening.end
     assert [note for note in whole.notes if note.start < end] == [note for note in dry.notes if note.start < end]
-    assert [span for span in whole.pedal if span[0] < end] == [(d, min(u, end)) for d, u in pedal if d < end]
+    assert [span for span in pedal(whole) if span[0] < end] == [(d, min(u, end)) for d, u in told if d < end]
     # Behind it the pedal is down but for a moment behind each bar line and each new chord.
     changes = {chord.tick for chord in whole.chords if chord.tick >= end}
     changes |= {*range(end, whole.end + 1, TICKS_PER_BAR)}
-    assert [span for span in whole.pedal if span[0] >= end] == [
+    assert [span for span in pedal(whole) if span[0] >= end] == [
         (tick + PEDAL_TICKS, following) for tick, following in pairwise(sorted(changes))
     ]
-    assert parse_midi(dump_midi(whole)).pedal == whole.pedal
-
-
-def test_of_parts_that_were_pedalled_each_on_its_own_every_note_stays_as_long_as_it_sounded() -> None:
-    dry = opening_at(100)
-    held = tuple(replace(note, end=note.end + 100 * number) for number, note in enumerate(dry.notes))
-    continuation = Score((Note(240, 50, 480, 80),), dry.tempos, end=TICKS_PER_BAR)
-    whole = continued(replace(dry, held=held), continuation)
-    assert whole.held == ()
-    assert whole.notes[:-1] == held
-    assert all(down >= dry.end for down, _ in whole.pedal)
-    before = [note for note in whole.sounding if note.start < dry.end]
-    assert before[:-1] == list(held[:-1])  # the last one goes on beyond the boundary, into the new pedal
-    assert parse_midi(dump_midi(whole)).sounding == whole.sounding
+    assert pedal(parse_midi(dump_midi(whole))) == pedal(whole)
 
 
 def test_a_tempo_between_two_bins_does_not_jump_at_the_boundary() -> None:
@@ -496,15 +493,44 @@ def test_a_chord_is_named_where_it_changes() -> None:
 
 def test_a_note_held_over_the_boundary_sounds_until_it_is_struck_again() -> None:
     end = 2 * TICKS_PER_BAR
-    struck = replace(EMPTY_BARS, notes=(Note(120, 72, 480, 64),))
+    struck = changed(EMPTY_BARS, notes=(Note(120, 72, 480, 64),))
     assert Note(3000, 72, end + 120, 99) in continued(opening_at(100.0), struck).notes
     assert Note(3000, 72, 4321, 99) in continued(opening_at(100.0), EMPTY_BARS).notes
 
 
-def test_unisons_of_the_opening_leave_no_note_without_a_sound() -> None:
-    opening = Score((Note(0, 60, 240, 90), Note(0, 60, 960, 70)), end=TICKS_PER_BAR)
-    whole = continued(opening, EMPTY_BARS)
-    assert [note for note in whole.notes if note.start < TICKS_PER_BAR] == [Note(0, 60, 960, 70)]
+def test_unisons_and_overlaps_of_the_opening_come_back() -> None:
+    notes = (Note(0, 60, 240, 90), Note(0, 60, 960, 70), Note(480, 60, 1000, 50))
+    whole = continued(in_four(notes, end=TICKS_PER_BAR), EMPTY_BARS)
+    assert [note for note in parse_midi(dump_midi(whole)).notes if note.start < TICKS_PER_BAR] == list(notes)
+
+
+def test_one_part_goes_on_and_of_several_a_piano() -> None:
+    violin = Part((Note(0, 76, 480, 90),), name="Violin", program=40, channel=2)
+    drums = Part((Note(0, 36, 60, 90),), is_drum=True, channel=9)
+    cello = Part((Note(0, 48, 960, 90),), name="Cello", program=42, channel=0)
+    alone = continued(Score((violin, drums), in_four(()).bars), EMPTY_BARS).parts
+    assert [(part.name, part.program, len(part.notes)) for part in alone] == [("Violin", 40, 3), ("", 0, 1)]
+    opening = Score((violin, drums, cello), in_four(()).bars)
+    *given, new = continued(opening, EMPTY_BARS).parts
+    assert tuple(given) == opening.parts
+    assert (new.name, new.program, new.channel, len(new.notes)) == (CONTINUATION, PIANO, 1, 2)
+    again = continued(continued(opening, EMPTY_BARS), EMPTY_BARS)
+    assert [len(part.notes) for part in again.parts] == [1, 1, 1, 4]
+
+
+def test_where_all_channels_are_taken_a_part_that_is_over_gives_its_own() -> None:
+    parts = tuple(Part((Note(0, 60, 480, 90),), program=40, channel=channel) for channel in range(16) if channel != 9)
+    *given, new = continued(Score(parts, in_four(()).bars), EMPTY_BARS).parts
+    assert tuple(given) == parts
+    assert new.channel == 15
+    assert new.controls == (Control(TICKS_PER_BAR, PROGRAM, PIANO),)
+
+
+def test_what_bends_at_the_end_of_an_opening_is_let_go() -> None:
+    bent, volume = Control(0, BEND, 0, 96), Control(0, CONTROLLER, 7, 90)
+    opening = changed(opening_at(100.0), controls=(volume, bent, Control(5000, CONTROLLER, 7, 0)))
+    (part,) = continued(opening, EMPTY_BARS).parts
+    assert part.controls == (volume, bent, Control(opening.end, BEND, *NO_BEND))
 
 
 # ------------------------------------------------------------------ REMI
@@ -522,7 +548,7 @@ def ballad(bars: int = 8) -> Score:
         notes += [Note(tick + i * 240, 36 + tones[i % 3], tick + (i + 1) * 240, 64) for i in range(8)]
         notes += [Note(tick + i * 480, 60 + tone, tick + (i + 1) * 480, 60) for i in range(4) for tone in tones]
         notes += [Note(tick + i * 480, 80 + rng.randrange(7), tick + i * 480 + 240, 88) for i in range(4)]
-    return Score(tuple(sorted(notes)), (TempoChange(0, DEFAULT.tempos[28]),), tuple(chords), end=bars * TICKS_PER_BAR)
+    return in_four(tuple(sorted(notes)), (TempoChange(0, DEFAULT.tempos[28]),), tuple(chords), end=bars * TICKS_PER_BAR)
 
 
 @VOCABULARIES
@@ -544,7 +570,7 @@ def test_remi_takes_three_tokens_a_note_and_one_for_all_else_that_is_said(score:
     said = {tempo.tick for tempo in quantised.tempos} | {chord.tick for chord in quantised.chords}
     positions = said | {note.start for note in quantised.notes}
     assert len(to_remi(encode(score, DEFAULT))) == (
-        quantised.bars + len(positions) + len(quantised.tempos) + len(quantised.chords) + 3 * len(quantised.notes)
+        len(quantised.bars) + len(positions) + len(quantised.tempos) + len(quantised.chords) + 3 * len(quantised.notes)
     )
 
 

@@ -8,7 +8,16 @@ import pytest
 from composer import errors
 from composer.errors import DatabaseError, LineFullError, OpeningError, SegueError
 
-EXAMPLES = {"reason": "it hurts", "numerator": 3, "denominator": 4, "bar": 2, "bars": 90, "limit": 64, "notes": 9000}
+EXAMPLES = {
+    "reason": "it hurts",
+    "numerator": 3,
+    "denominator": 4,
+    "bar": 2,
+    "bars": 90,
+    "minutes": 34,
+    "limit": 64,
+    "notes": 9000,
+}
 EXAMPLES |= {"pitch": 5, "lowest": 21, "highest": 108, "drum_notes": 7}
 EXAMPLES |= {"name": "pich", "value": 9.5, "what": "preset", "known": ("pitch",), "likely": ("Violin",), "path": "here"}
 EXAMPLES |= {"heard": "speech", "least": 4, "missing": "transkun", "size": 20_000_000}

@@ -13,10 +13,10 @@ from composer.engine.generator import Generator
 from composer.engine.scheduler import Piece
 from composer.engine.steps import PREFILL_WORDS, Drawn
 from composer.errors import PieceError
+from composer.music.score import TICKS_PER_BAR, Note, in_four
 from composer.request import Request
 from composer.rules import broken_rules
 from composer.sampling import Nucleus, SamplingParams
-from composer.score import TICKS_PER_BAR, Note, Score
 from composer.words import BAR, Family, Vocabulary, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
@@ -26,7 +26,7 @@ FREE = SamplingParams().with_setting("temperature", "all", 1.0).with_setting("to
 
 def opening(bars: int = 1, pitch: int = 60) -> tuple[Word, ...]:
     notes = tuple(Note(tick, pitch + tick // 480 % 7, tick + 240, 80) for tick in range(0, bars * TICKS_PER_BAR, 480))
-    return tuple(encode(Score(notes, end=bars * TICKS_PER_BAR), VOCABULARY))
+    return tuple(encode(in_four(notes, end=bars * TICKS_PER_BAR), VOCABULARY))
 
 
 def compose(generator: Generator, requests: Iterable[Request]) -> list[Piece]:
@@ -55,7 +55,7 @@ def test_a_hundred_thousand_random_words_break_no_rule() -> None:
     hot = SamplingParams().with_setting("temperature", "all", 2.0).with_setting("top_p", "all", 1.0)
     generator = Generator(checkpoint, slots)
     total, bars, drawn = 0, 24, set[Word]()
-    start = tuple(encode(Score((Note(0, 60, 240, 90),), end=TICKS_PER_BAR), tiny))
+    start = tuple(encode(in_four((Note(0, 60, 240, 90),), end=TICKS_PER_BAR), tiny))
     while total < 100_000:
         pieces = compose(generator, [Request(start, bars, seed=total + k, sampling=hot) for k in range(slots)])
         for piece in pieces:
@@ -69,7 +69,7 @@ def test_a_hundred_thousand_random_words_break_no_rule() -> None:
 def test_the_default_vocabulary_keeps_its_rules_too() -> None:
     for piece in compose(Generator(CHECKPOINT, 8), [Request(opening(), 3, seed, FREE) for seed in range(24)]):
         assert list(broken_rules(piece.words, VOCABULARY, 3)) == []
-        assert decode([*opening(), *piece.words], VOCABULARY).bars == 4
+        assert len(decode([*opening(), *piece.words], VOCABULARY).bars) == 4
 
 
 @pytest.mark.parametrize("kind", KINDS)

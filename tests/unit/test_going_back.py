@@ -30,10 +30,10 @@ from composer.engine.guards import MOST_RETURNS, MOST_TRIES
 from composer.engine.runs import RunIndex, run_hashes
 from composer.engine.scheduler import Piece
 from composer.engine.torch_steps import TorchSteps
+from composer.music.score import TICKS_PER_BAR, Note, in_four
 from composer.request import Guards, Request, Watched
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Note, Score
 from composer.words import BAR, END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
@@ -56,7 +56,7 @@ def stuck() -> Checkpoint:
 
 def opening(bars: int = 2, pitch: int = 60) -> tuple[Word, ...]:
     notes = tuple(Note(tick, pitch + tick // 480 % 7, tick + 240, 80) for tick in range(0, bars * TICKS_PER_BAR, 480))
-    return tuple(encode(Score(notes, end=bars * TICKS_PER_BAR), VOCABULARY))
+    return tuple(encode(in_four(notes, end=bars * TICKS_PER_BAR), VOCABULARY))
 
 
 def asked(seed: int, bars: int = BARS, sampling: SamplingParams = FREE, guards: Guards | None = None) -> Request:

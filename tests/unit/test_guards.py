@@ -13,8 +13,8 @@ from composer.encoding import encode
 from composer.engine.guards import LONGEST_PERIOD, MOST_RETURNS, MOST_TRIES, CopyGuard, LoopGuard, Verdict, Watch, alike
 from composer.engine.runs import RUN, RunIndex, run_hashes
 from composer.engine.scheduler import Piece
+from composer.music.score import TICKS_PER_BAR, Note, Score, in_four
 from composer.request import Guards, Request, Watched
-from composer.score import TICKS_PER_BAR, Note, Score
 from composer.words import BAR, END, Family, Vocabulary, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
@@ -180,7 +180,7 @@ def test_the_bars_of_the_opening_count() -> None:
 def score(pitches: Sequence[int], every: int = 4) -> Score:
     """A note every so many sixteenths."""
     notes = tuple(Note(at * every * STEP, pitch, (at + 1) * every * STEP, 80) for at, pitch in enumerate(pitches))
-    return Score(notes, end=-(-len(pitches) * every // 16) * TICKS_PER_BAR)
+    return in_four(notes, end=-(-len(pitches) * every // 16) * TICKS_PER_BAR)
 
 
 def words_of(pitches: Sequence[int], every: int = 4) -> list[Word]:

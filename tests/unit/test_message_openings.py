@@ -10,7 +10,7 @@ import pytest
 from bot.commands.compose import _find_opening
 from bot.errors import FileTooLargeError, NoOpeningHereError
 from composer.errors import RecordingTooLongError
-from composer.midi import MAX_BYTES
+from composer.music.midi import MAX_BYTES
 
 MIDI, VOICE, PICTURE = b"MThd\0\0\0\6", b"OggS\0\2", b"\x89PNG\r\n\x1a\n"
 

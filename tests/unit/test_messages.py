@@ -52,10 +52,19 @@ from composer.sampling import SETTABLE, SamplingParams
 ROOT = Path(__file__).parent.parent.parent
 OURS = (CompositionError, DatabaseError)  # what no user can mend
 
-EXAMPLES = {"reason": "it hurts", "numerator": 3, "denominator": 4, "bar": 2, "bars": 90, "limit": 64, "notes": 9000}
+EXAMPLES = {
+    "reason": "it hurts",
+    "numerator": 3,
+    "denominator": 4,
+    "bar": 2,
+    "bars": 90,
+    "minutes": 34,
+    "limit": 64,
+    "notes": 9000,
+}
 EXAMPLES |= {"pitch": 5, "lowest": 21, "highest": 108, "drum_notes": 7, "name": "pich", "value": 9.5, "what": "preset"}
 EXAMPLES |= {"known": ("pitch", "beat"), "likely": ("Violin",), "place": 3, "again_in_seconds": 90.0, "size": 9_000_000}
-EXAMPLES |= {"heard": "speech", "least": 4, "missing": "transkun"}
+EXAMPLES |= {"minutes": 34, "heard": "speech", "least": 4, "missing": "transkun"}
 EXAMPLES |= {"channels": (11, 12), "text": "loud", "whole": False, "kind": "in_line"}
 
 

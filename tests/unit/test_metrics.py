@@ -22,8 +22,8 @@ from composer.audition.metrics import (
 from composer.audition.structureness import structureness
 from composer.encoding import decode, encode
 from composer.engine.runs import run_hashes
-from composer.midi import dump_midi
-from composer.score import TICKS_PER_BAR, Note, Score
+from composer.music.midi import dump_midi
+from composer.music.score import TICKS_PER_BAR, Note, Score, cut_at_repeats, in_four
 from composer.words import default_vocabulary
 
 STEP = TICKS_PER_BAR // 16
@@ -37,7 +37,7 @@ def piece(*bars: Sequence[int], length: int = 2) -> Notes:
         for bar, pitches in enumerate(bars)
         for at, pitch in enumerate(pitches)
     ]
-    return notes_of(Score(tuple(notes), end=len(bars) * TICKS_PER_BAR))
+    return notes_of(in_four(tuple(notes), end=len(bars) * TICKS_PER_BAR))
 
 
 def random_score(seed: int, bars: int = 12) -> Score:
@@ -46,7 +46,7 @@ def random_score(seed: int, bars: int = 12) -> Score:
     for _ in range(bars * 8):
         start = draw.randrange(bars * TICKS_PER_BAR)
         notes.append(Note(start, draw.randint(30, 90), start + draw.randint(10, 4000), draw.randint(20, 120)))
-    return Score(tuple(sorted(notes)), end=bars * TICKS_PER_BAR)
+    return in_four(cut_at_repeats(notes), end=bars * TICKS_PER_BAR)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -107,7 +107,7 @@ def test_chords_and_their_progressions() -> None:
             for at, root in enumerate(roots)
             for interval in (0, 4, 7)
         ]
-        return notes_of(Score(tuple(notes), end=len(roots) * TICKS_PER_BAR // 2))
+        return notes_of(in_four(tuple(notes), end=len(roots) * TICKS_PER_BAR // 2))
 
     assert len(chord_sequence(chords(60, 60, 65, 67))) == 3
     assert measure(chords(60, 65, 67, 60, 65, 67, 60, 65))["CPI"] == 0.5  # 3 of 6 trigrams

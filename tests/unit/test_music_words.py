@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from itertools import pairwise
 from typing import Any
 
-import miditoolkit
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,10 +13,9 @@ from hypothesis import strategies as st
 from composer.errors import NoNotesError, NotMidiError, SettingsError
 from composer.music.encoding import decode, encode, quantise, steady_tempo, to_words
 from composer.music.grid import TICKS_PER_POSITION, snap
-from composer.music.midi import read_score
-from composer.music.score import Bar, Meter, Part, Role, Score, bars_of
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import TICKS_PER_BEAT, Bar, Chord, Meter, Note, Part, Role, Score, TempoChange, bars_of
 from composer.music.words import METERS, Vocabulary, default_vocabulary
-from composer.score import TICKS_PER_BEAT, Chord, Note, TempoChange
 from composer.words import IGNORE, USED, Family, Word
 
 VOCABULARY = default_vocabulary()
@@ -218,25 +215,22 @@ def test_transposed_by_an_octave_chords_stay_and_pitches_move() -> None:
 
 
 def midi_file() -> bytes:
-    file = miditoolkit.MidiFile(ticks_per_beat=96)
-    for name, pitch, is_drum in (
-        ("MELODY", 72, False),
-        ("PIANO", 48, False),
-        ("CHORD", 50, False),
-        ("Drums", 36, True),
-    ):
-        track = miditoolkit.Instrument(0, is_drum, name)
-        track.notes = [miditoolkit.Note(80, pitch, beat * 96, beat * 96 + 96) for beat in range(6)]
-        file.instruments.append(track)
-    file.time_signature_changes = [miditoolkit.TimeSignature(3, 4, 0)]
-    out = io.BytesIO()
-    file.dump(file=out)
-    return out.getvalue()
+    named = (("MELODY", 72, False), ("PIANO", 48, False), ("CHORD", 50, False), ("Drums", 36, True))
+    parts = tuple(
+        Part(
+            tuple(Note(beat * 480, pitch, beat * 480 + 480, 80) for beat in range(6)),
+            name=name,
+            is_drum=is_drum,
+            channel=9 if is_drum else 0,
+        )
+        for name, pitch, is_drum in named
+    )
+    return dump_midi(Score(parts, bars_of([(0, Meter(3, 4))], 2879)))
 
 
 def test_tracks_play_the_roles_that_their_names_have() -> None:
     known = {"MELODY": Role.MELODY, "PIANO": Role.ACCOMPANIMENT, "CHORD": None}
-    score = read_score(midi_file(), lambda names: [known[name] for name in names])
+    score = parse_midi(midi_file(), lambda names: [known[name] for name in names])
     assert [(part.name, part.role, part.is_drum) for part in score.parts] == [
         ("MELODY", Role.MELODY, False),
         ("PIANO", Role.ACCOMPANIMENT, False),
@@ -248,9 +242,9 @@ def test_tracks_play_the_roles_that_their_names_have() -> None:
 
 def test_a_file_without_notes_and_one_that_is_none_are_refused() -> None:
     with pytest.raises(NotMidiError):
-        read_score(b"MThd nothing")
+        parse_midi(b"MThd nothing")
     with pytest.raises(NoNotesError):
-        read_score(midi_file(), lambda names: [None] * len(names))
+        parse_midi(midi_file(), lambda names: [None] * len(names))
 
 
 def test_an_excerpt_begins_at_its_bar_and_keeps_what_holds() -> None:

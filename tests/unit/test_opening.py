@@ -7,29 +7,32 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scores import changed, in_meters, pedal
 
 from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError, PitchRangeError
-from composer.opening import Opening, to_opening
-from composer.score import (
+from composer.music.score import (
+    CONTROLLER,
     EARLY_TICKS,
     SHORTEST_TICKS,
     TICKS_PER_BAR,
     Chord,
-    MeterChange,
+    Control,
     Note,
+    Part,
     Score,
     Spans,
     TempoChange,
-    excerpt,
+    in_four,
 )
+from composer.opening import Opening, to_opening
 
 BAR = TICKS_PER_BAR
-IN_4_4 = (MeterChange(0, 4, 4),)
+IN_4_4 = ((0, 4, 4),)
 
 
-def score(*onsets: int, bars: int, meters: tuple[MeterChange, ...] = IN_4_4) -> Score:
+def score(*onsets: int, bars: int, meters: tuple[tuple[int, int, int], ...] = IN_4_4) -> Score:
     """Half a beat of middle C at each onset."""
-    return Score(tuple(Note(onset, 60, onset + 240, 64) for onset in onsets), meters=meters, end=bars * BAR)
+    return in_meters(tuple(Note(onset, 60, onset + 240, 64) for onset in onsets), *meters, end=bars * BAR)
 
 
 def onsets(opening: Opening) -> list[int]:
@@ -61,7 +64,7 @@ def test_notes_earlier_than_that_are_a_pickup() -> None:
 
 
 def test_a_note_that_ends_before_its_bar_line_is_still_struck() -> None:
-    short = Score((Note(BAR - 50, 60, BAR - 20, 64), Note(BAR, 48, BAR + 100, 64)), end=2 * BAR)
+    short = in_four((Note(BAR - 50, 60, BAR - 20, 64), Note(BAR, 48, BAR + 100, 64)), end=2 * BAR)
     assert to_opening(short).score.notes == (Note(0, 48, 100, 64), Note(0, 60, SHORTEST_TICKS, 64))
 
 
@@ -84,7 +87,7 @@ def test_empty_bars_at_the_end_count() -> None:
 def test_silence_before_it_does_not_change_an_opening(notes: list[tuple[int, int, int]], bars: int) -> None:
     def after(silence: int) -> Score:
         placed = (Note(silence + tick, pitch, silence + tick + ticks, 64) for tick, pitch, ticks in notes)
-        return Score(tuple(sorted(placed)), end=silence + 6 * BAR)
+        return in_four(tuple(sorted(placed)), end=silence + 6 * BAR)
 
     opening = to_opening(after(0))
     assert to_opening(after(bars * BAR)) == opening
@@ -101,36 +104,29 @@ def test_silence_before_it_does_not_change_an_opening(notes: list[tuple[int, int
 def test_an_excerpt_keeps_the_pedal_at_its_ticks(drawn: list[tuple[int, int]], first: int, bars: int) -> None:
     starts = sorted({down for down, _ in drawn})
     ups = [*starts[1:], 99 * BAR]
-    pedal = tuple((down, min(down + dict(drawn)[down], up)) for down, up in zip(starts, ups, strict=True))
+    told = tuple((down, min(down + dict(drawn)[down], up)) for down, up in zip(starts, ups, strict=True))
     start, end = first * BAR, (first + bars) * BAR
-    part = excerpt(replace(score(0, bars=9), pedal=pedal), start, end)
+    part = changed(score(0, bars=9), pedal=told).excerpt(first, first + bars)
 
     def is_down(spans: Spans, tick: int) -> bool:
         return any(down <= tick < up for down, up in spans)
 
-    edges = {tick + by for span in pedal for tick in span for by in (-1, 0)} | {start, end - 1}
+    edges = {tick + by for span in told for tick in span for by in (-1, 0)} | {start, end - 1}
     for tick in edges:
         if start <= tick < end:
-            assert is_down(part.pedal, tick - start) == is_down(pedal, tick)
-    assert all(0 <= down < up and down < end - start for down, up in part.pedal)
-    assert [(down, up) for down, up in pedal if start < down < end] == [
-        (down + start, up + start) for down, up in part.pedal if down > 0
+            assert is_down(pedal(part), tick - start) == is_down(told, tick)
+    assert all(0 <= down < up and down < end - start for down, up in pedal(part))
+    assert [(down, up) for down, up in told if start < down < end] == [
+        (down + start, up + start) for down, up in pedal(part) if down > 0
     ]
 
 
 def test_the_pedal_stays_where_it_was_when_time_begins_later() -> None:
-    played = replace(
+    played = changed(
         score(2 * BAR, 3 * BAR, bars=4), pedal=((0, 100), (2 * BAR - 50, 2 * BAR + 300), (3 * BAR, 4 * BAR))
     )
     opening = to_opening(played)
-    assert opening.score.pedal == ((0, 300), (BAR, 2 * BAR))
-
-
-def test_the_pedal_of_a_pickup_stays_late_in_its_bar() -> None:
-    meters = (MeterChange(0, 1, 4), MeterChange(480, 4, 4))
-    opening = to_opening(replace(score(0, 480, bars=1, meters=meters), end=480 + BAR, pedal=((0, 560),)))
-    assert opening.score.pedal == ((1440, 2000),)
-    assert [note.end for note in opening.score.sounding] == [1920, 2160]
+    assert pedal(opening.score) == ((0, 300), (BAR, 2 * BAR))
 
 
 # --- meters ---
@@ -149,12 +145,12 @@ def test_the_pedal_of_a_pickup_stays_late_in_its_bar() -> None:
 )
 def test_other_meters_are_refused_where_they_begin(meters: list[tuple[int, int, int]], bar: int) -> None:
     with pytest.raises(MeterError) as caught:
-        to_opening(score(0, BAR, 3 * BAR, bars=4, meters=tuple(MeterChange(*meter) for meter in meters)))
+        to_opening(score(0, BAR, 3 * BAR, bars=4, meters=tuple(meters)))
     assert caught.value.bar == bar
 
 
 def test_bars_are_counted_as_a_notation_program_counts_them() -> None:
-    meters = (MeterChange(0, 3, 4), MeterChange(3 * 1440, 4, 4), MeterChange(3 * 1440 + 2 * BAR, 5, 4))
+    meters = (0, 3, 4), (3 * 1440, 4, 4), (3 * 1440 + 2 * BAR, 5, 4)
     with pytest.raises(MeterError) as caught:
         to_opening(score(3 * 1440, 3 * 1440 + 2 * BAR, bars=8, meters=meters))
     assert (caught.value.numerator, caught.value.denominator, caught.value.bar) == (5, 4, 6)
@@ -162,43 +158,52 @@ def test_bars_are_counted_as_a_notation_program_counts_them() -> None:
 
 @pytest.mark.parametrize(("numerator", "denominator"), [(2, 2), (8, 8), (16, 16)])
 def test_meters_with_bars_as_long_are_taken(numerator: int, denominator: int) -> None:
-    opening = to_opening(score(0, BAR, bars=2, meters=(MeterChange(0, numerator, denominator),)))
-    assert opening == to_opening(score(0, BAR, bars=2))
-
-
-def test_a_meter_after_the_last_note_does_not_matter() -> None:
-    meters = (MeterChange(0, 4, 4), MeterChange(2 * BAR, 3, 4))
-    assert to_opening(score(0, BAR, bars=2, meters=meters)) == to_opening(score(0, BAR, bars=2))
+    played = score(0, BAR, bars=2, meters=((0, numerator, denominator),))
+    assert to_opening(played).score == played
 
 
 def test_a_meter_replaced_before_the_first_note_does_not_matter() -> None:
-    meters = (MeterChange(0, 3, 4), MeterChange(1440, 4, 4))
-    late = Score((Note(1440 + BAR, 60, 1440 + BAR + 9, 64),), meters=meters, end=1440 + 2 * BAR)
-    assert to_opening(late).score == Score((Note(0, 60, 9, 64),), end=BAR)
+    late = in_meters((Note(1440 + BAR, 60, 1440 + BAR + 9, 64),), (0, 3, 4), (1440, 4, 4), end=1440 + 2 * BAR)
+    assert to_opening(late).score == in_four((Note(0, 60, 9, 64),), end=BAR)
 
 
-def test_a_pickup_written_as_a_short_bar_becomes_a_full_one() -> None:
+def test_a_pickup_written_as_a_short_bar_stays_one() -> None:
     """As notation programs write it: one bar of 1/4, then 4/4."""
-    meters = (MeterChange(0, 1, 4), MeterChange(480, 4, 4))
     notes = (Note(0, 67, 480, 64), Note(480, 72, 960, 64))
-    opening = to_opening(Score(notes, (TempoChange(0, 90.0),), meters=meters, end=480 + BAR))
-    assert opening.score == Score(
-        (Note(1440, 67, BAR, 64), Note(BAR, 72, BAR + 480, 64)), (TempoChange(0, 90.0),), end=2 * BAR
-    )
+    written = in_meters(notes, (0, 1, 4), (480, 4, 4), end=480 + BAR, tempos=(TempoChange(0, 90.0),))
+    assert to_opening(written).score == written
+    assert to_opening(written).bars == 2
+
+
+# --- parts ---
+
+
+def test_drums_begin_an_opening_too() -> None:
+    drums = Part((Note(BAR, 36, BAR + 60, 90),), is_drum=True, channel=9)
+    late = score(3 * BAR, bars=4)
+    opening = to_opening(replace(late, parts=(*late.parts, drums)))
+    assert opening.bars == 3
+    assert [part.notes[0].start for part in opening.score.parts] == [2 * BAR, 0]
+
+
+def test_what_a_part_is_told_before_the_first_bar_is_told_at_its_line_in_the_same_order() -> None:
+    told = tuple(Control(tick, CONTROLLER, number, 9) for tick, number in ((0, 101), (0, 100), (5, 6), (BAR + 7, 11)))
+    (part,) = to_opening(changed(score(BAR, bars=2), controls=told)).score.parts
+    assert [(control.tick, control.first) for control in part.controls] == [(0, 101), (0, 100), (0, 6), (7, 11)]
 
 
 # --- limits ---
 
 
 def test_an_opening_may_be_as_long_as_the_limit_and_no_longer() -> None:
-    assert to_opening(score(0, bars=8), max_bars=8).bars == 8
+    assert to_opening(score(0, bars=30), max_minutes=1).bars == 30
     with pytest.raises(OpeningTooLongError) as caught:
-        to_opening(score(0, bars=9), max_bars=8)
-    assert (caught.value.bars, caught.value.limit) == (9, 8)
+        to_opening(score(0, bars=31), max_minutes=1)
+    assert (caught.value.minutes, caught.value.limit) == (2, 1)
 
 
 def test_silence_before_it_does_not_make_an_opening_too_long() -> None:
-    assert to_opening(score(100 * BAR, bars=101), max_bars=1).bars == 1
+    assert to_opening(score(100 * BAR, bars=101), max_minutes=0.1).bars == 1
 
 
 def test_an_opening_may_be_as_dense_as_the_limit_and_no_denser() -> None:
@@ -211,30 +216,28 @@ def test_an_opening_may_be_as_dense_as_the_limit_and_no_denser() -> None:
 @pytest.mark.parametrize("pitch", [20, 109])
 def test_pitches_off_the_piano_are_refused(pitch: int) -> None:
     with pytest.raises(PitchRangeError) as caught:
-        to_opening(Score((Note(0, 60, 9, 64), Note(9, pitch, 19, 64)), end=BAR))
+        to_opening(in_four((Note(0, 60, 9, 64), Note(9, pitch, 19, 64)), end=BAR))
     assert (caught.value.pitch, caught.value.lowest, caught.value.highest) == (pitch, 21, 108)
 
 
 @pytest.mark.parametrize("pitch", [21, 108])
 def test_the_outermost_keys_are_taken(pitch: int) -> None:
-    assert to_opening(Score((Note(0, pitch, 9, 64),), end=BAR)).score.notes[0].pitch == pitch
+    assert to_opening(in_four((Note(0, pitch, 9, 64),), end=BAR)).score.notes[0].pitch == pitch
 
 
 def test_a_score_without_notes_is_no_opening() -> None:
     with pytest.raises(NoNotesError):
-        to_opening(Score((), end=BAR))
+        to_opening(in_four((), end=BAR))
 
 
 def test_a_note_that_hangs_ends_two_bars_behind_the_opening() -> None:
     held = Note(0, 60, 300 * TICKS_PER_BAR, 64)
-    opening = to_opening(Score((held, Note(480, 64, 960, 64)), end=TICKS_PER_BAR))
+    opening = to_opening(in_four((held, Note(480, 64, 960, 64)), end=TICKS_PER_BAR))
     assert opening.score.notes == (Note(0, 60, 3 * TICKS_PER_BAR, 64), Note(480, 64, 960, 64))
     assert opening.bars == 1
 
 
 def test_a_pedal_that_hangs_is_let_go_two_bars_behind_the_opening() -> None:
-    opening = to_opening(replace(score(0, bars=1), pedal=((10, 20), (100, 300 * BAR))))
-    assert opening.score.pedal == ((10, 20), (100, 3 * BAR))
+    opening = to_opening(changed(score(0, bars=1), pedal=((10, 20), (100, 300 * BAR))))
+    assert pedal(opening.score) == ((10, 20), (100, 3 * BAR))
     assert [note.end for note in opening.score.sounding] == [3 * BAR]
-    held = (Note(0, 60, 300 * BAR, 64),)
-    assert to_opening(replace(score(0, bars=1), held=held)).score.sounding == (Note(0, 60, 3 * BAR, 64),)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from scores import in_meters
 
+from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note, Part, Score, in_four
 from composer.rendering.piano_roll import (
     CHORD_SIZE,
     CHORDS_HEIGHT,
@@ -19,6 +22,7 @@ from composer.rendering.piano_roll import (
     LEFT,
     LOUD,
     OPENING,
+    PARTS,
     RIGHT,
     SOFT,
     WIDTH,
@@ -30,7 +34,6 @@ from composer.rendering.piano_roll import (
     shade,
     text_width,
 )
-from composer.score import TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note, Score
 
 Pixels = npt.NDArray[np.int16]
 
@@ -39,7 +42,7 @@ DISCORD_WIDTH = 550  # at which Discord shows it
 
 
 def score_of(*notes: Note, bars: int, chords: tuple[Chord, ...] = ()) -> Score:
-    return Score(tuple(sorted(notes)), chords=chords, end=bars * TICKS_PER_BAR)
+    return in_four(tuple(sorted(notes)), chords=chords, end=bars * TICKS_PER_BAR)
 
 
 def bar(number: int) -> int:
@@ -321,6 +324,38 @@ def test_a_title_of_any_length_fits() -> None:
 
 def test_the_same_score_gives_the_same_bytes() -> None:
     assert draw_piano_roll(music(24, 20), 8, "Twice") == draw_piano_roll(music(24, 20), 8, "Twice")
+
+
+def test_each_part_of_an_opening_has_its_colour_and_its_name() -> None:
+    tune = score_of(note(0, 72, velocity=127), bars=4)
+    bass = Part((note(bar(2), 60, velocity=127), note(bar(4), 60, velocity=127)), program=33)
+    drums = Part((note(bar(3), 36, velocity=127),), is_drum=True, channel=9)
+    score = replace(tune, parts=(*tune.parts, bass, drums))
+    picture = plot(drawn(score, opening_bars=3), score)
+    assert [is_colour(picture, palette.loud).any() for palette in (*PARTS[:3], CONTINUATION)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert layout_of(score).header > layout_of(tune).header
+    assert layout_of(score).lowest > 36 + 12
+    assert len({shade(palette, 127) for palette in PARTS}) == len(PARTS)
+
+
+@pytest.mark.parametrize("names", [("a" * 500, "b" * 500, "c" * 500), ("Ré", "\0", "")])
+def test_names_of_parts_of_any_length_fit(names: tuple[str, ...]) -> None:
+    parts = tuple(Part((note(0, 60 + number),), name=name) for number, name in enumerate(names * 9))
+    picture = pixels(draw_piano_roll(Score(parts, score_of(bars=1).bars), 1))
+    header = layout_of(Score(parts, score_of(bars=1).bars)).header
+    assert np.ptp(picture[:header, WIDTH - RIGHT + 2 :]) == np.ptp(picture[0, 0])
+
+
+def test_bars_are_as_wide_as_they_are_long() -> None:
+    meters = (0, 1, 4), (TICKS_PER_BEAT, 4, 4), (TICKS_PER_BEAT + 4 * TICKS_PER_BAR, 3, 4)
+    layout = layout_of(in_meters((note(0),), *meters, end=TICKS_PER_BEAT + 5 * TICKS_PER_BAR))
+    widths = [layout.x(bar.end, 0) - layout.x(bar.start, 0) for bar in layout.bars]
+    assert widths == pytest.approx([PLOT * bar.ticks / layout.bars[-1].end for bar in layout.bars])
 
 
 def test_a_score_without_notes_is_an_empty_roll() -> None:

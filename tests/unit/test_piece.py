@@ -13,13 +13,16 @@ import pytest
 import typer
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scores import changed, in_meters, pedal
 
 from composer.cli import app
 from composer.encoding import PEDAL_TICKS, decode, encode, quantise
 from composer.errors import OutOfRangeError, RequestError
-from composer.midi import dump_midi, parse_midi
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import EARLY_TICKS, TICKS_PER_BAR, Note, Part, Score, TempoChange, cut_at_repeats, in_four
 from composer.piece import (
     HEARD_BARS,
+    HEARD_NOTES,
     MAX_SEED,
     MAX_SPARE,
     MAX_TAKES,
@@ -32,7 +35,6 @@ from composer.piece import (
 )
 from composer.request import MAX_BARS, Composed, Guards, Request, Watched
 from composer.sampling import KNOBS, MAX_TEMPERATURE, MIN_TOP_P, Nucleus, SamplingParams
-from composer.score import EARLY_TICKS, TICKS_PER_BAR, Note, Score, TempoChange, cut_at_repeats
 from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
@@ -52,7 +54,7 @@ orders = st.builds(
 )
 
 
-def scores(fewest: int, most: int) -> st.SearchStrategy[Score]:
+def scores(fewest: int, most: int, least: int = 0) -> st.SearchStrategy[Score]:
     """Played music of so many bars, microtiming and tempo changes included; some of its last bars may be silent."""
 
     @st.composite
@@ -60,13 +62,14 @@ def scores(fewest: int, most: int) -> st.SearchStrategy[Score]:
         end = draw(st.integers(fewest, most)) * TICKS_PER_BAR
         onsets = st.integers(0, end - EARLY_TICKS - 1)  # a later one belongs to the next bar
         played = st.tuples(onsets, st.integers(21, 108), st.integers(30, 5000), st.integers(1, 127))
-        notes = [Note(at, pitch, at + ticks, loud) for at, pitch, ticks, loud in draw(st.lists(played, max_size=20))]
+        drawn = draw(st.lists(played, min_size=least, max_size=20))
+        notes = [Note(at, pitch, at + ticks, loud) for at, pitch, ticks, loud in drawn]
         changes = draw(st.dictionaries(st.integers(1, end - 1), st.floats(20, 300), max_size=4))
         tempos = [
             TempoChange(0, draw(st.floats(20, 300))),
             *(TempoChange(*change) for change in sorted(changes.items())),
         ]
-        return Score(cut_at_repeats(notes), tuple(tempos), end=end)
+        return in_four(cut_at_repeats(notes), tuple(tempos), end=end)
 
     return some()
 
@@ -75,12 +78,12 @@ def steady(bars: int, bpm: float = 90.0, pitch: int = 60, every: int = 480) -> S
     """Notes slightly behind the beat, the last of which sounds on for a bar."""
     notes = [Note(at + 7, pitch + at // every % 3, at + every - 20, 80) for at in range(0, bars * TICKS_PER_BAR, every)]
     notes[-1] = replace(notes[-1], end=notes[-1].start + TICKS_PER_BAR)
-    return Score(tuple(notes), (TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)
+    return in_four(tuple(notes), (TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)
 
 
 def finished(opening: Score, following: Score) -> Take:
     """The piece, if the model has composed the following."""
-    (request,) = Order(bars=following.bars).requests(opening, VOCABULARY)
+    (request,) = Order(bars=len(following.bars)).requests(opening, VOCABULARY)
     words = (*encode(following, VOCABULARY), END)
     return finish(opening, request, Composed(words, "name", "digest", "cpu", 1.0, 2.0, Watched()), VOCABULARY)
 
@@ -107,7 +110,7 @@ def test_of_a_long_opening_the_end_is_heard(bars: int) -> None:
         steady(bars), tempos=(TempoChange(0, 60.0), TempoChange(100, 70.0), TempoChange((bars - 1) * 1920, 99.0))
     )
     part = heard(opening)
-    assert part.bars == HEARD_BARS
+    assert len(part.bars) == HEARD_BARS
     skipped = (bars - HEARD_BARS) * TICKS_PER_BAR
     assert struck(part.notes, skipped) == struck(opening.notes[-4 * HEARD_BARS :])
     assert [part.seconds_at(tick) for tick in (1920, 62 * 1920, part.end)] == pytest.approx(
@@ -115,25 +118,26 @@ def test_of_a_long_opening_the_end_is_heard(bars: int) -> None:
     )
 
 
-@given(scores(1, HEARD_BARS + 20))
+@given(scores(1, HEARD_BARS + 20, least=1))
 def test_a_request_holds_the_bars_that_are_heard(opening: Score) -> None:
     for request in Order(bars=3, takes=2, seed=5).requests(opening, VOCABULARY):
-        assert sum(word.family == Family.BAR for word in request.words) == min(opening.bars, HEARD_BARS)
+        assert sum(word.family == Family.BAR for word in request.words) == len(heard(opening).bars)
         assert decode(request.words, VOCABULARY).end == heard(opening).end
 
 
 # ---------------------------------------------------------------------- a finished piece
 
-openings = scores(1, HEARD_BARS + 20)
+openings = scores(1, HEARD_BARS + 20, least=1)
 
 
 @given(openings, scores(1, 6))
 @example(steady(HEARD_BARS + 1), steady(2))
-@example(replace(steady(2), end=5 * TICKS_PER_BAR), replace(steady(1), end=4 * TICKS_PER_BAR))
+@example(changed(steady(2), end=5 * TICKS_PER_BAR), changed(steady(1), end=4 * TICKS_PER_BAR))
 def test_the_opening_is_untouched_and_behind_it_stands_what_was_composed(opening: Score, following: Score) -> None:
     take = finished(opening, following)
-    assert (take.opening_bars, take.bars, take.boundary) == (opening.bars, following.bars, opening.end)
-    assert take.score.bars == opening.bars + following.bars
+    bars = len(opening.bars), len(following.bars)
+    assert (take.opening_bars, take.bars, take.boundary) == (*bars, opening.end)
+    assert len(take.score.bars) == sum(bars)
     before = [note for note in take.score.notes if note.start < take.boundary]
     after = tuple(note for note in take.score.notes if note.start >= take.boundary)
     assert struck(tuple(before)) == struck(opening.notes)
@@ -164,8 +168,10 @@ def test_the_opening_keeps_its_tempi_and_the_continuation_has_its_own(opening: S
     assert ticks == sorted(set(ticks))
 
 
-@given(scores(HEARD_BARS + 1, HEARD_BARS + 20), scores(1, 4))
+@given(scores(HEARD_BARS + 1, HEARD_BARS + 20, least=1), scores(1, 4))
 def test_a_long_opening_leads_to_what_its_last_bars_lead_to(opening: Score, following: Score) -> None:
+    line = opening.line(len(opening.bars) - HEARD_BARS)  # where something sounds, for it is from there that one hears
+    opening = changed(opening, notes=cut_at_repeats([*opening.notes, Note(line, 60, line + 100, 50)]))
     whole, part = finished(opening, following), finished(heard(opening), following)
     assert whole.request == part.request
     shift = whole.boundary - part.boundary
@@ -182,9 +188,9 @@ def test_a_long_opening_leads_to_what_its_last_bars_lead_to(opening: Score, foll
 def pedalled(bars: int) -> Score:
     """The pedal is changed on every second beat, and at the end it hangs over."""
     presses = range(60, bars * TICKS_PER_BAR, 960)
-    pedal = tuple((press, min(press + 930, bars * TICKS_PER_BAR + 100)) for press in presses)
+    spans = tuple((press, min(press + 930, bars * TICKS_PER_BAR + 100)) for press in presses)
     last = (bars * TICKS_PER_BAR - 300, bars * TICKS_PER_BAR + 500)
-    return replace(steady(bars), pedal=(*pedal[:-1], last))
+    return changed(steady(bars), pedal=(*spans[:-1], last))
 
 
 @pytest.mark.parametrize("bars", [2, HEARD_BARS, HEARD_BARS + 1, HEARD_BARS + 7])
@@ -194,26 +200,56 @@ def test_behind_a_pedalled_opening_of_any_length_the_pedal_goes_on_by_the_chords
     end = opening.end
     assert struck(tuple(n for n in take.score.notes if n.start < end)) == struck(opening.notes)
     assert [n.end for n in take.score.notes if n.start < end][:-1] == [n.end for n in opening.notes][:-1]
-    before = tuple(span for span in take.score.pedal if span[0] < end)
-    assert before == (*opening.pedal[:-1], (end - 300, end))
-    behind = [span for span in take.score.pedal if span[0] >= end]
+    before = tuple(span for span in pedal(take.score) if span[0] < end)
+    assert before == (*pedal(opening)[:-1], (end - 300, end))
+    behind = [span for span in pedal(take.score) if span[0] >= end]
     assert [up for _, up in behind if up % TICKS_PER_BAR == 0] == [end + bar * TICKS_PER_BAR for bar in (1, 2, 3)]
     changes = [end, *(up for _, up in behind)]
     assert [down for down, _ in behind] == [change + PEDAL_TICKS for change in changes[:-1]]
     assert {chord.tick for chord in take.score.chords if chord.tick > end} <= set(changes)
     read = parse_midi(dump_midi(take.score))
-    assert (read.pedal, read.notes, read.sounding) == (take.score.pedal, take.score.notes, take.score.sounding)
-    assert finished(steady(bars), following).score.pedal == ()
+    assert (pedal(read), read.notes, read.sounding) == (pedal(take.score), take.score.notes, take.score.sounding)
+    assert pedal(finished(steady(bars), following).score) == ()
 
 
-def test_of_a_long_opening_with_a_pedal_a_part_every_note_is_as_long_as_it_sounded() -> None:
-    dry = steady(HEARD_BARS + 3)
-    held = tuple(replace(note, end=note.end + 10) for note in dry.notes)
-    take = finished(replace(dry, held=held), steady(2, pitch=67))
-    before = [note for note in take.score.notes if note.start < dry.end]
-    assert before == list(held)
-    assert take.score.held == ()
-    assert take.score.pedal[0][0] == dry.end + PEDAL_TICKS
+def test_a_pickup_is_heard_at_the_end_of_a_full_bar_and_stays_a_short_one() -> None:
+    notes = (Note(0, 67, 400, 80), *(Note(480 + beat * 480, 60, 900 + beat * 480, 80) for beat in range(8)))
+    opening = in_meters(notes, (0, 1, 4), (480, 4, 4), end=480 + 2 * TICKS_PER_BAR)
+    assert [note.start for note in heard(opening).notes] == [1440 + note.start for note in notes]
+    take = finished(opening, steady(2))
+    assert take.score.bars[:3] == opening.bars
+    assert (take.opening_bars, take.bars, take.boundary) == (3, 2, opening.end)
+    assert [n for n in take.score.notes if n.start < opening.end] == list(notes)
+    assert struck(tuple(n for n in take.score.notes if n.start >= opening.end)) == struck(
+        quantise(steady(2), VOCABULARY).notes, opening.end
+    )
+
+
+def test_of_crowded_bars_fewer_are_heard() -> None:
+    def crowded(bars: int, every: int) -> Score:
+        notes = tuple(Note(at, 60, at + 30, 80) for at in range(0, bars * TICKS_PER_BAR - EARLY_TICKS, every))
+        return in_four(notes, end=bars * TICKS_PER_BAR)
+
+    assert heard(crowded(40, 24)) == crowded(40, 24)
+    part = heard(crowded(40, 6))
+    assert HEARD_NOTES - 330 <= len(part.notes) <= HEARD_NOTES
+    assert len(part.bars) == len(part.notes) // 320
+    at_once = in_four(tuple(Note(0, 60, 9 + n, 80) for n in range(HEARD_NOTES + 9)), end=TICKS_PER_BAR)
+    assert heard(at_once) == at_once
+
+
+def test_bars_in_which_only_drums_play_are_not_heard() -> None:
+    drums = Part(tuple(Note(beat * 480, 36, beat * 480 + 60, 90) for beat in range(24)), is_drum=True, channel=9)
+    piano = steady(3).parts[0].moved(3 * TICKS_PER_BAR)
+    opening = replace(steady(6), parts=(drums, piano))
+    assert len(heard(opening).bars) == 3
+    assert receipt(finished(opening, steady(1)), "")["opening"] == {
+        "tracks": [
+            {"name": "", "program": 0, "notes": 24, "drum": True},
+            {"name": "", "program": 0, "notes": 12, "drum": False},
+        ],
+        "bars_heard": 3,
+    }
 
 
 def test_a_tempo_that_goes_on_is_not_rounded_and_a_ritardando_is_not_carried_on() -> None:
@@ -228,12 +264,12 @@ def test_a_tempo_that_goes_on_is_not_rounded_and_a_ritardando_is_not_carried_on(
 def test_a_piece_tells_both_keys() -> None:
     scale = (0, 2, 4, 5, 7, 9, 11, 12)
     c, fsharp = (
-        Score(tuple(Note(n * 240, root + scale[n % 8], n * 240 + 230, 80) for n in range(32)), end=4 * TICKS_PER_BAR)
+        in_four(tuple(Note(n * 240, root + scale[n % 8], n * 240 + 230, 80) for n in range(32)), end=4 * TICKS_PER_BAR)
         for root in (60, 66)
     )
     before, after = finished(c, fsharp).keys
     assert (before and before.name, after and after.name) == ("C major", "F# major")
-    silent = finished(c, Score((), end=TICKS_PER_BAR))
+    silent = finished(c, in_four((), end=TICKS_PER_BAR))
     assert silent.keys[1] is None
 
 
@@ -244,7 +280,10 @@ def test_a_receipt_is_json_and_tells_the_numbers_of_the_piece(
     take = finished(opening, following)
     take = replace(take, request=replace(take.request, sampling=own))
     told = json.loads(json.dumps(receipt(take, "segue compose"), allow_nan=False))
-    assert told["bars"] == {"opening": opening.bars, "added": following.bars}
+    assert told["bars"] == {"opening": len(opening.bars), "added": len(following.bars)}
+    assert told["opening"]["bars_heard"] == len(heard(opening).bars)
+    (track,) = told["opening"]["tracks"]
+    assert track == {"name": "", "program": 0, "notes": len(opening.notes), "drum": False}
     assert told["seed"] == take.request.seed
     assert SamplingParams.from_json(told["settings"]) == own
     assert told["notes"]["added"] == len(quantise(following, VOCABULARY).notes)
@@ -283,11 +322,11 @@ def test_a_piece_keeps_its_key_that_goes_a_fifth_up_or_down_at_most(minor: bool)
         notes = [Note(n * 240, 52 + tonic + steps[n % 8], n * 240 + 230, 80) for n in range(32)]
         bars = range(0, 4 * TICKS_PER_BAR, TICKS_PER_BAR)
         notes += [Note(at, 40 + tonic + step, at + TICKS_PER_BAR, 80) for at in bars for step in triad]
-        return Score(tuple(sorted(notes)), end=4 * TICKS_PER_BAR)
+        return in_four(tuple(sorted(notes)), end=4 * TICKS_PER_BAR)
 
     kept = [shift for shift in range(12) if finished(scale(3), scale((3 + shift) % 12)).keeps_key]
     assert kept == [0, 5, 7]
-    assert finished(scale(3), Score((), end=TICKS_PER_BAR)).keeps_key
+    assert finished(scale(3), in_four((), end=TICKS_PER_BAR)).keeps_key
 
 
 # ---------------------------------------------------------------------- the command that repeats it

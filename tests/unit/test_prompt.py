@@ -22,12 +22,11 @@ from composer.engine.scheduler import Piece
 from composer.engine.torch_steps import TorchSteps
 from composer.errors import RequestError
 from composer.music.encoding import encode
-from composer.music.score import Bar, Meter, Part, Role, Score
+from composer.music.score import TICKS_PER_BEAT, Bar, Chord, Meter, Note, Part, Role, Score
 from composer.music.words import METERS, default_vocabulary
 from composer.request import Guards, Request
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BEAT, Chord, Note
 from composer.training.tasks import given, redo, split_bars
 from composer.words import COLUMN, Family, Word
 

@@ -26,10 +26,10 @@ from composer.engine.native.weights import LANES, is_supported, pack
 from composer.engine.scheduler import Piece
 from composer.engine.torch_steps import TorchSteps
 from composer.errors import CheckpointError, CompositionError
+from composer.music.score import TICKS_PER_BAR, Note, in_four
 from composer.request import Guards, Request
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Note, Score
 from composer.words import BAR, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
@@ -42,7 +42,7 @@ def opening(bars: int, pitch: int = 60) -> tuple[Word, ...]:
         Note(tick, pitch + tick // 240 % 9, tick + 240 * (1 + tick // 960 % 3), 40 + tick // 480 % 60)
         for tick in range(0, bars * TICKS_PER_BAR, 240)
     )
-    return tuple(encode(Score(notes, end=bars * TICKS_PER_BAR), VOCABULARY))
+    return tuple(encode(in_four(notes, end=bars * TICKS_PER_BAR), VOCABULARY))
 
 
 def requests(bars: int = 6) -> list[Request]:

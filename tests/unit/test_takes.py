@@ -19,12 +19,12 @@ from composer.audition.metrics import bar_overlap, loops
 from composer.composing import _rank, compose
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from composer.engine.runs import FILE, LONGEST_COMMON, RunIndex, run_hashes
-from composer.midi import dump_midi, parse_midi
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import TICKS_PER_BAR, Note, Score, in_four
 from composer.opening import Opening
 from composer.piece import Order, Take
 from composer.request import Guards
 from composer.sampling import SamplingParams
-from composer.score import TICKS_PER_BAR, Note, Score
 
 C_MAJOR = (60, 64, 67, 72)
 SAMPLING = SamplingParams().with_settings(["temperature.all=1", "top_p.all=0.3"])
@@ -33,7 +33,7 @@ SAME = ("mid", "png")  # of a piece, what is the same to the byte when it is com
 
 def opening(bars: int = 2) -> Score:
     notes = (Note(at, C_MAJOR[at // 480 % 4], at + 240, 80) for at in range(0, bars * TICKS_PER_BAR, 480))
-    return Score(tuple(notes), end=bars * TICKS_PER_BAR)
+    return in_four(tuple(notes), end=bars * TICKS_PER_BAR)
 
 
 # ---------------------------------------------------------------------- the best of them

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 from hostile_midi import NOTE, a_song, length, meta, midi
+from scores import changed, in_meters, pedal
 
 from bot.studio import Finished, Read, finish_piece, read_opening, reread_opening
 from composer.encoding import decode, encode, quantise
-from composer.midi import dump_midi, parse_midi, read_midi
+from composer.music.midi import dump_midi, parse_midi, read_midi
+from composer.music.score import TICKS_PER_BAR, Note, Score, TempoChange, in_four, pedal_of
 from composer.opening import to_opening
-from composer.piece import Order
+from composer.piece import Order, heard
 from composer.request import Composed, Request
-from composer.score import TICKS_PER_BAR, MeterChange, Note, Score, TempoChange
 from composer.words import END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
@@ -25,41 +26,35 @@ CHORDS = ((0, 4, 7), (0, 3, 7), (0, 4, 7), (0, 4, 7))
 
 def ballad(bars: int = 4, first: int = 0) -> Score:
     """Broken chords a little off the grid, the pedal changed behind every bar line."""
-    notes, pedal = [], []
+    notes, spans = [], []
     for bar in range(bars):
         root, chord, tick = ROOTS[(first + bar) % 4], CHORDS[(first + bar) % 4], bar * TICKS_PER_BAR
         tones = [root - 12, *(root + tone for tone in chord), *(root + 12 + tone for tone in chord), root + 24]
         notes += [Note(tick + 240 * n + 5, tone, tick + 240 * n + 225, 60 + n) for n, tone in enumerate(tones)]
-        pedal.append((tick + 40, tick + TICKS_PER_BAR - 10))
-    return Score(tuple(notes), (TempoChange(0, 96.0),), end=bars * TICKS_PER_BAR, pedal=tuple(pedal))
+        spans.append((tick + 40, tick + TICKS_PER_BAR - 10))
+    return in_four(tuple(notes), (TempoChange(0, 96.0),), end=bars * TICKS_PER_BAR, pedal=tuple(spans))
 
 
 def moved(score: Score, ticks: int) -> Score:
-    return replace(
-        score,
-        notes=tuple(replace(note, start=note.start + ticks, end=note.end + ticks) for note in score.notes),
-        pedal=tuple((down + ticks, up + ticks) for down, up in score.pedal),
-        end=score.end + ticks,
-    )
+    return replace(changed(score, end=score.end + ticks), parts=(score.parts[0].moved(ticks),))
 
 
 def with_pickup() -> bytes:
     """A bar of 1/4, then 4/4, as notation programs write it."""
     score = moved(ballad(), 480)
-    pickup = Note(10, 67, 300, 70)
-    meters = (MeterChange(0, 1, 4), MeterChange(480, 4, 4))
-    return dump_midi(replace(score, notes=(pickup, *score.notes), pedal=((0, 470), *score.pedal), meters=meters))
+    whole = in_meters((Note(10, 67, 300, 70), *score.notes), (0, 1, 4), (480, 4, 4), end=480 + ballad().end)
+    return dump_midi(changed(replace(whole, tempos=score.tempos), pedal=((0, 470), *pedal(score))))
 
 
 def in_two_channels() -> bytes:
     """The left hand with the pedal down for a bar each, the right hand with none: in two tracks of two channels."""
 
-    def part(notes: Sequence[Note], pedal: Sequence[tuple[int, int]], channel: int) -> bytes:
+    def part(notes: Sequence[Note], spans: Sequence[tuple[int, int]], channel: int) -> bytes:
         timed = [(note.start, 1, bytes((0x90 | channel, note.pitch, note.velocity))) for note in notes]
         timed += [(note.end, 0, bytes((0x80 | channel, note.pitch, 64))) for note in notes]
         timed += [
             (tick, 0, bytes((0xB0 | channel, 64, value)))
-            for span in pedal
+            for span in spans
             for tick, value in zip(span, (127, 0), strict=True)
         ]
         data, here = b"", 0
@@ -70,7 +65,7 @@ def in_two_channels() -> bytes:
     score = ballad()
     low, high = ([n for n in score.notes if (n.pitch < 60) == is_low] for is_low in (True, False))
     tempo = meta(0x51, (625_000).to_bytes(3, "big"))
-    return midi(tempo, part(low, score.pedal, 0), part(high, (), 1))
+    return midi(tempo, part(low, pedal(score), 0), part(high, (), 1))
 
 
 UPLOADS = {
@@ -78,7 +73,7 @@ UPLOADS = {
     "silent first bars": dump_midi(moved(ballad(), 3 * TICKS_PER_BAR)),
     "pickup": with_pickup(),
     "a pedal a channel": in_two_channels(),
-    "no pedal": dump_midi(replace(ballad(), pedal=())),
+    "no pedal": dump_midi(changed(ballad(), pedal=())),
 }
 uploads = pytest.mark.parametrize("data", UPLOADS.values(), ids=UPLOADS)
 
@@ -109,25 +104,23 @@ def bars_of(request: Request, bars: int) -> tuple[Word, ...]:
 def test_the_uploads_are_what_they_are_called() -> None:
     scores = {name: parse_midi(data) for name, data in UPLOADS.items()}
     assert scores["silent first bars"].notes[0].start > 3 * TICKS_PER_BAR
-    assert [meter.tick for meter in scores["pickup"].meters] == [0, 480]
-    assert to_opening(scores["pickup"]).score.notes[0].start == 1450
-    assert [name for name, score in scores.items() if score.held] == ["a pedal a channel"]
-    assert [name for name, score in scores.items() if not score.pedalled] == ["no pedal"]
+    assert [bar.ticks for bar in scores["pickup"].bars] == [480, *[TICKS_PER_BAR] * 4]
+    assert [name for name, score in scores.items() if len(score.parts) > 1] == ["a pedal a channel"]
+    assert [name for name, score in scores.items() if not pedal(score)] == ["no pedal"]
 
 
 @uploads
 def test_a_piece_begins_with_the_opening_as_it_was_heard_when_it_was_read(data: bytes) -> None:
     opening = to_opening(parse_midi(data)).score
     read = read_opening(data, Order(bars=2), VOCABULARY)
-    assert (read.bars, read.notes) == (opening.bars, len(opening.notes))
-    assert decode(read.requests[0].words, VOCABULARY).notes == quantise(opening, VOCABULARY).notes
+    assert (read.bars, read.notes) == (len(opening.bars), len(opening.notes))
+    assert decode(read.requests[0].words, VOCABULARY).notes == quantise(heard(opening), VOCABULARY).notes
     piece = parse_midi(finish(read, ballad(2)))
-    boundary = read.bars * TICKS_PER_BAR
-    assert until(piece.notes, boundary) == until(opening.held or opening.notes, boundary)
+    boundary = opening.end
+    assert until(piece.notes, boundary) == until(opening.notes, boundary)
     assert until(piece.sounding, boundary) == until(opening.sounding, boundary)
-    assert piece.pedal[: len(opening.pedal)] == opening.pedal
     assert [note.pitch for note in piece.notes if note.start >= boundary] == [note.pitch for note in ballad(2).notes]
-    assert bool(piece.pedal) == opening.pedalled
+    assert bool(pedal_of(piece.playing[-1:])) == bool(pedal(opening))
 
 
 @pytest.mark.parametrize("name", ["silent first bars", "pickup", "a pedal a channel"])
@@ -152,7 +145,7 @@ def test_from_what_is_kept_of_an_upload_comes_the_same_piece(data: bytes) -> Non
     order = Order(bars=2, takes=2)
     read = read_opening(data, order, VOCABULARY)
     if read.heard is None:  # else bars were put to it, and the upload itself says nothing of them
-        assert parse_midi(read.midi) == read_midi(data)
+        assert to_opening(parse_midi(read.midi)) == to_opening(read_midi(data))
         upload = replace(reread_opening(data, read.bars, order, VOCABULARY), midi=data)
         assert replace(read, midi=data) == upload
         assert finished(read, ballad(2)) == finished(upload, ballad(2))
@@ -162,14 +155,14 @@ def test_from_what_is_kept_of_an_upload_comes_the_same_piece(data: bytes) -> Non
 @pytest.mark.parametrize("name", ["silent first bars", "no pedal"])
 def test_a_piece_that_goes_on_and_on_keeps_its_words(name: str) -> None:
     read = read_opening(UPLOADS[name], Order(bars=4), VOCABULARY)
-    heard, pitches = read.requests[0].words, [note.pitch for note in ballad().notes]
+    words, pitches = read.requests[0].words, [note.pitch for note in ballad().notes]
     for times in (2, 3):
         data = finish(read, ballad())
         read = reread_opening(data, 4 * times, Order(bars=4), VOCABULARY)
         assert read.bars == 4 * times
-        assert bars_of(read.requests[0], 4 * times - 4) == heard
-        heard = read.requests[0].words
-        assert [note.pitch for note in decode(heard, VOCABULARY).notes] == pitches * times
+        assert bars_of(read.requests[0], 4 * times - 4) == words
+        words = read.requests[0].words
+        assert [note.pitch for note in decode(words, VOCABULARY).notes] == pitches * times
 
 
 @pytest.mark.parametrize("name", ["pickup", "a pedal a channel"])
@@ -178,8 +171,9 @@ def test_a_piece_that_goes_on_keeps_every_key_and_all_of_the_pedal(name: str) ->
     first = finish(read, ballad(2, first=2))
     bars = read.bars + 2
     second = finish(reread_opening(first, bars, Order(bars=1), VOCABULARY), ballad(1))
-    before, after, boundary = parse_midi(first), parse_midi(second), bars * TICKS_PER_BAR
+    before, after = parse_midi(first), parse_midi(second)
+    boundary = before.end
     assert until(after.notes, boundary) == until(before.notes, boundary)
     assert until(after.sounding, boundary) == until(before.sounding, boundary)
-    assert after.pedal[: len(before.pedal)] == before.pedal
-    assert (len(after.pedal) > len(before.pedal)) == before.pedalled
+    assert len(after.parts) == len(before.parts)
+    assert len(pedal(after)) > len(pedal(before))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composer.score import CHORD_QUALITIES, PITCH_CLASSES, TICKS_PER_BAR, Chord
+from composer.music.score import CHORD_QUALITIES, PITCH_CLASSES, TICKS_PER_BAR, Chord
 from composer.words import (
     ATTRIBUTES,
     FAMILY_OF,

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from composer.score import BEATS_PER_BAR, CHORD_QUALITIES, TICKS_PER_BEAT, Chord, Note
+from composer.music.score import BEATS_PER_BAR, CHORD_QUALITIES, TICKS_PER_BEAT, Chord, Note, Score
 
 Array = npt.NDArray[np.float64]
 
@@ -78,6 +78,12 @@ def find_chords(notes: Sequence[Note], end: int, beats: Sequence[tuple[int, floa
     path = _best_path(scores, [cost for _, cost in beats])
     changes = [beat for beat, state in enumerate(path) if beat == 0 or state != path[beat - 1]]
     return tuple(_chord(starts[beat], _STATES[path[beat]], reference) for beat in changes)
+
+
+def chords_of(score: Score) -> tuple[Chord, ...]:
+    """The chords of what sounds, by the beats of the score's bars."""
+    costs = (CHANGE_COST[0], CHANGE_COST[2], CHANGE_COST[1])
+    return find_chords(score.sounding, score.end, [(beat.start, costs[beat.weight]) for beat in score.beats()])
 
 
 def _chord(tick: int, state: _State, reference: int) -> Chord:

@@ -13,18 +13,14 @@ from typing import Any
 
 from composer import errors, sandbox
 from composer.errors import CompositionError, HostileMidiError, OpeningError
-from composer.midi.convert import parse_midi
-from composer.midi.scan import check_size
-from composer.score import MeterChange, Note, Score, TempoChange
+from composer.music.midi.reading import parse_midi
+from composer.music.midi.scan import MAX_EVENTS, check_size
+from composer.music.score import Bar, Control, Meter, Note, Part, Role, Score, TempoChange
 
 # Far more than any file within the limits of the scan costs, as a net below them.
-LIMITS = sandbox.Limits(
-    memory=256 * 2**20,  # 100 MB are taken before the first note
-    cpu=5,
-)
+LIMITS = sandbox.Limits(memory=256 * 2**20, cpu=5)
 WALL_SECONDS = 20  # for a machine that is busy with something else
 
-_VARIABLES = {"OPENBLAS_NUM_THREADS": "1"}  # threads of BLAS would take address space each
 _CODE = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import answer; answer()"
 
 
@@ -45,7 +41,7 @@ def read_midi(data: bytes) -> Score:
     """
     check_size(data)
     try:
-        child = sandbox.run(_command(), data, LIMITS, WALL_SECONDS, variables=_VARIABLES)
+        child = sandbox.run(_command(), data, LIMITS, WALL_SECONDS)
     except subprocess.TimeoutExpired:
         raise HostileMidiError("reading it takes too long") from None
     if child.returncode < 0:  # a signal ended it
@@ -61,13 +57,13 @@ def _command() -> list[str]:
 
     The folder of the package composer comes last, for installations whose path is known to an import hook alone.
     """
-    return [sys.executable, "-I", "-S", "-c", _CODE, *sys.path, str(Path(__file__).parents[2])]
+    return [sys.executable, "-I", "-S", "-c", _CODE, *sys.path, str(Path(__file__).parents[3])]
 
 
 def answer() -> None:
     """The child's side: read a file from stdin, write a score or an error as JSON to stdout."""
     try:
-        reply = json.dumps(_sent(parse_midi(sys.stdin.buffer.read())))
+        reply = json.dumps(_sent(parse_midi(sys.stdin.buffer.read(), max_events=MAX_EVENTS)))
     except MemoryError:
         reply = json.dumps(
             {"error": HostileMidiError.__name__, "fields": {"reason": "reading it takes too much memory"}}
@@ -79,12 +75,12 @@ def answer() -> None:
 
 def _sent(score: Score) -> dict[str, Any]:
     return {
-        "notes": [(note.start, note.pitch, note.end, note.velocity) for note in score.notes],
-        "pedal": score.pedal,
-        "held": [(note.start, note.pitch, note.end, note.velocity) for note in score.held],
+        "parts": [
+            {**vars(part), "notes": [(note.start, note.pitch, note.end, note.velocity) for note in part.notes]}
+            for part in score.parts
+        ],
+        "bars": [(bar.start, bar.end, *bar.meter) for bar in score.bars],
         "tempos": [(tempo.tick, tempo.bpm) for tempo in score.tempos],
-        "meters": [(meter.tick, meter.numerator, meter.denominator) for meter in score.meters],
-        "end": score.end,
     }
 
 
@@ -97,10 +93,16 @@ def _received(reply: dict[str, Any]) -> Score:
     if "error" in reply:
         raise getattr(errors, reply["error"])(**reply["fields"])
     return Score(
-        notes=tuple(Note(*note) for note in reply["notes"]),
+        parts=tuple(_part(**part) for part in reply["parts"]),
+        bars=tuple(Bar(start, end, Meter(*meter)) for start, end, *meter in reply["bars"]),
         tempos=tuple(TempoChange(*tempo) for tempo in reply["tempos"]),
-        meters=tuple(MeterChange(*meter) for meter in reply["meters"]),
-        end=reply["end"],
-        pedal=tuple((down, up) for down, up in reply["pedal"]),
-        held=tuple(Note(*note) for note in reply["held"]),
+    )
+
+
+def _part(notes: list[list[int]], controls: list[list[int]], role: int, **fields: Any) -> Part:
+    return Part(
+        notes=tuple(Note(*note) for note in notes),
+        controls=tuple(Control(*control) for control in controls),
+        role=Role(role),
+        **fields,
     )

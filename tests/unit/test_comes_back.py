@@ -1,0 +1,152 @@
+"""What went in comes back, as a reader sees it that knows nothing of ours: every track, note by note."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import symusic
+from hostile_midi import length, meta, midi
+
+from bot.studio import Read, finish_piece, read_opening
+from composer.encoding import CONTINUATION, encode
+from composer.music.midi import parse_midi
+from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.piece import HEARD_BARS, Order
+from composer.request import Composed
+from composer.words import END, default_vocabulary
+
+VOCABULARY = default_vocabulary()
+BARS = 8
+NEW = in_four(tuple(Note(beat * 480, 60, beat * 480 + 400, 80) for beat in range(16)), end=4 * TICKS_PER_BAR)
+
+
+def track(name: str, *timed: tuple[int, bytes]) -> bytes:
+    data, now = meta(0x03, name.encode()), 0
+    for tick, event in sorted(timed, key=lambda event: event[0]):
+        data, now = data + length(tick - now) + event, tick
+    return data
+
+
+def notes(channel: int, *played: tuple[int, int, int, int]) -> Iterator[tuple[int, bytes]]:
+    """(start, pitch, end, velocity)"""
+    for start, pitch, end, velocity in played:
+        yield start, bytes((0x90 | channel, pitch, velocity))
+        yield end, bytes((0x80 | channel, pitch, 64))
+
+
+def told(kind: int, channel: int, *timed: tuple[int, ...]) -> Iterator[tuple[int, bytes]]:
+    for tick, *values in timed:
+        yield tick, bytes((kind | channel, *values))
+
+
+def swung(bars: int = BARS) -> list[tuple[int, int, int, int]]:
+    beats = [(beat * 480 + at, 60 + beat % 12, beat * 480 + end, 60 + beat) for beat in range(4 * bars)
+             for at, end in ((0, 150), (320, 470))]  # fmt: skip
+    return [note for note in beats if note[3] < 128]
+
+
+BEGIN = [(0, meta(0x51, b"\x07\xa1\x20")[1:]), (0, meta(0x58, b"\x04\x02\x18\x08")[1:])]
+CONDUCTOR = track("A song", *BEGIN, (3840, meta(0x51, b"\x08\x00\x00")[1:]))
+PIANO = track(
+    "Piano, swung",
+    *notes(0, *swung()),
+    *told(0xB0, 0, (0, 64, 127), (1900, 64, 50), (1920, 64, 90), (3800, 64, 0), (0, 7, 100), (0, 10, 40)),
+)
+GUITAR = track(
+    "吉他",
+    *told(0xC0, 3, (0, 27), (7680, 30)),
+    *notes(3, *((bar * 1920 + 5, 52 + bar, bar * 1920 + 1800, 70 + bar) for bar in range(BARS))),
+    *told(0xE0, 3, *((tick, tick % 128, 64 + tick // 40 % 20) for tick in range(0, BARS * 1920, 40))),
+    *told(0xB0, 3, (0, 101, 0), (0, 100, 0), (0, 6, 12), (960, 11, 90), (2000, 1, 64)),
+    *told(0xD0, 3, (3000, 50)),
+)
+BASS = track(
+    "Bass",
+    *told(0xC0, 1, (0, 33)),
+    *notes(1, *((bar * 1920, 36, bar * 1920 + 1000, 90) for bar in range(BARS))),
+    *notes(1, *((bar * 1920 + 480, 36, bar * 1920 + 1400, 80) for bar in range(BARS))),  # before it is let go
+)
+DRUMS = track(
+    "Drums",
+    *told(0xC0, 9, (0, 16)),
+    *notes(9, *((beat * 240, 36 + beat % 3, beat * 240 + 30, 64 + beat % 60) for beat in range(8 * BARS))),
+    *told(0xB0, 9, (0, 7, 110)),
+)
+FILES = {
+    "a band": midi(CONDUCTOR, PIANO, GUITAR, BASS, DRUMS),
+    "a piano and drums": midi(CONDUCTOR, PIANO, DRUMS),
+    "one that bends": midi(CONDUCTOR, GUITAR),
+    "all in one track": midi(
+        track(
+            "all",
+            *BEGIN,
+            *told(0xC0, 5, (0, 40)),
+            *notes(0, *swung()),
+            *notes(5, (0, 40, 7000, 80)),
+            *notes(9, (480, 40, 500, 80)),
+        ),
+        kind=0,
+    ),
+    "two hands": midi(CONDUCTOR, PIANO, track("left", *notes(0, (0, 40, 7000, 80), (7680, 45, 15000, 70)))),
+    "longer than is heard": midi(
+        CONDUCTOR,
+        track("Tune", *notes(2, *((beat * 480, 60 + beat % 7, beat * 480 + 450, 80) for beat in range(4 * 90)))),
+        track("Beat", *notes(9, *((beat * 480, 42, beat * 480 + 30, 80) for beat in range(4 * 90)))),
+    ),
+}
+files = pytest.mark.parametrize("data", FILES.values(), ids=FILES)
+
+
+def piece_of(data: bytes) -> tuple[Read, bytes, Any]:
+    """What is read, the file that comes back, and its receipt."""
+    read = read_opening(data, Order(bars=4), VOCABULARY)
+    composed = Composed((*encode(NEW, VOCABULARY), END), "none", "", "cpu", 0.5)
+    finished = finish_piece(read.midi, read.bars, read.requests[0], composed, VOCABULARY, read.program, "title")
+    return read, finished.midi, finished.receipt
+
+
+def seen(data: bytes, until: int) -> list[Any]:
+    """The tracks up to a tick."""
+    return [
+        (
+            track.name,
+            track.program,
+            track.is_drum,
+            sorted((note.time, note.pitch, note.duration, note.velocity) for note in track.notes if note.time < until),
+            [(control.time, control.number, control.value) for control in track.controls if control.time < until],
+            [(bend.time, bend.value) for bend in track.pitch_bends if bend.time < until],
+        )
+        for track in symusic.Score.from_midi(data).tracks
+    ]
+
+
+@files
+def test_every_track_comes_back_note_by_note(data: bytes) -> None:
+    read, back, _ = piece_of(data)
+    assert read.heard is None
+    boundary = read.bars * TICKS_PER_BAR
+    given, whole = seen(data, boundary), seen(back, boundary)
+    assert whole[: len(given)] == given
+    assert len(whole) - len(given) <= 1
+    was, now = symusic.Score.from_midi(data), symusic.Score.from_midi(back)
+    assert [(t.time, t.mspq) for t in now.tempos if t.time < boundary] == [(t.time, t.mspq) for t in was.tempos]
+    assert [(m.time, m.numerator) for m in now.time_signatures] == [(m.time, m.numerator) for m in was.time_signatures]
+
+
+@files
+def test_the_continuation_is_in_the_one_part_or_in_one_of_its_own(data: bytes) -> None:
+    read, back, receipt = piece_of(data)
+    boundary = read.bars * TICKS_PER_BAR
+    given, whole = parse_midi(data).playing, parse_midi(back).parts
+    (new,) = (part for part in whole if any(note.start >= boundary for note in part.notes))
+    assert sum(note.start >= boundary for note in new.notes) == len(NEW.notes)
+    if len(given) == 1:
+        assert (new.name, new.program, new.channel) == (given[0].name, given[0].program, given[0].channel)
+    else:
+        assert (new.name, new.program) == (CONTINUATION, 0)
+        assert new.channel not in {9, *(part.channel for part in given)}
+    tracks = [(track["name"], track["notes"], track["drum"]) for track in receipt["opening"]["tracks"]]
+    assert tracks == [(part.name, len(part.notes), part.is_drum) for part in parse_midi(data).parts if part.notes]
+    assert receipt["opening"]["bars_heard"] == min(read.bars, HEARD_BARS)
