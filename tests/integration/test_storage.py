@@ -25,9 +25,8 @@ from composer.database import Database, metadata
 from composer.errors import OutOfRangeError, SettingsError, UnknownNameError
 from composer.line.jobs import Jobs
 from composer.line.schema import DAY_SECONDS, Draft, Job
-from composer.sampling import KNOBS, Nucleus, SamplingParams
+from composer.sampling import KNOBS, SETTABLE, Nucleus, SamplingParams
 from composer.transcription.synchronise import Listening
-from composer.words import ATTRIBUTES
 
 ANN, BOB = 2**63 - 1, 80351110224678912  # the largest that a snowflake can be, and a real one
 PLACE = Place(
@@ -89,7 +88,7 @@ async def test_settings_add_up_and_the_last_of_each_holds(database_url: str) -> 
 async def test_all_is_every_attribute_by_its_name(database_url: str) -> None:
     async with opened(database_url) as storage:
         await storage.set(ANN, "temperature", "all", 1.25)
-        assert await storage.own_settings(ANN) == {"temperature": dict.fromkeys(ATTRIBUTES, 1.25)}
+        assert await storage.own_settings(ANN) == {"temperature": dict.fromkeys(SETTABLE, 1.25)}
 
 
 async def test_what_was_set_survives_other_defaults_and_the_rest_follows_them(
@@ -109,13 +108,13 @@ async def test_what_was_set_survives_other_defaults_and_the_rest_follows_them(
 async def test_two_at_the_same_time_lose_nothing(database_url: str) -> None:
     """The first settings of somebody as well, when there is no row yet to wait for."""
     async with opened(database_url) as here, opened(database_url) as there:
-        changes = {(knob, name): 0.5 + number / 100 for number, (knob, name) in enumerate(product(KNOBS, ATTRIBUTES))}
+        changes = {(knob, name): 0.5 + number / 100 for number, (knob, name) in enumerate(product(KNOBS, SETTABLE))}
         for user in (ANN, BOB):
             both = ((here, there)[number % 2] for number in range(len(changes)))
             await asyncio.gather(
                 *(each.set(user, *change, value) for each, (change, value) in zip(both, changes.items(), strict=True))
             )
-            expected = {knob: {name: changes[knob, name] for name in ATTRIBUTES} for knob in KNOBS}
+            expected = {knob: {name: changes[knob, name] for name in SETTABLE} for knob in KNOBS}
             assert await here.own_settings(user) == expected
 
 
@@ -579,13 +578,13 @@ async def test_to_forget_somebody_leaves_other_peoples_rows(database_url: str) -
             await at.finished(user)
         await at.storage.set_guild(41771983423143937, Guild(2, 3, ()))
         bobs = await at.storage.pieces_of(BOB, None)
-        assert await at.storage.kept_of(ANN) == await at.storage.kept_of(BOB) == (len(ATTRIBUTES), 1, 2)
+        assert await at.storage.kept_of(ANN) == await at.storage.kept_of(BOB) == (len(SETTABLE), 1, 2)
         async with at.database.write() as connection:
             await at.jobs.forget(connection, str(ANN))
             await at.storage.forget(connection, ANN)
         assert await at.storage.kept_of(ANN) == (0, 0, 0)
         assert [await at.rows(table) for table in ("people", "presets", "pieces", "jobs")] == [1, 1, 2, 2]
-        assert await at.storage.kept_of(BOB) == (len(ATTRIBUTES), 1, 2)
+        assert await at.storage.kept_of(BOB) == (len(SETTABLE), 1, 2)
         assert await at.storage.pieces_of(BOB, None) == bobs
         assert await at.storage.guild(41771983423143937) == Guild(2, 3, ())
 

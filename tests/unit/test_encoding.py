@@ -137,9 +137,10 @@ def grammar_fault(words: Sequence[Word], vocabulary: Vocabulary) -> str | None:
         family = Family(word.family)
         for name in ATTRIBUTES[1:]:
             value = getattr(word, name)
-            if name in USED[family] and not 1 <= value < vocabulary.sizes[name]:
+            used = name in USED[family] and name in vocabulary.sizes
+            if used and not 1 <= value < vocabulary.sizes[name]:
                 return f"word {at}: {name} {value} is out of range"
-            if name not in USED[family] and value != 0:
+            if not used and value != 0:
                 return f"word {at}: {name} belongs to no {family.name} word"
         if family is Family.BAR:
             last_position, last_pitch = 0, 0

@@ -34,13 +34,13 @@ from composer.piece import (
     receipt,
 )
 from composer.request import MAX_BARS, Composed, Guards, Request, Watched
-from composer.sampling import KNOBS, MAX_TEMPERATURE, MIN_TOP_P, Nucleus, SamplingParams
+from composer.sampling import KNOBS, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Nucleus, SamplingParams
 from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 
 nuclei = st.builds(Nucleus, st.floats(0, MAX_TEMPERATURE), st.floats(MIN_TOP_P, 1))
-params = st.builds(SamplingParams, **{name: st.just(SamplingParams()[name]) | nuclei for name in ATTRIBUTES})
+params = st.builds(SamplingParams, **{name: st.just(SamplingParams()[name]) | nuclei for name in SETTABLE})
 guards = st.builds(Guards, loops=st.booleans(), copies=st.booleans())
 orders = st.builds(
     Order,
