@@ -300,9 +300,18 @@ def test_a_refusal_says_what_was_found(data: bytes, error: type[OpeningError], w
 
 
 def test_a_strangers_file_may_have_so_many_events_and_no_more() -> None:
-    assert len(read_midi(midi(b"\x00\x90\x3c\x40" * 70_000 + b"\x01\x80\x3c\x40" * 70_000)).notes) == 70_000
+    note, wheel = b"\x00\x90\x3c\x40\x01\x80\x3c\x40", b"\x00\xb0\x01\x40"
+    score = read_midi(midi(note * 40_000 + wheel * 60_000))
+    assert (len(score.notes), len(score.parts[0].controls)) == (40_000, 60_000)
     with pytest.raises(HostileMidiError, match="more events"):
-        read_midi(midi(b"\x00\x90\x3c\x40\x00\x80\x3c\x40" * 80_000))
+        read_midi(midi(note + wheel * 150_000))
+    with pytest.raises(HostileMidiError, match="more notes"):
+        read_midi(midi(note * 40_001))
+
+
+def test_a_key_that_is_stuck_costs_no_more_than_its_notes() -> None:
+    struck = b"\x00\x90\x3c\x40" * 40_000
+    assert len(read_midi(midi(struck + b"\x01\x80\x3c\x40" * 40_000)).notes) == 64
 
 
 def test_read_midi_reads_what_parse_midi_reads() -> None:
@@ -335,8 +344,8 @@ def child_that_runs(code: str) -> str:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("child.parse_midi = lambda data, max_events: bytearray(2**30)", "too much memory"),
-        ("child.parse_midi = lambda data, max_events: sum(iter(int, 1))", "too much time or memory"),
+        ("child.parse_midi = lambda data, max_events, max_notes: bytearray(2**30)", "too much memory"),
+        ("child.parse_midi = lambda data, max_events, max_notes: sum(iter(int, 1))", "too much time or memory"),
         ("import time; time.sleep(60)", "too long"),
         ("import os; os.kill(os.getpid(), 11)", "too much time or memory"),
     ],

@@ -14,7 +14,7 @@ from typing import Any
 from composer import errors, sandbox
 from composer.errors import CompositionError, HostileMidiError, OpeningError
 from composer.music.midi.reading import parse_midi
-from composer.music.midi.scan import MAX_EVENTS, check_size
+from composer.music.midi.scan import MAX_EVENTS, MAX_NOTES, check_size
 from composer.music.score import Bar, Control, Meter, Note, Part, Role, Score, TempoChange
 
 # Far more than any file within the limits of the scan costs, as a net below them.
@@ -63,7 +63,8 @@ def _command() -> list[str]:
 def answer() -> None:
     """The child's side: read a file from stdin, write a score or an error as JSON to stdout."""
     try:
-        reply = json.dumps(_sent(parse_midi(sys.stdin.buffer.read(), max_events=MAX_EVENTS)))
+        score = parse_midi(sys.stdin.buffer.read(), max_events=MAX_EVENTS, max_notes=MAX_NOTES)
+        reply = json.dumps(_sent(score))
     except MemoryError:
         reply = json.dumps(
             {"error": HostileMidiError.__name__, "fields": {"reason": "reading it takes too much memory"}}

@@ -1,16 +1,22 @@
-"""MIDI bytes -> Score: every track with all that it needs to go back as it came."""
+"""MIDI bytes -> Score: every track with all that it needs to go back as it came.
+
+miditoolkit says which release ends which note. It forgets channels and the order of what a channel is told, and reads
+everything else slowly, so it gets the keys alone, a track for each channel of each track.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+import io
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import inf
 from typing import TypeVar
 
+import miditoolkit
+
 from composer.errors import HostileMidiError, NoNotesError, NotMidiError
-from composer.music.midi.scan import MAX_BEATS, NOTE_ON, SYSEX, events_of, tracks_of
+from composer.music.midi.scan import MAX_BEATS, NOTE_ON, SYSEX, Timed, events_of, in_time, meta, tracks_of, written
 from composer.music.score import (
     DEFAULT_BPM,
     DRUM_CHANNEL,
@@ -34,6 +40,7 @@ _Value = TypeVar("_Value")
 SLOWEST, FASTEST = 10.0, 400.0
 # Finer meters are damage; up to here a bar is a whole number of ticks.
 FINEST_METER = 64
+MOST_DOWN = 64  # strikes of one key without a release: what is beyond is stuck, and no music
 LONGEST_NAME = 200  # bytes of a track's name; what is longer is none
 
 _TRACK_NAME, _TEMPO, _METER = 0x03, 0x51, 0x58
@@ -52,7 +59,7 @@ def leaving_out(tracks: Collection[str]) -> Roles:
     return lambda names: [None if name in tracks else Role.UNSAID for name in names]
 
 
-def parse_midi(data: bytes, roles: Roles = nothing_said, max_events: float = inf) -> Score:
+def parse_midi(data: bytes, roles: Roles = nothing_said, max_events: float = inf, max_notes: float = inf) -> Score:
     """The parts of a MIDI file, one for each channel of each track, microtiming kept. Chords stay empty.
 
     For files of strangers there is read_midi. A release lets go the key of its pitch that was struck first; a key that
@@ -61,14 +68,14 @@ def parse_midi(data: bytes, roles: Roles = nothing_said, max_events: float = inf
     Args:
         data: the file.
         roles: from the names of the pitched parts that have notes to the role of each; None leaves one out.
-        max_events: how many are taken.
+        max_events, max_notes: how many are taken.
 
     Raises:
         OpeningError: NotMidiError, where it is none or damaged, HostileMidiError, where it costs more than any music
             does, or NoNotesError, where no pitched part is left that has notes.
     """
     resolution, tracks = tracks_of(data)
-    file = _File(resolution, max_events)
+    file = _File(resolution, max_events, max_notes)
     for track in tracks:
         file.read(track)
     return file.score(roles)
@@ -76,18 +83,20 @@ def parse_midi(data: bytes, roles: Roles = nothing_said, max_events: float = inf
 
 @dataclass(slots=True)
 class _Channel:
-    """Of one track, as far as it is read. struck: by pitch, the ticks and velocities of keys that are down"""
+    """Of one track, as far as it is read. keys: struck and released, in ticks of the file"""
 
     number: int
     notes: list[Note] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
-    struck: defaultdict[int, deque[tuple[int, int]]] = field(default_factory=lambda: defaultdict(deque))
+    keys: list[Timed] = field(default_factory=list)
+    down: list[int] = field(default_factory=lambda: [0] * 128)  # by pitch, strikes that no release has ended yet
 
 
 @dataclass(slots=True)
 class _File:
     resolution: int
     events_left: float
+    notes_left: float
     tempos: dict[int, float] = field(default_factory=lambda: {0: DEFAULT_BPM})
     meters: dict[int, Meter] = field(default_factory=lambda: {0: Meter(4, 4)})
     channels: list[tuple[str, _Channel]] = field(default_factory=list)  # with the name of the track
@@ -104,7 +113,7 @@ class _File:
                 number = status & 0x0F
                 if number not in channels:
                     channels[number] = _Channel(number)
-                self._tell(channels[number], tick, status & 0xF0, track[event.body : event.end])
+                self._tell(channels[number], event.tick, status & 0xF0, track[event.body : event.end])
             elif event.meta == _TRACK_NAME:
                 name = _named(track[event.body : event.end]) or name
             elif event.meta in _LENGTHS:
@@ -114,7 +123,8 @@ class _File:
     def _scaled(self, tick: int) -> int:
         return round(tick * TICKS_PER_BEAT / self.resolution)
 
-    def _tell(self, channel: _Channel, tick: int, kind: int, values: bytes) -> None:
+    def _tell(self, channel: _Channel, time: int, kind: int, values: bytes) -> None:
+        tick = self._scaled(time)
         if kind > NOTE_ON:
             # What is told so far away is none of the music; a value of eight bits is one that was meant to be high.
             if tick <= MAX_BEATS * TICKS_PER_BEAT:
@@ -125,11 +135,27 @@ class _File:
             raise NotMidiError("an event in it has a value that MIDI does not know")
         if tick > MAX_BEATS * TICKS_PER_BEAT:
             raise HostileMidiError(f"it claims to last more than {MAX_BEATS:,} beats")
-        if kind == NOTE_ON and velocity:
-            channel.struck[pitch].append((tick, velocity))
-        elif channel.struck[pitch]:
-            start, velocity = channel.struck[pitch].popleft()
-            channel.notes.append(Note(start, pitch, tick if tick > start else start + SHORTEST_TICKS, velocity))
+        struck = kind == NOTE_ON and velocity > 0
+        self.notes_left -= struck
+        if self.notes_left < 0:
+            raise HostileMidiError("it has more notes than are taken")
+        channel.down[pitch] = max(0, channel.down[pitch] + (1 if struck else -1))
+        if channel.down[pitch] <= MOST_DOWN:  # to pair costs by how many are down
+            channel.keys.append((time, bytes((NOTE_ON | channel.number, pitch, velocity if struck else 0))))
+
+    def _pair(self) -> None:
+        """Make notes of the keys of each channel."""
+        if not any(channel.keys for _, channel in self.channels):
+            return
+        tracks = [meta(_TRACK_NAME, str(index).encode()) for index in range(len(self.channels))]
+        played = [in_time([(0, name), *channel.keys]) for name, (_, channel) in zip(tracks, self.channels, strict=True)]
+        file = miditoolkit.MidiFile(file=io.BytesIO(written(self.resolution, played)))
+        for instrument in file.instruments:
+            _, channel = self.channels[int(instrument.name)]
+            for note in instrument.notes:
+                start, end = self._scaled(note.start), self._scaled(note.end)
+                end = end if end > start else start + SHORTEST_TICKS
+                channel.notes.append(Note(start, note.pitch, end, note.velocity))
 
     def _hold(self, tick: int, kind: int, values: bytes) -> None:
         """Keep a tempo or a meter."""
@@ -150,6 +176,7 @@ class _File:
 
     def score(self, roles: Roles) -> Score:
         """Raises NoNotesError, or HostileMidiError where it has more bars than beats are taken."""
+        self._pair()
         parts = self._parts(roles)
         if not any(part.notes for part in parts if not part.is_drum):
             raise NoNotesError(sum(len(part.notes) for part in parts if part.is_drum))

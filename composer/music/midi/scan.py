@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from composer.errors import HostileMidiError, NoNotesError, NotMidiError
@@ -11,6 +11,7 @@ from composer.errors import HostileMidiError, NoNotesError, NotMidiError
 MAX_BYTES = 2 * 2**20  # the longest piano recordings have 0.5 MB
 MAX_TRACKS = 512  # a full orchestra has 60
 MAX_EVENTS = 150_000  # songs with a bend on every line of the grid have 30,000
+MAX_NOTES = 40_000  # an opening may have 30,000
 MAX_BEATS = 8_000  # over an hour at 120 BPM
 
 NOTE_ON, SYSEX, META = 0x90, 0xF0, 0xFF
@@ -18,6 +19,9 @@ _SYSEX_PART = 0xF7
 _DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # by the high half of the status byte
 _BEHIND = {status: _DATA_BYTES[status & 0xF0] for status in range(0x80, 0xF0)}
 _END_OF_TRACK = b"\x00\xff\x2f\x00"
+
+
+Timed = tuple[int, bytes]  # a tick, and an event without its delta time
 
 
 class Event(NamedTuple):
@@ -108,6 +112,20 @@ def as_number(number: int) -> bytes:
     while number := number >> 7:
         behind = bytes((0x80 | number & 0x7F,)) + behind
     return behind
+
+
+def meta(kind: int, data: bytes) -> bytes:
+    """A meta event, without its delta time."""
+    return bytes((META, kind)) + as_number(len(data)) + data
+
+
+def in_time(events: Iterable[Timed]) -> bytes:
+    """A track's bytes: with delta times, and with running status where one status follows itself."""
+    track, now, running = bytearray(), 0, -1
+    for tick, event in sorted(events, key=lambda timed: timed[0]):
+        track += as_number(tick - now) + (event[1:] if event[0] == running else event)
+        now, running = tick, event[0] if event[0] != META else -1
+    return bytes(track)
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:

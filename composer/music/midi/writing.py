@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from composer.music.midi.scan import META, NOTE_ON, as_number, written
+from composer.music.midi.scan import NOTE_ON, in_time, meta, written
 from composer.music.score import CHANNEL_PRESSURE, PROGRAM, TICKS_PER_BEAT, Control, Note, Part, Score
 
 _TRACK_NAME, _MARKER, _TEMPO, _METER = 0x03, 0x06, 0x51, 0x58
-_Timed = tuple[int, bytes]  # tick, and an event without its delta time
 
 
 def dump_midi(score: Score, title: str = "") -> bytes:
@@ -25,16 +24,16 @@ def dump_midi(score: Score, title: str = "") -> bytes:
 
 
 def _conductor(score: Score, title: bytes) -> bytes:
-    events = [(0, _meta(_TRACK_NAME, title))] if title else []
-    events += [(t.tick, _meta(_TEMPO, round(60_000_000 / t.bpm).to_bytes(3, "big"))) for t in score.tempos]
+    events = [(0, meta(_TRACK_NAME, title))] if title else []
+    events += [(t.tick, meta(_TEMPO, round(60_000_000 / t.bpm).to_bytes(3, "big"))) for t in score.tempos]
     meter = None
     for bar in score.bars:
         if bar.meter != meter:
             meter = bar.meter
             power = meter.denominator.bit_length() - 1
-            events.append((bar.start, _meta(_METER, bytes((meter.numerator, power, 24, 8)))))
-    events += [(chord.tick, _meta(_MARKER, chord.name.encode())) for chord in score.chords]
-    return _in_time(events)
+            events.append((bar.start, meta(_METER, bytes((meter.numerator, power, 24, 8)))))
+    events += [(chord.tick, meta(_MARKER, chord.name.encode())) for chord in score.chords]
+    return in_time(events)
 
 
 def _track(part: Part, *, is_programmed: bool) -> bytes:
@@ -42,7 +41,7 @@ def _track(part: Part, *, is_programmed: bool) -> bytes:
 
     What one hears must not depend on the order at one tick: keys are let go first and struck last.
     """
-    events = [(0, _meta(_TRACK_NAME, part.name.encode(errors="surrogateescape")))] if part.name else []
+    events = [(0, meta(_TRACK_NAME, part.name.encode(errors="surrogateescape")))] if part.name else []
     if part.program and not is_programmed:
         events.append((0, bytes((PROGRAM | part.channel, part.program))))
     notes = list(_told_apart(part.notes))
@@ -50,7 +49,7 @@ def _track(part: Part, *, is_programmed: bool) -> bytes:
     events += [(note.end, bytes((on, note.pitch, 0))) for note in notes]
     events += [(control.tick, _message(control, part.channel)) for control in part.controls]
     events += [(note.start, bytes((on, note.pitch, note.velocity))) for note in notes]
-    return _in_time(events)
+    return in_time(events)
 
 
 def _told_apart(notes: Iterable[Note]) -> Iterator[Note]:
@@ -69,16 +68,3 @@ def _told_apart(notes: Iterable[Note]) -> Iterator[Note]:
 def _message(control: Control, channel: int) -> bytes:
     values = (control.first,) if control.kind in (PROGRAM, CHANNEL_PRESSURE) else (control.first, control.second)
     return bytes((control.kind | channel, *values))
-
-
-def _meta(kind: int, data: bytes) -> bytes:
-    return bytes((META, kind)) + as_number(len(data)) + data
-
-
-def _in_time(events: Iterable[_Timed]) -> bytes:
-    """With delta times, and with running status where one status follows itself."""
-    track, now, running = bytearray(), 0, -1
-    for tick, event in sorted(events, key=lambda timed: timed[0]):
-        track += as_number(tick - now) + (event[1:] if event[0] == running else event)
-        now, running = tick, event[0] if event[0] != META else -1
-    return bytes(track)
