@@ -55,12 +55,14 @@ def compose(
         Path | None, typer.Option("-o", "--out", help="Folder for the result [out/NAME OF THE OPENING].")
     ] = None,
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Whether to make the MP3.")] = True,
+    sheet: Annotated[bool, typer.Option("--sheet", help="Make sheet music too: pictures, PDF, MusicXML.")] = False,
 ) -> None:
     """Continue an opening: MIDI, MP3, piano roll and receipt.
 
     Writes piece.mid, piece.mp3, piece.png and piece.json into a folder; with --takes N piece-1.mid and so on. The
     MIDI and the MP3 hold the opening with all its tracks and then its continuation: in the one pitched track that there
-    is, or else in one of its own. Of a long opening the model hears the last 64 bars.
+    is, or else in one of its own. Of a long opening the model hears the last 64 bars. --sheet adds piece.musicxml,
+    piece.pdf and piece.sheet-1.png and so on.
 
     A recording (MP3, WAV, OGG, M4A, FLAC) of a piano, a voice or another single line is transcribed first, and so is
     MIDI that was played without a click put on beats; it says what was heard, and heard.mid holds it.
@@ -75,4 +77,4 @@ def compose(
     guards = Guards(loop_guard, copy_guard, drift_guard)
     sampling = SamplingParams().with_settings(settings or [])
     order = Order(bars, takes, seed, sampling, guards, ending, takes // 2 if spare is None else spare)
-    print(wiring.compose(opening, listening, order, checkpoint, device, instrument, out, audio))
+    print(wiring.compose(opening, listening, order, checkpoint, device, instrument, out, audio, sheet))

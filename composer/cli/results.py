@@ -17,6 +17,9 @@ from composer.rendering.audio import LIMIT_SECONDS, render_mp3
 
 SOURCE = ("file", "sha256")  # what a receipt says of the file that an opening is from
 
+# What an earlier call has left.
+MADE = re.compile(r"piece(-\d+)?\.(json|mid|mp3|png|musicxml|pdf|sheet-\d+\.png)|heard\.mid")
+
 
 def folder_for(source: Mapping[str, str]) -> Path:
     """out/NAME, or with a number behind it where that holds what was made of another opening of this name.
@@ -58,25 +61,40 @@ def _replace_pieces(folder: Path, new: Path) -> None:
     for name in names:
         (new / name).replace(folder / name)
     for old in folder.iterdir():
-        if re.fullmatch(r"piece(-\d+)?\.(json|mid|mp3|png)|heard\.mid", old.name) and old.name not in names:
+        if MADE.fullmatch(old.name) and old.name not in names:
             old.unlink()
 
 
-def write_take(take: Take, path: Path, title: str, audio: bool) -> None:
-    """One piece as MIDI, as a picture and, if it is asked for, as an MP3.
+def write_take(take: Take, path: Path, title: str, audio: bool, sheet: bool) -> None:
+    """One piece as MIDI, as a picture and, if they are asked for, as sheet music and as an MP3.
 
     Args:
         take: the piece.
         path: where, without the ending of a file's name.
         title: of the piece.
         audio: whether to make the MP3.
+        sheet: whether to make the sheet music: MusicXML, pictures of its pages, and a PDF.
     """
     from composer.rendering.piano_roll import draw_piano_roll  # matters to how soon the first word is there
 
     path.with_suffix(".mid").write_bytes(dump_midi(take.score, title))
     path.with_suffix(".png").write_bytes(draw_piano_roll(take.score, take.opening_bars, title))
+    if sheet:
+        _write_sheet(take, path, title)
     if not audio:
         return
     path.with_suffix(".mp3").write_bytes(render_mp3(take.score, title))
     if take.score.seconds_at(take.score.end) > LIMIT_SECONDS:
         print(f"The MP3 ends after {LIMIT_SECONDS / 60:.0f} minutes; {path.name}.mid holds it all.", file=sys.stderr)
+
+
+def _write_sheet(take: Take, path: Path, title: str) -> None:
+    from composer.rendering.sheet.engraving import engrave, to_pdf
+    from composer.rendering.sheet.musicxml import to_musicxml
+
+    written = to_musicxml(take.score, title, take.opening_bars)
+    pages = engrave(written, title)
+    path.with_suffix(".musicxml").write_bytes(written)
+    path.with_suffix(".pdf").write_bytes(to_pdf(pages))
+    for number, page in enumerate(pages, start=1):
+        path.with_suffix(f".sheet-{number}.png").write_bytes(page)

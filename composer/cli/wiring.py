@@ -54,6 +54,7 @@ def compose(
     instrument: str | None,
     out: Path | None,
     audio: bool,
+    sheet: bool,
 ) -> Path:
     """An opening's file -> a folder of pieces that go on from it.
 
@@ -66,6 +67,7 @@ def compose(
         instrument: General MIDI, by name, for the one part of an opening; None for its own.
         out: the folder; None for out/NAME OF THE OPENING.
         audio: whether to make MP3s.
+        sheet: whether to make sheet music.
 
     Returns:
         The folder.
@@ -109,7 +111,7 @@ def compose(
             told = receipt(take, command)
             text = json.dumps({**told, "opening": {**source, **told["opening"]}}, indent=2)
             path.with_suffix(".json").write_text(text + "\n")
-            write_take(take, path, opening.stem, audio)
+            write_take(take, path, opening.stem, audio, sheet)
     return folder
 
 
