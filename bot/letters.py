@@ -125,7 +125,7 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
         lines.append(say(language, "no_sound"))
     elif sound.shortened is not None:
         lines.append(say(language, "shortened", time=say_time(language, sound.shortened)))
-    name = _file_name(piece.title.bare)
+    name = file_name(piece.title.bare)
     files = {f"{name}.mp3": sound.mp3} if sound.mp3 else {}
     files |= {f"{name}.mid": finished.midi, f"{name}.png": finished.picture}
     return Letter("\n".join(lines), FINISHED, files)
@@ -165,7 +165,7 @@ def _tell_of_opening(language: Language, heard: Mapping[str, Any]) -> str:
     return say(language, "unclicked" if heard["kind"] == "midi" else "by_ear", heard=say_heard(language, heard))
 
 
-def _file_name(title: str) -> str:
+def file_name(title: str) -> str:
     """A name that Discord keeps as it is: it drops what is not ASCII."""
     kept = "".join(character if character.isascii() and character.isalnum() else "_" for character in title)
     return kept.strip("_")[:MAX_TITLE] or "piece"
@@ -182,7 +182,7 @@ def heard_letter(piece: Piece, card: Card, note: str = "") -> Letter:
         card: what was heard in it.
         note: what else there is to say.
     """
-    language, name = piece.place.language, _file_name(piece.title.bare)
+    language, name = piece.place.language, file_name(piece.title.bare)
     kind = "heard_melody" if card.heard["accompanied"] else "heard"
     lines = [say(language, kind, title=piece.title, heard=say_heard(language, card.heard)), note]
     lines.append(say(language, "heard_right", bars=piece.bars))

@@ -210,6 +210,7 @@ TEXTS: Mapping[str, Text] = {
     "button_continue": Text("Continue", "继续写"),
     "button_vary": Text("Vary", "换一版"),
     "button_again": Text("Again with …", "改设置再来……"),
+    "button_sheet": Text("Sheet music", "乐谱"),
     "button_info": Text("Info", "详情"),
     "button_delete": Text("Delete", "删除"),
     "button_cancel": Text("Cancel", "取消"),
@@ -251,6 +252,11 @@ TEXTS: Mapping[str, Text] = {
         "作品已经交付了。请看此频道和你的私信。",
     ),
     "deleted": Text("Deleted.", "已删除。"),
+    "sheet": Text("Sheet music of “{title}”", "“{title}”的乐谱"),
+    "sheet_pages": Text(
+        "Here are the first {shown} of {pages} pages; the PDF has them all.",
+        "此处为前 {shown} 页，共 {pages} 页；PDF 里是全部。",
+    ),
     "info": Text("What this piece was made from", "这首作品的来历"),
     "info_model": Text("Model: {model} on {device}", "模型：{model}，{device}"),
     "info_bars": Text(
@@ -447,7 +453,7 @@ TEXTS: Mapping[str, Text] = {
         "**No MIDI at hand?** Hum it, or play it beside your phone: a voice message or a recording of up to 40 s will "
         "do. You see what was heard before anything is composed.\n"
         "**Under a piece:** Continue goes on from its end; Vary tries another seed; Again with … changes bars, "
-        "temperature and top-p; Info tells what it was made from.\n"
+        "temperature and top-p; Sheet music is for players; Info tells what it was made from.\n"
         "**Your taste:** `/settings temperature pitch 0.5` makes melodies calmer, `1.2` wilder; `/settings show` "
         "explains each. Keep them with `/settings preset save`.\n"
         "**In line:** /queue, /cancel, /history. **What is kept:** /privacy show.",
@@ -455,7 +461,8 @@ TEXTS: Mapping[str, Text] = {
         "把一段 MIDI 开头（4/4 拍）交给 `/作曲`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
         "你会得到 MP3、一张图，以及保留你所有音轨的 MIDI；音轨有多条时，由钢琴续写。\n"
         "**手边没有 MIDI？**哼一段，或对着手机弹一段：40 秒以内的语音或录音都行。先给你看听到了什么，再作曲。\n"
-        "**作品下方：**“继续写”从结尾接着写；“换一版”换个种子；“改设置再来”修改小节数、温度和 top-p；“详情”说明来历。\n"
+        "**作品下方：**“继续写”从结尾接着写；“换一版”换个种子；“改设置再来”修改小节数、温度和 top-p；“乐谱”供演奏；"
+        "“详情”说明来历。\n"
         "**你的口味：**`/设置 温度 音高 0.5` 让旋律更平稳，`1.2` 更狂野；`/设置 查看` 逐项说明。"
         "用 `/设置 预设 保存` 保存。\n"
         "**排队：**/排队、/取消、/历史。**保存了什么：**/隐私 查看。",

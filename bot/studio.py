@@ -37,6 +37,7 @@ QUALITIES = (
     ("32k", 20.0),
 )
 
+MOST_PAGES = 8  # in a message, which takes ten files: the PDF and the MusicXML are there too
 READERS = 2  # so that whoever has a slow file read, for seconds, keeps nobody waiting
 FULL_BARS = 2048  # of a piece that has been continued again and again
 # Far more than anything takes; as a net below it.
@@ -107,6 +108,23 @@ class Sound:
 
     mp3: bytes | None
     shortened: float | None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A piece as sheet music.
+
+    Attributes:
+        pictures: of its first pages, as PNG, as many as a message takes.
+        pages: how many there are.
+        pdf: all of them, to print.
+        musicxml: to go on with in a notation program.
+    """
+
+    pictures: tuple[bytes, ...]
+    pages: int
+    pdf: bytes
+    musicxml: bytes
 
 
 class Studio:
@@ -183,6 +201,10 @@ class Studio:
     async def sound(self, midi: bytes, title: str, limit: int) -> Sound:
         """The piece as an MP3 of at most `limit` bytes."""
         return await self._renderers.run(None, render_sound, midi, title, limit, self._soundfont)
+
+    async def sheet(self, midi: bytes, title: str, opening_bars: int) -> Sheet:
+        """A piece of ours as sheet music."""
+        return await self._renderers.run(None, engrave_sheet, midi, title, opening_bars)
 
     async def warm_up(self) -> None:
         """Start the children and have them import what they need: the first person would wait for it."""
@@ -285,6 +307,16 @@ def finish_piece(
     command = command_line(f"{title}.mid", order, options)
     picture = draw_piano_roll(take.score, take.opening_bars, title)
     return Finished(dump_midi(take.score, title), picture, receipt(take, command))
+
+
+def engrave_sheet(midi: bytes, title: str, opening_bars: int) -> Sheet:
+    from composer.rendering.sheet.engraving import engrave, to_pdf  # most pieces are never read
+    from composer.rendering.sheet.musicxml import to_musicxml
+
+    score = parse_midi(midi)
+    musicxml = to_musicxml(replace(score, chords=chords_of(score)), title, opening_bars)
+    pages = engrave(musicxml, title)
+    return Sheet(tuple(pages[:MOST_PAGES]), len(pages), to_pdf(pages), musicxml)
 
 
 def render_sound(midi: bytes, title: str, limit: int, soundfont: Path | None) -> Sound:

@@ -12,6 +12,7 @@ from composer.sampling import SamplingParams
 from composer.words import ATTRIBUTES, AnyVocabulary, Word
 
 MAX_BARS = 512
+FIRST_WIDTH = 7  # ids of a word in rows from before it was told
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ class Request:
     before: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The ids of all words in one list, len(ATTRIBUTES) a word."""
+        """The ids of all words in one list, `width` a word."""
         return {
+            "width": len(ATTRIBUTES),
             "words": _flat(self.words),
             "bars": self.bars,
             "seed": self.seed,
@@ -78,15 +80,16 @@ class Request:
         One from before there were guards and an ending is composed as any is now.
         """
         try:
+            width = int(data.get("width", FIRST_WIDTH))
             request = cls(
-                words=_unflat(data["words"]),
+                words=_unflat(data["words"], width),
                 bars=int(data["bars"]),
                 seed=int(data["seed"]),
                 sampling=SamplingParams.from_json(data["sampling"]),
                 guards=Guards(**{name: bool(on) for name, on in data.get("guards", {}).items()}),
                 ending=bool(data.get("ending", True)),
-                behind=_unflat(data.get("behind", [])),
-                given=tuple(_unflat(bar) for bar in data.get("given", [])),
+                behind=_unflat(data.get("behind", []), width),
+                given=tuple(_unflat(bar, width) for bar in data.get("given", [])),
                 roles=tuple(map(int, data.get("roles", []))),
                 meters=tuple(map(int, data.get("meters", []))),
                 style=int(data.get("style", 0)),
@@ -153,20 +156,26 @@ class Composed:
     arithmetic: str = "float32"
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "words": _flat(self.words), "watched": asdict(self.watched)}
+        return {
+            **vars(self),
+            "width": len(ATTRIBUTES),
+            "words": _flat(self.words),
+            "watched": asdict(self.watched),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Composed:
-        watched = Watched(**data.get("watched", {}))
-        return cls(**{**data, "words": _unflat(data["words"]), "watched": watched})
+        told = dict(data)
+        words = _unflat(told.pop("words"), told.pop("width", FIRST_WIDTH))
+        watched = Watched(**told.pop("watched", {}))
+        return cls(words=words, watched=watched, **told)
 
 
 def _flat(words: Iterable[Word]) -> list[int]:
     return [i for word in words for i in word]
 
 
-def _unflat(ids: list[int]) -> tuple[Word, ...]:
-    width = len(ATTRIBUTES)
-    if len(ids) % width:
+def _unflat(ids: list[int], width: int) -> tuple[Word, ...]:
+    if width not in (FIRST_WIDTH, len(ATTRIBUTES)) or len(ids) % width:
         raise ValueError("the ids do not make whole words")
     return tuple(Word(*map(int, ids[at : at + width])) for at in range(0, len(ids), width))

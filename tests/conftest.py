@@ -5,6 +5,7 @@ import inspect
 import itertools
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,14 @@ LONGEST = (
 )
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _denormals() -> Iterator[None]:
+    """Training takes them for 0 in its thread from then on; hypothesis refuses to draw numbers in such a one."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
 
 
 def pytest_xdist_auto_num_workers() -> int:

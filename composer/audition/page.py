@@ -27,8 +27,7 @@ from composer.audition.trials import Judged
 from composer.music.score import Score
 from composer.rendering.audio import render_mp3
 from composer.rendering.piano_roll import draw_piano_roll
-from composer.training.train import VALIDATION_WHOLE
-from composer.words import ATTRIBUTES
+from composer.training.train import VALIDATION_WHOLE, attributes_in
 
 FOLDER = Path(__file__).parent
 TEMPLATE, STYLE = "page.html", "page.css"
@@ -133,15 +132,15 @@ def _curves(report: Report) -> Charts | None:
     charts = [
         [
             Markup(chart(f"{kind}, {label}{unit}", _lines(report, splits, name), _marks(report)))
-            for label, name in _names(kind)
+            for label, name in _names(report, kind)
         ]
         for kind, unit in (("loss", ", nats"), ("accuracy", ""))
     ]
     return Charts(_lines(report, splits, "loss"), charts)
 
 
-def _names(kind: str) -> list[tuple[str, str]]:
-    return [("total", kind), *((name, f"{kind}_{name}") for name in ATTRIBUTES)]
+def _names(report: Report, kind: str) -> list[tuple[str, str]]:
+    return [("total", kind), *((name, f"{kind}_{name}") for name in attributes_in(report.curves))]
 
 
 def _lines(report: Report, splits: Sequence[str], name: str) -> list[Line]:
@@ -153,7 +152,8 @@ def _lines(report: Report, splits: Sequence[str], name: str) -> list[Line]:
 
 def _value(row: Mapping[str, str], name: str) -> float:
     if name == "accuracy":
-        return sum(float(row[f"accuracy_{attribute}"]) for attribute in ATTRIBUTES) / len(ATTRIBUTES)
+        found = [float(row[f"accuracy_{attribute}"]) for attribute in attributes_in([row])]
+        return sum(found) / len(found)
     return float(row[name])
 
 

@@ -14,8 +14,7 @@ from composer.engine.runs import FILE as RUNS
 from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError
 from composer.training.train import CONFIG as RUN_CONFIG
-from composer.training.train import VALIDATION, VALIDATION_WHOLE, read_curves
-from composer.words import ATTRIBUTES
+from composer.training.train import VALIDATION, VALIDATION_WHOLE, attributes_in, read_curves
 
 Row = Mapping[str, str]
 
@@ -63,7 +62,8 @@ def card(name: str, asked: Mapping[str, Any], weights: int, rows: Sequence[Row])
     model, training, corpora = asked["model"], asked["training"], asked["corpora"]
     first = rows[0]
     shape = f"{model['layers']} layers, {model['dim']} wide, {model['heads']} heads ({model['kv_heads']} of keys)"
-    chance = [f"{math.log(model['sizes'][attribute] - 1):.2f}" for attribute in ATTRIBUTES]  # any value alike
+    attributes = tuple(model["sizes"])
+    chance = [f"{math.log(model['sizes'][attribute] - 1):.2f}" for attribute in attributes]  # any value alike
     lines = [
         f"# {name}",
         "",
@@ -94,9 +94,9 @@ def card(name: str, asked: Mapping[str, Any], weights: int, rows: Sequence[Row])
         "Nats a word in total, nats a use by attribute, and accuracy of the likeliest id. "
         f"`{VALIDATION_WHOLE}` is every word of a list, `{VALIDATION}` the part of it that a run watches.",
         "",
-        f"| split | loss | {' | '.join(ATTRIBUTES)} |",
-        f"| --- | --- | {' | '.join('---' for _ in ATTRIBUTES)} |",
-        *(f"| {row['split']} | {float(row['loss']):.3f} | {_figures(row)} |" for row in rows),
+        f"| split | loss | {' | '.join(attributes)} |",
+        f"| --- | --- | {' | '.join('---' for _ in attributes)} |",
+        *(f"| {row['split']} | {float(row['loss']):.3f} | {_figures(row, attributes)} |" for row in rows),
         f"| chance | | {' | '.join(chance)} |",
         "",
         "`segue promote` printed this card from the run's curves.csv.",
@@ -114,10 +114,10 @@ def draw_curves(rows: Sequence[Row], step: int, path: Path) -> None:
     """Loss over words, in total and by attribute, train and validation, with the checkpoint's step marked."""
     from matplotlib.figure import Figure
 
-    names = ["loss", *(f"loss_{name}" for name in ATTRIBUTES)]
+    names = ["loss", *(f"loss_{name}" for name in attributes_in(rows))]
     figure = Figure(figsize=(12, 6), layout="constrained")
     marked = next(int(row["words"]) for row in rows if int(row["step"]) == step) / 1e6
-    for axes, name in zip(figure.subplots(2, 4).flat, names, strict=True):
+    for axes, name in zip(figure.subplots(2, -(-len(names) // 2)).flat, names, strict=False):
         for split in dict.fromkeys(row["split"] for row in rows):
             if split.startswith(VALIDATION_WHOLE):  # a single point at the end
                 continue
@@ -142,6 +142,6 @@ def step_of(checkpoint: Path, rows: Sequence[Row]) -> int:
     return min(means, key=lambda step: sum(means[step]) / len(means[step]))
 
 
-def _figures(row: Row) -> str:
-    cells = (f"{float(row[f'loss_{name}']):.2f} ({float(row[f'accuracy_{name}']):.0%})" for name in ATTRIBUTES)
+def _figures(row: Row, attributes: Sequence[str]) -> str:
+    cells = (f"{float(row[f'loss_{name}']):.2f} ({float(row[f'accuracy_{name}']):.0%})" for name in attributes)
     return " | ".join(cells)

@@ -367,6 +367,11 @@ def read_curves(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
+def attributes_in(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Those that the words of a run have, by the rows of its curves."""
+    return tuple(name for name in ATTRIBUTES if any(row[f"loss_{name}"] for row in rows))
+
+
 def _optimiser(model: CompoundWordTransformer, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW; weight decay on matrices only, for norms and biases are no place to be small."""
     matrices = [p for p in model.parameters() if p.dim() >= 2]

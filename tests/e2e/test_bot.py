@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -134,7 +135,14 @@ async def test_an_opening_comes_back_as_a_piece_to_hear_to_keep_and_to_see(place
     assert "seed `42`" in message.content
     assert re.search(r"\d+ BPM", message.content)
     assert say("en", "default_settings") in message.content
-    assert [button.label for button in message.buttons] == ["Continue", "Vary", "Again with …", "Info", "Delete"]
+    assert [button.label for button in message.buttons] == [
+        "Continue",
+        "Vary",
+        "Again with …",
+        "Sheet music",
+        "Info",
+        "Delete",
+    ]
 
 
 async def test_the_answer_says_the_place_and_progress_is_told_at_a_measured_pace(place: Place) -> None:
@@ -295,6 +303,15 @@ async def test_every_button_does_what_it_says(place: Place) -> None:
     assert info.ephemeral
     receipt = json.loads(info.files["receipt.json"])
     assert (receipt["seed"], receipt["bars"]) == (8, {"opening": 1, "added": 3})
+
+    sheet = (await bob.click(message, "Sheet music")).message
+    assert sheet is not None
+    await sheet.until(lambda m: len(m.files) > 0)
+    assert not sheet.ephemeral
+    written = ElementTree.fromstring(file_of(sheet, ".musicxml"))
+    assert len(written.findall("part/measure")) == 4
+    assert Image.open(io.BytesIO(file_of(sheet, "-1.png"))).width > 1000
+    assert file_of(sheet, ".pdf").startswith(b"%PDF")
 
     refused = (await bob.click(message, "Delete")).message
     assert refused is not None
