@@ -147,7 +147,7 @@ def test_a_known_melody_has_its_own_staff_and_an_instrument_its_own() -> None:
     bars = (Bar(0, 1920, Meter(4, 4)),)
     score = Score((Part(tune, Role.MELODY), Part(left, Role.ACCOMPANIMENT)), bars)
     assert [len(player.notes) for player in staves_of(score)] == [1, 2]
-    score = Score((Part(tune, name="Flute", program=73), Part(left, name="Cello", program=42)), bars)
+    score = Score((Part(left, program=42), Part(tune, name="Flute", program=73)), bars)
     assert [(player.name, player.clefs) for player in staves_of(score)] == [("Flute", ("G",)), ("Cello", ("F",))]
 
 

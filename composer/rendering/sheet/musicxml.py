@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION
 from composer.music.key import Key, find_key
 from composer.music.score import TICKS_PER_BEAT, Bar, Note, Part, Role, Score
+from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.sheet.hands import hands
 from composer.rendering.sheet.layout import Chord, Voice, bars_of
 from composer.rendering.sheet.spelling import fifths_of, spell, spell_class
@@ -60,7 +61,7 @@ def staves_of(score: Score) -> list[Staves]:
     others = [part for part in parts if part not in alone]
     keys = [part for part in others if part.program in PIANOS]
     players = [Staves(part.name or "Melody", (part.notes,)) for part in alone]
-    players += [_own(part) for part in others if part not in keys]
+    players += [_own(part) for part in sorted(others, key=_height, reverse=True) if part not in keys]
     if keys or not players:
         notes = sorted({(note.start, note.pitch): note for part in keys for note in part.notes}.values())
         right, left = hands(notes)
@@ -69,7 +70,12 @@ def staves_of(score: Score) -> list[Staves]:
 
 
 def _own(part: Part) -> Staves:
-    return Staves(part.name or "Instrument", (part.notes,))
+    return Staves(part.name or INSTRUMENTS[part.program], (part.notes,))
+
+
+def _height(part: Part) -> float:
+    """The mean of its pitches: the highest instrument stands at the top."""
+    return sum(note.pitch for note in part.notes) / len(part.notes)
 
 
 def to_musicxml(score: Score, title: str, boundary: int | None = None) -> bytes:
