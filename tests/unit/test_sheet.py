@@ -119,6 +119,12 @@ def test_a_triplet_is_written_as_one_and_beamed() -> None:
     assert first.duration.type == "eighth"
 
 
+def test_six_in_a_quarter_are_six_for_four() -> None:
+    sheet = read(to_musicxml(score_of("2/4", 1, [(2 * step, 2, 72 + step) for step in range(6)]), "six"))
+    six = [note for note in sheet.recurse().notes if isinstance(note, music21.note.Note)]
+    assert {(note.duration.tuplets[0].numberNotesActual, note.duration.type) for note in six} == {(6, "16th")}
+
+
 def test_what_is_held_under_what_moves_is_a_voice_of_its_own() -> None:
     score = score_of("4/4", 1, [(0, 48, 64), (0, 6, 76), (12, 12, 77), (24, 12, 79), (36, 12, 81)])
     sheet = read(to_musicxml(score, "two voices"))

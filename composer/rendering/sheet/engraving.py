@@ -82,12 +82,13 @@ def _title(title: str) -> str:
 
 
 def _without_music_font(svg: str) -> str:
-    """Single music characters in texts as letters that a text font has: a picture knows no other."""
+    """Music characters in texts as letters that a text font has: a picture knows no other."""
 
-    def letter(found: re.Match[str]) -> str:
-        return f'<tspan font-size="{SYMBOL_SIZE}px">{LETTERS.get(found[1], "")}</tspan>'
+    def letters(found: re.Match[str]) -> str:
+        text = "".join(LETTERS.get(character, character) for character in found[1])
+        return f'<tspan font-size="{SYMBOL_SIZE}px">{text}</tspan>'
 
-    return re.sub(r'<tspan font-family="[^"]*" font-size="[^"]*">([\uE000-\uF8FF])</tspan>', letter, svg)
+    return re.sub(r'<tspan font-family="[^"]*" font-size="[^"]*">([^<]*[\uE000-\uF8FF][^<]*)</tspan>', letters, svg)
 
 
 def _picture(svg: str) -> bytes:

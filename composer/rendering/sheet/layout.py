@@ -37,7 +37,7 @@ class Chord:
         pitches: rising.
         tied_back: those that are held over from the value before.
         tied_on: those that are held on into the next one.
-        tuplet: whether three of its value stand for two.
+        tuplet: how many of its smallest value fill the quarter, 3 for 2 or 6 for 4; 0 where it is no tuplet.
         edge: "start" and "stop" of a tuplet's bracket; "" between.
     """
 
@@ -46,7 +46,7 @@ class Chord:
     pitches: tuple[int, ...] = ()
     tied_back: frozenset[int] = frozenset()
     tied_on: frozenset[int] = frozenset()
-    tuplet: bool = False
+    tuplet: int = 0
     edge: str = ""
 
     @property
@@ -102,13 +102,16 @@ def _placed(notes: Sequence[Note], score: Score, ternary: Sequence[frozenset[int
 
 
 def _length(note: Note, start: int, score: Score, ternary: Sequence[frozenset[int]]) -> int:
-    """In positions, up to the line nearest to where the note ends."""
-    end = max(note.end, start + 1)
-    number = score.bar_at(min(end, score.end - 1))
-    place = (end - score.bars[number].start) / TICKS_PER_POSITION
-    step = SIXTEENTH if int(place) // QUARTER not in ternary[number] else QUARTER // 6
-    line = score.bars[number].start + round(place / step) * step * TICKS_PER_POSITION
-    return max(QUARTER // 6 if step != SIXTEENTH else SIXTEENTH, (line - start) // TICKS_PER_POSITION)
+    """In positions, up to the line nearest to where the note ends, and at least to the next one."""
+
+    def nearest(tick: int, least: int) -> int:
+        number = score.bar_at(min(tick, score.end - 1))
+        place = (tick - score.bars[number].start) / TICKS_PER_POSITION
+        step = QUARTER // 6 if int(place) // QUARTER in ternary[number] else SIXTEENTH
+        return score.bars[number].start + (round(place / step) + least) * step * TICKS_PER_POSITION
+
+    end = max(nearest(max(note.end, start + 1), 0), nearest(start, 1))
+    return (end - start) // TICKS_PER_POSITION
 
 
 # ---------------------------------------------------------------------- voices
@@ -192,6 +195,8 @@ class _Values:
             for place in (event.start, event.end)
             if place % SIXTEENTH and place // QUARTER in self.ternary
         }
+        if not events:
+            return iter([Chord(0, self.length)])  # a rest for the whole bar, however long that is
         chords: list[Chord] = []
         at = 0
         for event in events:
@@ -218,9 +223,10 @@ class _Values:
             if quarter not in tuplets or (len(some) == 1 and some[0].length == QUARTER):
                 yield from some
                 continue
+            count = 6 if any(chord.length % 4 for chord in some) else 3
             for number, chord in enumerate(some):
                 edge = "start" if number == 0 else "stop" if number == len(some) - 1 else ""
-                yield replace(chord, tuplet=True, edge=edge)
+                yield replace(chord, tuplet=count, edge=edge)
 
     def split(self, start: int, end: int, tuplets: set[int]) -> Iterator[tuple[int, int]]:
         """The pieces of a stretch, each one note value."""
@@ -258,5 +264,7 @@ class _Values:
             return start in self.lines and (end in self.lines or end == self.length) and length in (36,)
         if self.middle and start < self.middle < end:
             return start % (2 * QUARTER) == 0 or (length == 24 and start % QUARTER == 0)
+        if length == 48:
+            return start == 0
         on_beats = start in self.lines or end in self.lines or end == self.length
-        return (length <= 12 and start % (QUARTER // 2) == 0) or (on_beats and length in (18, 24, 36, 48))
+        return (length <= 12 and start % (QUARTER // 2) == 0) or (on_beats and length in (18, 24, 36))

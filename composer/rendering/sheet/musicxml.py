@@ -178,12 +178,13 @@ class _Writer:
                 for at, chord in enumerate(voice):
                     while symbols and staff == 1 and index == 0 and symbols[0][0] < chord.end:
                         self._symbol(measure, symbols.pop(0), chord.start)
-                    self._chord(measure, chord, label, staff, len(bars[number]) > 1, index, beams[at], shown)
+                    self._chord(measure, chord, length, label, staff, len(bars[number]) > 1, index, beams[at], shown)
 
     def _chord(
         self,
         measure: Element,
         chord: Chord,
+        length: int,
         voice: str,
         staff: int,
         several: bool,
@@ -191,8 +192,8 @@ class _Writer:
         beams: Sequence[str],
         shown: dict[tuple[int, int], str],
     ) -> None:
-        kind, dots = VALUES[chord.length * 3 // 2 if chord.tuplet else chord.length]
-        whole_rest = not chord.pitches and kind == "whole"
+        whole_rest = not chord.pitches and chord.length == length
+        kind, dots = ("whole", 0) if whole_rest else _value(chord)
         for number, pitch in enumerate(chord.pitches or (None,)):
             note = SubElement(measure, "note")
             if pitch is None and several and index:
@@ -222,8 +223,8 @@ class _Writer:
                 SubElement(note, "accidental").text = sign
             if chord.tuplet:
                 ratio = SubElement(note, "time-modification")
-                SubElement(ratio, "actual-notes").text = "3"
-                SubElement(ratio, "normal-notes").text = "2"
+                SubElement(ratio, "actual-notes").text = str(chord.tuplet)
+                SubElement(ratio, "normal-notes").text = str(chord.tuplet * 2 // 3)
             if several and pitch is not None:
                 SubElement(note, "stem").text = "down" if index else "up"
             SubElement(note, "staff").text = str(staff)
@@ -289,12 +290,16 @@ def _signature(step: str, fifths: int) -> int:
     return -int(step in SIGNATURE[fifths:])
 
 
+def _value(chord: Chord) -> tuple[str, int]:
+    """The name of a note value, and its dots."""
+    return VALUES[chord.length * 3 // 2 if chord.tuplet else chord.length]
+
+
 def _beams(voice: Voice, lines: Sequence[int]) -> list[list[str]]:
     """For each chord of a voice the state of each of its beams; none where it has no flag or stands alone."""
 
     def flags(chord: Chord) -> int:
-        kind, _ = VALUES[chord.length * 3 // 2 if chord.tuplet else chord.length]
-        return BEAMS.get(kind, 0) if chord.pitches else 0
+        return BEAMS.get(_value(chord)[0], 0) if chord.pitches else 0
 
     def group(chord: Chord) -> tuple[int, bool]:
         return max(line for line in lines if line <= chord.start), flags(chord) > 0
