@@ -20,16 +20,16 @@ import torch
 
 from composer.engine.checkpoint import Checkpoint, load_composer
 from composer.engine.generator import Generator
-from composer.engine.model import GIVEN, loss_by_attribute
+from composer.engine.model import loss_by_attribute
 from composer.engine.prompt import Prompt
 from composer.music.chords import chords_of
 from composer.music.encoding import decode
-from composer.music.score import CHORD_QUALITIES, Role, Score
+from composer.music.score import CHORD_QUALITIES, Chord, Role, Score
 from composer.music.words import Vocabulary
 from composer.request import Guards, Request
 from composer.rules import broken_rules
 from composer.training.lessons import Lessons, Song
-from composer.training.tasks import given, split_bars
+from composer.training.tasks import as_given, split_bars
 from composer.words import COLUMN, Family, Word
 
 Floats = npt.NDArray[np.float64]
@@ -135,17 +135,17 @@ def redo(tried: Tried) -> Iterator[str]:
 
 def found_chords(score: Score) -> list[tuple[int | None, str]]:
     """By beat, as the finder hears them."""
-    return on_beats(score, [(chord.tick, (chord.root, chord.quality)) for chord in chords_of(score)])
+    return on_beats(score, chords_of(score))
 
 
-def on_beats(score: Score, changes: Sequence[tuple[int, tuple[int | None, str]]]) -> list[tuple[int | None, str]]:
-    return [[chord for tick, chord in changes if tick <= beat.start][-1] for beat in score.beats()]
+def on_beats(score: Score, chords: Sequence[Chord]) -> list[tuple[int | None, str]]:
+    """Root and quality of the chord that holds on each beat."""
+    return [[(chord.root, chord.quality) for chord in chords if chord.tick <= beat.start][-1] for beat in score.beats()]
 
 
 def shown(bars: Bars, roles: Sequence[int], chords: bool) -> tuple[tuple[Word, ...], ...]:
-    """What is given of each bar, as a lesson gives it."""
-    lessons = [given([bar], 0, roles, chords, 10**6) for bar in bars]
-    return tuple(words_of([lesson.heard[lesson.segments == GIVEN]]) for lesson in lessons)
+    """What is given of each bar."""
+    return tuple(words_of([as_given(bar, roles, chords)]) for bar in bars)
 
 
 def chords(tried: Tried) -> Iterator[str]:
@@ -154,7 +154,7 @@ def chords(tried: Tried) -> Iterator[str]:
         for number, (song, bars) in enumerate(tried.songs(corpus, HEARD_BARS + ASKED_BARS)):
             part = bars[HEARD_BARS : HEARD_BARS + ASKED_BARS]
             score = decode(words_of(part), tried.vocabulary)
-            asked.append(on_beats(score, [(chord.tick, (chord.root, chord.quality)) for chord in score.chords]))
+            asked.append(on_beats(score, score.chords))
             own.append(found_chords(score))
             requests.append(
                 Request(

@@ -21,6 +21,7 @@ from composer.piece import Order, command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
+from composer.rendering.sheet import Sheet, sheet_of
 from composer.request import Composed, Request
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
@@ -37,7 +38,6 @@ QUALITIES = (
     ("32k", 20.0),
 )
 
-MOST_PAGES = 8  # in a message, which takes ten files: the PDF and the MusicXML are there too
 READERS = 2  # so that whoever has a slow file read, for seconds, keeps nobody waiting
 FULL_BARS = 2048  # of a piece that has been continued again and again
 # Far more than anything takes; as a net below it.
@@ -108,23 +108,6 @@ class Sound:
 
     mp3: bytes | None
     shortened: float | None
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A piece as sheet music.
-
-    Attributes:
-        pictures: of its first pages, as PNG, as many as a message takes.
-        pages: how many there are.
-        pdf: all of them, to print.
-        musicxml: to go on with in a notation program.
-    """
-
-    pictures: tuple[bytes, ...]
-    pages: int
-    pdf: bytes
-    musicxml: bytes
 
 
 class Studio:
@@ -310,13 +293,8 @@ def finish_piece(
 
 
 def engrave_sheet(midi: bytes, title: str, opening_bars: int) -> Sheet:
-    from composer.rendering.sheet.engraving import engrave, to_pdf  # most pieces are never read
-    from composer.rendering.sheet.musicxml import to_musicxml
-
     score = parse_midi(midi)
-    musicxml = to_musicxml(replace(score, chords=chords_of(score)), title, opening_bars)
-    pages = engrave(musicxml, title)
-    return Sheet(tuple(pages[:MOST_PAGES]), len(pages), to_pdf(pages), musicxml)
+    return sheet_of(replace(score, chords=chords_of(score)), title, opening_bars)
 
 
 def render_sound(midi: bytes, title: str, limit: int, soundfont: Path | None) -> Sound:

@@ -14,6 +14,7 @@ from pathlib import Path
 from composer.music.midi import dump_midi
 from composer.piece import Take
 from composer.rendering.audio import LIMIT_SECONDS, render_mp3
+from composer.rendering.sheet import sheet_of
 
 SOURCE = ("file", "sha256")  # what a receipt says of the file that an opening is from
 
@@ -89,12 +90,8 @@ def write_take(take: Take, path: Path, title: str, audio: bool, sheet: bool) -> 
 
 
 def _write_sheet(take: Take, path: Path, title: str) -> None:
-    from composer.rendering.sheet.engraving import engrave, to_pdf
-    from composer.rendering.sheet.musicxml import to_musicxml
-
-    written = to_musicxml(take.score, title, take.opening_bars)
-    pages = engrave(written, title)
-    path.with_suffix(".musicxml").write_bytes(written)
-    path.with_suffix(".pdf").write_bytes(to_pdf(pages))
-    for number, page in enumerate(pages, start=1):
+    sheet = sheet_of(take.score, title, take.opening_bars)
+    path.with_suffix(".musicxml").write_bytes(sheet.musicxml)
+    path.with_suffix(".pdf").write_bytes(sheet.pdf)
+    for number, page in enumerate(sheet.pages, start=1):
         path.with_suffix(f".sheet-{number}.png").write_bytes(page)

@@ -135,7 +135,7 @@ class Generator:
             if piece.unread:
                 self._unread.append(piece)
             else:
-                self.steps.open(piece.slot, piece.prompt.opened(piece.bars_done, word))
+                self._open(piece)
         self.steps.warm(piece.slot, piece.warm_bars > 0)
         self.steps.pull(piece.slot, piece.watch.pull)
 
@@ -158,7 +158,6 @@ class Generator:
     def _read(self, piece: Piece) -> None:
         """Read the next chunk of what stands before a piece's last word, a bar word, and open the bar behind the last
         chunk."""
-        assert piece.prompt is not None
         chunk = [piece.unread.popleft() for _ in range(min(PREFILL_WORDS, len(piece.unread)))]
         if chunk:
             self.steps.read(piece.slot, chunk, first=piece.anew)
@@ -166,7 +165,12 @@ class Generator:
         if not piece.unread:
             self._unread.popleft()
             self.steps.go(piece.slot, piece.words[-1])
-            self.steps.open(piece.slot, piece.prompt.opened(piece.bars_done, piece.words[-1]))
+            self._open(piece)
+
+    def _open(self, piece: Piece) -> None:
+        """Say what holds for the bar that the piece's last word has begun."""
+        assert piece.prompt is not None
+        self.steps.open(piece.slot, piece.prompt.opened(piece.bars_done, piece.words[-1]))
 
 
 def why_slow(checkpoint: Checkpoint, device: torch.device) -> str | None:

@@ -135,6 +135,11 @@ class Meter(NamedTuple):
         lengths[-1] += odd * eighth
         return tuple(lengths)
 
+    @property
+    def is_compound(self) -> bool:
+        """Whether its beats are dotted quarters."""
+        return self.beats[0] == 3 * TICKS_PER_BEAT // 2
+
     @classmethod
     def parse(cls, name: str) -> Meter:
         """The inverse of `name`. Raises ValueError."""

@@ -80,7 +80,7 @@ def given(bars: Sequence[Words], first: int, roles: Collection[int], chords: boo
     for number in range(first, len(bars)):
         shown = range(first if number == first else number + 1, min(number + 2, len(bars)))
         rest, held = _rest(bars[number], roles, held)
-        pieces = [*((_shown(bars[bar], roles, chords), GIVEN, bar) for bar in shown), (rest, HEARD, number)]
+        pieces = [*((as_given(bars[bar], roles, chords), GIVEN, bar) for bar in shown), (rest, HEARD, number)]
         total += sum(len(words) for words, *_ in pieces)
         if total > length and rows:
             break
@@ -95,7 +95,7 @@ def given(bars: Sequence[Words], first: int, roles: Collection[int], chords: boo
     return Lesson(heard, truth, segment, np.array(of_bar)[:length], np.full(len(heard), -1))
 
 
-def _shown(bar: Words, roles: Collection[int], chords: bool) -> Words:
+def as_given(bar: Words, roles: Collection[int], chords: bool) -> Words:
     """A bar as it is given: its bar word, and its notes of some roles or its changes of chord, or both."""
     keep = np.zeros(len(bar), dtype=bool)
     keep[0] = True

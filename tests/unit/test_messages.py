@@ -64,7 +64,7 @@ EXAMPLES = {
 }
 EXAMPLES |= {"pitch": 5, "lowest": 21, "highest": 108, "drum_notes": 7, "name": "pich", "value": 9.5, "what": "preset"}
 EXAMPLES |= {"known": ("pitch", "beat"), "likely": ("Violin",), "place": 3, "again_in_seconds": 90.0, "size": 9_000_000}
-EXAMPLES |= {"minutes": 34, "heard": "speech", "least": 4, "missing": "transkun"}
+EXAMPLES |= {"heard": "speech", "least": 4, "missing": "transkun"}
 EXAMPLES |= {"channels": (11, 12), "text": "loud", "whole": False, "kind": "in_line"}
 
 

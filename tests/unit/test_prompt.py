@@ -27,7 +27,7 @@ from composer.music.words import METERS, default_vocabulary
 from composer.request import Guards, Request
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams
-from composer.training.tasks import given, redo, split_bars
+from composer.training.tasks import as_given, given, redo, split_bars
 from composer.words import COLUMN, Family, Word
 
 VOCABULARY = default_vocabulary()
@@ -95,12 +95,7 @@ def bars_of(words: Sequence[Word]) -> list[np.ndarray]:
 
 def given_of(words: Sequence[Word], roles: Sequence[int], chords: bool) -> tuple[tuple[Word, ...], ...]:
     """What a lesson shows of each bar."""
-    bars = bars_of(words)
-    shown = []
-    for number in range(len(bars)):
-        lesson = given(bars[number : number + 1], 0, roles, chords, 10**6)
-        shown.append(words_of(lesson.heard[lesson.segments == GIVEN]))
-    return tuple(shown)
+    return tuple(words_of(as_given(bar, roles, chords)) for bar in bars_of(words))
 
 
 def go_on(bars: int = 4) -> Request:

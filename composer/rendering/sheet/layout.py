@@ -5,13 +5,13 @@ Times are positions behind a bar line, twelve to a quarter: sixteenths and tripl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION, snap
-from composer.music.score import Bar, Note, Score
+from composer.music.score import Bar, Meter, Note, Score
 
 QUARTER = POSITIONS_PER_QUARTER
 SIXTEENTH = QUARTER // 4
@@ -57,45 +57,64 @@ class Chord:
 Voice = tuple[Chord, ...]  # without gaps, from the bar line to the next one
 
 
-def bars_of(notes: Sequence[Note], score: Score) -> list[tuple[Voice, ...]]:
+@dataclass(frozen=True)
+class Grid:
+    """Where the onsets of all parts together stand.
+
+    Attributes:
+        lines: by onset, the tick of its line.
+        ternary: for each bar its quarters that are divided in three.
+    """
+
+    lines: Mapping[int, int]
+    ternary: Sequence[frozenset[int]]
+
+
+def grid_of(score: Score) -> Grid:
+    onsets = [note.start for note in score.notes]
+    lines = dict(zip(onsets, snap(onsets, score.bars).tolist(), strict=True)) if onsets else {}
+    ternary: list[set[int]] = [set() for _ in score.bars]
+    for tick in lines.values():
+        number, place = _place(tick, score)
+        if place % SIXTEENTH:
+            ternary[number].add(place // QUARTER)
+    return Grid(lines, [frozenset(quarters) for quarters in ternary])
+
+
+def bars_of(notes: Sequence[Note], score: Score, grid: Grid) -> list[tuple[Voice, ...]]:
     """For each bar of a score one voice or two, the upper one first. notes: those of one staff"""
-    ternary = _ternary(score)
-    placed = _placed(notes, score, ternary)
+    placed = _placed(notes, score, grid)
     bars = []
     carried: list[Placed] = []
     for number, bar in enumerate(score.bars):
         length = bar.ticks // TICKS_PER_POSITION
         struck = {note.pitch for note in placed[number] if note.start == 0}
         some = sorted([*(note for note in carried if note.pitch not in struck), *placed[number]])
-        voices, carried = _voices(some, length, _Values(bar, ternary[number]))
+        voices, carried = _voices(some, length, _Values(bar, grid.ternary[number]))
         bars.append(voices)
     return bars
 
 
-def _ternary(score: Score) -> list[frozenset[int]]:
-    """For each bar its quarters that are divided in three, as all parts together show."""
-    onsets = [note.start for part in score.pitched for note in part.notes]
-    found: list[set[int]] = [set() for _ in score.bars]
-    for tick in snap(onsets, score.bars).tolist() if onsets else ():
-        number = score.bar_at(tick)
-        place = (tick - score.bars[number].start) // TICKS_PER_POSITION
-        if place % SIXTEENTH:
-            found[number].add(place // QUARTER)
-    return [frozenset(quarters) for quarters in found]
+def beat_lines(meter: Meter) -> list[int]:
+    """Where the beats of a bar begin, in positions."""
+    return [sum(meter.beats[:count]) // TICKS_PER_POSITION for count in range(len(meter.beats))]
 
 
-def _placed(notes: Sequence[Note], score: Score, ternary: Sequence[frozenset[int]]) -> list[list[Placed]]:
+def _place(tick: int, score: Score) -> tuple[int, int]:
+    """The bar in which a tick lies, and the position in it."""
+    number = score.bar_at(tick)
+    return number, (tick - score.bars[number].start) // TICKS_PER_POSITION
+
+
+def _placed(notes: Sequence[Note], score: Score, grid: Grid) -> list[list[Placed]]:
     """The notes on the grid, by the bar in which each is struck."""
     bars: list[dict[tuple[int, int], Placed]] = [{} for _ in score.bars]
-    onsets = [note.start for part in score.pitched for note in part.notes]
-    lines = dict(zip(onsets, snap(onsets, score.bars).tolist(), strict=True)) if onsets else {}
     for note in notes:
-        tick = lines[note.start]
+        tick = grid.lines[note.start]
         if tick >= score.end:
             continue
-        number = score.bar_at(tick)
-        start = (tick - score.bars[number].start) // TICKS_PER_POSITION
-        end = start + _length(note, tick, score, ternary)
+        number, start = _place(tick, score)
+        end = start + _length(note, tick, score, grid.ternary)
         twin = bars[number].get((start, note.pitch))
         bars[number][start, note.pitch] = Placed(start, max(end, twin.end if twin else 0), note.pitch)
     return [list(bar.values()) for bar in bars]
@@ -182,10 +201,9 @@ class _Values:
     def __init__(self, bar: Bar, ternary: frozenset[int]) -> None:
         self.length = bar.ticks // TICKS_PER_POSITION
         self.ternary = ternary
-        beats = [beat // TICKS_PER_POSITION for beat in bar.meter.beats]
-        self.lines = [sum(beats[:count]) for count in range(len(beats))]
-        self.compound = bool(beats) and beats[0] == 18
-        self.middle = self.lines[len(beats) // 2] if len(beats) % 2 == 0 and len(beats) > 1 else 0
+        self.lines = beat_lines(bar.meter)
+        self.compound = bar.meter.is_compound
+        self.middle = self.lines[len(self.lines) // 2] if len(self.lines) % 2 == 0 else 0
 
     def write(self, events: Sequence[_Event]) -> Iterator[Chord]:
         """The voice: the events, and rests between them."""

@@ -9,10 +9,10 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION
 from composer.music.key import Key, find_key
-from composer.music.score import TICKS_PER_BEAT, Bar, Note, Part, Role, Score
+from composer.music.score import Bar, Note, Part, Role, Score
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.sheet.hands import hands
-from composer.rendering.sheet.layout import Chord, Voice, bars_of
+from composer.rendering.sheet.layout import Chord, Grid, Voice, bars_of, beat_lines, grid_of
 from composer.rendering.sheet.spelling import fifths_of, spell, spell_class
 
 PIANOS = range(8)  # General MIDI
@@ -88,13 +88,13 @@ def to_musicxml(score: Score, title: str, boundary: int | None = None) -> bytes:
     """
     root = Element("score-partwise", version="4.0")
     SubElement(SubElement(root, "work"), "work-title").text = title
-    players = staves_of(score)
+    players, grid = staves_of(score), grid_of(score)
     listed = SubElement(root, "part-list")
     for number, player in enumerate(players, start=1):
         entry = SubElement(listed, "score-part", id=f"P{number}")
         SubElement(entry, "part-name").text = player.name
     for number, player in enumerate(players, start=1):
-        writer = _Writer(score, player, boundary, first=number == 1)
+        writer = _Writer(score, player, grid, boundary, first=number == 1)
         writer.write(SubElement(root, "part", id=f"P{number}"))
     indent(root)
     text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
@@ -104,11 +104,11 @@ def to_musicxml(score: Score, title: str, boundary: int | None = None) -> bytes:
 class _Writer:
     """One player's part."""
 
-    def __init__(self, score: Score, player: Staves, boundary: int | None, first: bool) -> None:
+    def __init__(self, score: Score, player: Staves, grid: Grid, boundary: int | None, first: bool) -> None:
         self.score, self.player, self.boundary, self.first = score, player, boundary, first
-        key: Key | None = find_key(note for part in score.pitched for note in part.notes)
+        key: Key | None = find_key(score.notes)
         self.fifths, self.minor = fifths_of(key), bool(key and key.minor)
-        self.staves = [bars_of(notes, score) for notes in player.notes]
+        self.staves = [bars_of(notes, score, grid) for notes in player.notes]
 
     def write(self, part: Element) -> None:
         meter = None
@@ -147,7 +147,7 @@ class _Writer:
     def _directions(self, measure: Element, number: int, bar: Bar) -> None:
         """The tempo at the beginning, and where the composed part begins."""
         if number == 0:
-            compound = bar.meter.beats[0] == 3 * TICKS_PER_BEAT // 2
+            compound = bar.meter.is_compound
             quarters = self.score.tempos[0].bpm
             beats = round(quarters / 1.5 if compound else quarters)
             direction = SubElement(measure, "direction", placement="above")
@@ -164,7 +164,7 @@ class _Writer:
     def _voices(self, measure: Element, number: int, bar: Bar) -> None:
         length = bar.ticks // TICKS_PER_POSITION
         symbols = list(self._symbols(bar)) if self.first else []
-        lines = [line // TICKS_PER_POSITION for line in _lines(bar)]
+        lines = beat_lines(bar.meter)
         for staff, bars in enumerate(self.staves, start=1):
             accidentals: dict[tuple[str, int], int] = {}
             # Both voices of a staff share its accidentals, from left to right.
@@ -259,12 +259,6 @@ class _Writer:
         if place != at:
             SubElement(harmony, "offset").text = str(place - at)
         SubElement(harmony, "staff").text = "1"
-
-
-def _lines(bar: Bar) -> list[int]:
-    """Where the beats begin, in ticks behind the bar line."""
-    lengths = bar.meter.beats
-    return [sum(lengths[:count]) for count in range(len(lengths))]
 
 
 def _accidentals(
