@@ -12,7 +12,7 @@ import sys
 SPEED = ("decode", "train", "serve", "render", "start", "journey")
 OTHERS = (
     "attention",
-    "encoding",
+    "words",
     "chords",
     "openings",
     "paired",
@@ -25,6 +25,9 @@ OTHERS = (
     "corpora",
     "gpu",
     "tasks",
+    "meters",
+    "roles",
+    "long",
 )
 
 

@@ -1,4 +1,4 @@
-"""The corpora of the second edition of the words, encoded into one file: what `bench/gpu.py` trains on.
+"""The corpora, encoded into one file: what `bench/gpu.py` trains on.
 
     ./run bench corpora DATA [--out .cache/corpora.npz]
 
@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from composer.music.words import default_vocabulary
-from composer.training.corpora import encode_all
+from composer.music.words import COLUMN, default_vocabulary
+from composer.training.corpora import CORPORA, encode_all
 from composer.training.lessons import Lessons
-from composer.words import COLUMN
 
 
 def main() -> None:
@@ -25,8 +24,8 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=Path(".cache/corpora.npz"))
     options = parser.parse_args()
-    encode_all(options.data, default_vocabulary(), options.out)
-    lessons = Lessons(options.out)
+    encode_all([(options.data / corpus.folder, corpus) for corpus in CORPORA], default_vocabulary(), options.out)
+    lessons = Lessons.load(options.out)
     print(f"\n{options.out}: {options.out.stat().st_size / 2**20:.1f} MB\n")
     print("| corpus | stretches | words | to validate | words | bars by meter |\n| --- " + "| --- " * 5 + "|")
     for number, name in enumerate(lessons.corpora):

@@ -36,17 +36,18 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from bench.baselines.gpt2 import Gpt2, gpt2, remi_ids
+from bench.baselines.gpt2 import Gpt2, gpt2
 from bench.baselines.paper import Paper, PaperModel
+from bench.baselines.remi import remi_ids, to_remi
 from bench.baselines.uncached import Uncached
 from bench.cost import StepCost, step_cost
 from bench.machine import Machine, Number, machine, matrix_rate, numbers_multiplied, read_rate, threads
-from bench.music import DEFAULT_CHECKPOINT, ROOT, Density, density, example_words, pieces_of
+from bench.music import ROOT, Density, density, example_words, pieces_of
 from bench.report import Table, Value, report
 from bench.rounds import Contender, take_turns, thread_counts
-from composer.encoding import to_remi
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
+from composer.places import DEFAULT_CHECKPOINT
 from composer.request import MAX_BARS, Guards, Request
 
 sys.path.append(str(ROOT / "tests"))  # where random checkpoints are made

@@ -1,4 +1,4 @@
-"""Training in the second edition of the words, for as long as a machine is at hand.
+"""Training for as long as a machine is at hand.
 
     ./run bench corpora ../shared/data                          # once: .cache/corpora.npz
     ./run bench gpu --seconds 9000 --out runs/second            # on this machine's CPU, or its GPU
@@ -22,8 +22,9 @@ import torch
 
 from composer.engine.checkpoint import WEIGHTS
 from composer.engine.model import ModelConfig
+from composer.order import STYLES
 from composer.training.config import TrainingConfig
-from composer.training.lessons import STYLES, Batch, Lessons, Sampler
+from composer.training.lessons import Batch, Lessons, Sampler
 from composer.training.train import Run, Windows
 
 PART = 16 * 2**20 - 4096  # bytes
@@ -48,7 +49,7 @@ def main() -> None:
         join(*options.join)
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    lessons = Lessons(options.data)
+    lessons = Lessons.load(options.data)
     width, layers, heads = SIZES[options.size]
     model = ModelConfig(
         lessons.vocabulary.sizes,
@@ -56,7 +57,6 @@ def main() -> None:
         layers=layers,
         heads=heads,
         kv_heads=heads,
-        head_order="roles",
         lags=(1, 2, 4, 8, 16),
         farthest=32,
         anchors=True,

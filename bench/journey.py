@@ -30,7 +30,7 @@ from collections.abc import Callable
 import torch
 
 from bench.machine import machine
-from bench.music import DEFAULT_CHECKPOINT, EXAMPLE
+from bench.music import EXAMPLE
 from bench.report import Table, report
 from bench.service import finished, submit, table, working
 from bench.stages import Stages, medians
@@ -39,7 +39,9 @@ from composer.engine.generator import Generator
 from composer.line.schema import Draft
 from composer.music.midi import dump_midi, read_midi
 from composer.opening import to_opening
-from composer.piece import Order, Take, finish
+from composer.order import Order
+from composer.piece import Take, finish
+from composer.places import DEFAULT_CHECKPOINT
 from composer.rendering.audio import duration_seconds, encode_mp3, synthesise, trim
 from composer.rendering.loudness import level
 from composer.rendering.piano_roll import draw_piano_roll
@@ -76,8 +78,7 @@ def main() -> None:
 def walk(checkpoint: Checkpoint, order: Order, slots: int, wait: float, stages: Stages) -> Take:
     """The whole way of one piece."""
     with stages("read"):
-        pitches = checkpoint.vocabulary.pitches
-        opening = to_opening(read_midi(EXAMPLE.read_bytes()), pitch_range=(pitches[0], pitches[-1]))
+        opening = to_opening(read_midi(EXAMPLE.read_bytes()))
     with stages("encode"):
         (request,) = order.requests(opening.score, checkpoint.vocabulary)
     stages.add("wait", wait)

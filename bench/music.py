@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
+from bench.baselines.remi import to_remi
 from bench.machine import threads
 from composer.composing import compose
-from composer.encoding import decode, to_remi
 from composer.engine.checkpoint import Checkpoint
+from composer.music.encoding import decode
 from composer.music.midi import read_midi
+from composer.music.score import Score
+from composer.music.words import Family, Vocabulary, Word
 from composer.opening import Opening, to_opening
-from composer.piece import Order, Take
-from composer.training.dataset import load_corpus
-from composer.words import Family, Vocabulary, Word
+from composer.order import Order
+from composer.piece import Take
+from composer.training.corpora import load_lessons
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "opening.mid"
-DEFAULT_CHECKPOINT = ROOT / "checkpoints" / "third"
+SHORTEST_BARS = 8  # of a stretch
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,17 @@ class Density:
     def words_a_second(self) -> float:
         """Of the music as it plays."""
         return self.words / self.seconds
+
+
+def stretches_in_four(score: Score) -> list[tuple[int, int]]:
+    """First bar and the one behind the last of the stretches of full bars of 4/4, 8 bars or more."""
+    stretches = []
+    whole = [bar.meter == (4, 4) and bar.ticks == bar.meter.ticks for bar in score.bars]
+    for is_whole, run in groupby(range(len(whole)), key=whole.__getitem__):
+        numbers = list(run)
+        if is_whole and len(numbers) >= SHORTEST_BARS:
+            stretches.append((numbers[0], numbers[-1] + 1))
+    return stretches
 
 
 def density(pieces: Iterable[Sequence[Word]], vocabulary: Vocabulary) -> Density:
@@ -81,6 +96,5 @@ def pieces_of(corpora: Sequence[Path], checkpoint: Checkpoint, takes: int = 4, b
     """The training songs of corpora as words; without any, takes on the example, the opening included."""
     if not corpora:
         return [[*take.request.words, *take.composed.words] for take in example_takes(checkpoint, takes, bars)]
-    loaded = [load_corpus(folder, checkpoint.vocabulary, ROOT / ".cache" / "corpora") for folder in corpora]
-    songs = [song.words for corpus in loaded for song in corpus.train]
-    return [[Word(*ids) for ids in words.tolist()] for words in songs]
+    songs = load_lessons(corpora, ROOT / ".cache" / "corpora").train
+    return [[Word(*ids) for ids in song.words.tolist()] for song in songs]

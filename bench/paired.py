@@ -16,11 +16,12 @@ from typing import Any
 import torch
 
 from composer.engine.model import ModelConfig
+from composer.music.words import ATTRIBUTES
+from composer.order import STYLES
 from composer.training.config import TrainingConfig
-from composer.training.dataset import load_corpus
-from composer.training.sequences import FirstEdition
+from composer.training.corpora import load_lessons
+from composer.training.lessons import Sampler
 from composer.training.train import VALIDATION_WHOLE, Run, read_curves
-from composer.words import ATTRIBUTES, default_vocabulary
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "relative + ALiBi, chained": {},
@@ -49,8 +50,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), help="names of variants")
     options = parser.parse_args()
 
-    vocabulary = default_vocabulary()
-    corpora = [load_corpus(folder, vocabulary, Path(".cache/corpora")) for folder in options.corpora]
+    lessons = load_lessons(options.corpora, Path(".cache/corpora"))
     size, training = ({}, FULL_TRAINING) if options.full_size else (SMALL, SMALL_TRAINING)
     config = TrainingConfig(steps=options.steps, evaluate_every=options.steps, save_every=options.steps, **training)
     columns = ["loss", *(f"loss_{name}" for name in ATTRIBUTES)]
@@ -58,9 +58,9 @@ def main() -> None:
     print("| --- " * (len(columns) + 2) + "|")
     first_speed = 0.0
     for name in options.only:
-        model = ModelConfig(vocabulary.sizes, **size, **VARIANTS[name])
+        model = ModelConfig(lessons.vocabulary.sizes, styles=STYLES, segments=True, **size, **VARIANTS[name])
         folder = options.out / name.replace(" ", "-").replace(",", "")
-        data = FirstEdition(corpora, vocabulary, config.length, config.seed, model.past, crowding=False)
+        data = Sampler(lessons, config.length, config.seed, model.past, crowding=False)
         Run(folder, data, model, config, torch.device("cpu")).train()
         last = [row for row in read_curves(folder) if int(row["step"]) == options.steps]
         valid = [row for row in last if row["split"].startswith(VALIDATION_WHOLE)]

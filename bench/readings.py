@@ -27,10 +27,10 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from bench.music import stretches_in_four
 from composer.errors import OpeningError
 from composer.music.midi import leaving_out, parse_midi
 from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score
-from composer.training.dataset import stretches_in_four
 from composer.training.sources import ANNOTATIONS
 from composer.transcription.beats import track
 from composer.transcription.performance import PlayedNote

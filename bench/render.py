@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 
 from bench.machine import machine
-from bench.music import DEFAULT_CHECKPOINT, example_takes
+from bench.music import example_takes
 from bench.report import Table, Value, report
 from bench.stages import Stages, medians
 from composer.engine.checkpoint import load_checkpoint
 from composer.music.midi import dump_midi
 from composer.piece import Take
+from composer.places import DEFAULT_CHECKPOINT
 from composer.rendering.audio import duration_seconds, encode_mp3, synthesise, trim
 from composer.rendering.loudness import level
 from composer.rendering.piano_roll import draw_piano_roll

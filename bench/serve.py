@@ -25,14 +25,15 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 
 from bench.machine import machine, resident_mb
-from bench.music import DEFAULT_CHECKPOINT, example_words
+from bench.music import example_words
 from bench.report import Table, Value, report
 from bench.service import finished, submit, table, working
 from composer.engine.checkpoint import load_checkpoint
 from composer.line.jobs import Jobs
 from composer.line.schema import Draft, Job, State
+from composer.music.words import Vocabulary
+from composer.places import DEFAULT_CHECKPOINT
 from composer.request import Request
-from composer.words import Vocabulary
 
 STEADY_USERS = 64
 SAMPLES = 12  # of the memory while users keep asking

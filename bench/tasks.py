@@ -1,36 +1,38 @@
-"""What a model of the second edition of the words does of what it is asked, on songs that it was not trained on.
+"""What a model does of what it is asked, on songs that it was not trained on.
 
     ./run bench corpora ../shared/data                          # once
-    ./run bench tasks CHECKPOINT [--songs 40] [--only redo chords accompany meters]
+    ./run bench tasks CHECKPOINT [--songs 40] [--only redo seams chords accompany]
 
 redo: nats a note of 4 true bars, both sides heard against the past alone. chords: those of a real song asked for, and
 found in what is composed to them, beat by beat. accompany: to the melodies of POP909, against its own accompaniments.
-meters: pieces that go on in each meter. Behind each figure its 95 % interval, by drawing songs anew (bootstrap).
+seams: whether a linear test tells the two lines of a redone stretch from the songs' own. Behind each figure its 95 %
+interval, by drawing songs anew (bootstrap).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from composer.engine.checkpoint import Checkpoint, load_composer
+from composer.audition.comparison import separability
+from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.engine.model import loss_by_attribute
 from composer.engine.prompt import Prompt
 from composer.music.chords import chords_of
 from composer.music.encoding import decode
-from composer.music.score import CHORD_QUALITIES, Chord, Role, Score
-from composer.music.words import Vocabulary
+from composer.music.score import CHORD_QUALITIES, TICKS_PER_BEAT, Chord, Role, Score
+from composer.music.words import COLUMN, Family, Word
+from composer.order import STYLES, Order
 from composer.request import Guards, Request
-from composer.rules import broken_rules
 from composer.training.lessons import Lessons, Song
 from composer.training.tasks import as_given, split_bars
-from composer.words import COLUMN, Family, Word
 
 Floats = npt.NDArray[np.float64]
 Bars = list[npt.NDArray[np.int64]]
@@ -48,7 +50,7 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=40, help="of each corpus or meter, at most")
     parser.add_argument("--only", nargs="*", choices=MEASURES, default=list(MEASURES))
     options = parser.parse_args()
-    tried = Tried(load_composer(options.checkpoint), Lessons(options.data), options.songs)
+    tried = Tried(load_checkpoint(options.checkpoint), Lessons.load(options.data), options.songs)
     for name in options.only:
         print(f"\n{name}")
         for line in MEASURES[name](tried):
@@ -60,8 +62,7 @@ class Tried:
 
     def __init__(self, checkpoint: Checkpoint, lessons: Lessons, most: int) -> None:
         self.checkpoint, self.lessons, self.most = checkpoint, lessons, most
-        assert isinstance(checkpoint.vocabulary, Vocabulary)
-        self.vocabulary: Vocabulary = checkpoint.vocabulary
+        self.vocabulary = checkpoint.vocabulary
 
     def songs(self, corpus: str, bars: int) -> Iterator[tuple[Song, Bars]]:
         """Held-out songs of at least so many bars, evenly taken."""
@@ -205,20 +206,11 @@ def accompany(tried: Tried) -> Iterator[str]:
             continue
         part = bars[sung[0] : sung[0] + ASKED_BARS]
         whole = words_of(part)
-        real.append(texture(whole, others, decode(whole, tried.vocabulary)))
-        requests.append(
-            Request(
-                (),
-                ASKED_BARS,
-                number,
-                guards=OFF,
-                ending=False,
-                given=shown(part, [MELODY], chords=False),
-                roles=others,
-                style=tried.style(song),
-                before=sung[0],
-            )
-        )
+        score = decode(whole, tried.vocabulary)
+        real.append(texture(whole, others, score))
+        melody = replace(score, parts=tuple(part for part in score.parts if part.role is Role.MELODY))
+        order = Order(seed=number, guards=OFF, ending=False, accompany=True, style=STYLES[tried.style(song) - 1])
+        requests += order.requests(melody, tried.vocabulary)
     composed = [texture(words, others, decode(words, tried.vocabulary)) for words in tried.compose(requests)]
     spread = np.std(real, axis=0)
     names = ("notes a bar", "onsets a bar", "of the chord", "pitch")
@@ -228,29 +220,66 @@ def accompany(tried: Tried) -> Iterator[str]:
         yield f"{name:13} {interval(ours)}, of POP909 {interval(theirs)}: {off:+.2f} of its standard deviation"
 
 
-# ---------------------------------------------------------------------- meters
+# ---------------------------------------------------------------------- seams
 
 
-def meters(tried: Tried) -> Iterator[str]:
-    by_meter: dict[str, list[Request]] = {}
-    for song in tried.lessons.validation:
-        bars = split_bars(song.words.astype(np.int64))
-        lines = {int(bar[0, COLUMN["meter"]]) for bar in bars[:HEARD_BARS]}
-        if len(bars) < HEARD_BARS or len(lines) != 1:
-            continue
-        some = by_meter.setdefault(tried.vocabulary.meters[lines.pop() - 1], [])
-        if len(some) < tried.most:
-            heard = words_of(bars[:HEARD_BARS])
-            some.append(Request(heard, ASKED_BARS, len(some), style=tried.style(song)))
-    for meter, requests in sorted(by_meter.items()):
-        pieces = tried.compose(requests)
-        broken = sum(any(broken_rules(words, tried.vocabulary, ASKED_BARS)) for words in pieces)
-        wanted = requests[0].words[0].meter
-        kept = sum({word.meter for word in words if word.family == Family.BAR} == {wanted} for words in pieces)
-        yield f"{meter:5} {len(pieces):3} pieces  meter and bars kept {kept}  rules broken {broken}"
+def line_features(score: Score, bar: int) -> list[float]:
+    """What a bar line is like: how top and bottom go on over it, and how unlike the bars on both sides are."""
+    sides = [[note for note in score.notes if score.bar_at(note.start) == number] for number in (bar - 1, bar)]
+    if not all(sides):
+        return []
+    before, after = sides
+    last, first = max(note.start for note in before), min(note.start for note in after)
+    ends, begins = [n for n in before if n.start == last], [n for n in after if n.start == first]
+    held = sum(note.end > score.line(bar) for note in before)
+    classes = [{note.pitch % 12 for note in side} for side in sides]
+    return [
+        max(n.pitch for n in begins) - max(n.pitch for n in ends),
+        abs(max(n.pitch for n in begins) - max(n.pitch for n in ends)),
+        abs(min(n.pitch for n in begins) - min(n.pitch for n in ends)),
+        float(np.log2(len(after) / len(before))),
+        abs(float(np.log2(len(after) / len(before)))),
+        float(np.mean([n.velocity for n in after]) - np.mean([n.velocity for n in before])),
+        abs(float(np.mean([n.velocity for n in after]) - np.mean([n.velocity for n in before]))),
+        len(classes[0] & classes[1]) / len(classes[0] | classes[1]),
+        held,
+        (first - score.line(bar)) / TICKS_PER_BEAT,
+    ]
 
 
-MEASURES = {"redo": redo, "chords": chords, "accompany": accompany, "meters": meters}
+def seams(tried: Tried) -> Iterator[str]:
+    """Both lines of a redone stretch against the same lines of the songs as they are, both in words."""
+    for corpus in ("pop909_aligned", "pop1k7", "scores/songs"):
+        requests, whole = [], []
+        for number, (song, bars) in enumerate(tried.songs(corpus, HEARD_BARS + HOLE + BEHIND)):
+            first = (len(bars) - HOLE - BEHIND + HEARD_BARS) // 2
+            before = words_of(bars[first - HEARD_BARS : first])
+            hole = bars[first : first + HOLE]
+            behind = words_of(bars[first + HOLE : first + HOLE + BEHIND])
+            meters = tuple(int(bar[0, COLUMN["meter"]]) for bar in hole)
+            whole.append((before, words_of(hole), behind))
+            requests.append(
+                Request(
+                    before,
+                    HOLE,
+                    number,
+                    behind=behind,
+                    meters=meters,
+                    style=tried.style(song),
+                    before=first - HEARD_BARS,
+                )
+            )
+        rows: tuple[list[list[float]], list[list[float]]] = ([], [])
+        for words, (before, hole_words, behind) in zip(tried.compose(requests), whole, strict=True):
+            for kind, middle in enumerate((words[:-1], hole_words)):
+                score = decode([*before, *middle, *behind], tried.vocabulary)
+                rows[kind].extend(filter(None, (line_features(score, bar) for bar in (HEARD_BARS, HEARD_BARS + HOLE))))
+        made, real = (np.array(side) for side in rows)
+        found = separability(made, real)
+        yield f"{corpus:16} {len(made)} seams, {len(real)} real lines  AUC {found:.3f}"
+
+
+MEASURES = {"redo": redo, "seams": seams, "chords": chords, "accompany": accompany}
 
 if __name__ == "__main__":
     main()

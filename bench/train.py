@@ -31,20 +31,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.baselines.gpt2 import remi_ids
-from bench.baselines.remi import RemiTransformer
+from bench.baselines.remi import RemiTransformer, remi_ids, to_remi
 from bench.machine import Number, machine, matrix_rate, synchronise, threads
-from bench.music import DEFAULT_CHECKPOINT, Density, density, pieces_of
+from bench.music import Density, density, pieces_of
 from bench.report import Table, Value, report
 from bench.rounds import Contender, take_turns, thread_counts
-from composer.encoding import to_remi
 from composer.engine.checkpoint import load_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
+from composer.music.words import IGNORE, Vocabulary, Word
+from composer.places import DEFAULT_CHECKPOINT
 from composer.training.config import TrainingConfig
-from composer.training.dataset import Song
-from composer.training.sequences import Sampler
+from composer.training.lessons import Lessons, Sampler, Song
 from composer.training.train import ignore_denormals, multiplies_bfloat16
-from composer.words import IGNORE, Vocabulary, Word
 
 SECONDS = 2.0  # for one contender in one round with so many threads, and one step at least
 
@@ -71,7 +69,7 @@ def main() -> None:
     pieces = pieces_of(options.corpus, checkpoint)
     music = density(pieces, vocabulary)
     told = replace(checkpoint.model.config, dim=options.dim, layers=options.layers)
-    bare = replace(told, lags=(), farthest=0, anchors=False)
+    bare = replace(told, lags=(), farthest=0, anchors=False, segments=False)
     half = multiplies_bfloat16(device)
     long = round(options.length * music.tokens_a_word)
     tasks: dict[str, Task] = {
@@ -157,8 +155,9 @@ class Words:
     def __init__(
         self, pieces: Sequence[Sequence[Word]], vocabulary: Vocabulary, config: ModelConfig, batch: int, length: int
     ) -> None:
-        songs = [Song(str(number), np.array(words, dtype=np.uint8)) for number, words in enumerate(pieces)]
-        self.sampler = Sampler(songs, vocabulary, length, seed=0, past=config.past)
+        songs = [Song(str(number), np.array(words, dtype=np.uint8), 0) for number, words in enumerate(pieces)]
+        lessons = Lessons(vocabulary, ["pieces"], [0], [True], [1.0], songs, [])
+        self.sampler = Sampler(lessons, length, seed=0, past=config.past)
         self.model = CompoundWordTransformer(config)
         self.batch, self.length = batch, length
 
@@ -166,8 +165,8 @@ class Words:
         return tuple(torch.from_numpy(array) for array in self.sampler.batch(step, self.batch))
 
     def loss(self, drawn: tuple[Tensor, ...]) -> tuple[Tensor, int]:
-        words, anchors, truth = drawn
-        context = self.model(words, self.model.config.past, anchors)
+        words, anchors, segments, truth = drawn
+        context = self.model(words, self.model.config.past, anchors, segments)
         losses = loss_by_attribute(self.model.logits(context, truth), truth)
         count = int((truth[..., 0] != IGNORE).sum())
         return torch.stack([nats for nats, _, _ in losses.values()]).sum() / count, count

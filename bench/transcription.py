@@ -35,12 +35,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bench.music import stretches_in_four
 from composer.music.midi import leaving_out, parse_midi
 from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, in_four
 from composer.rendering.audio import LEAD_SECONDS, synthesise
 from composer.rendering.instruments import program_of
 from composer.rendering.loudness import level
-from composer.training.dataset import stretches_in_four
 from composer.training.sources import ANNOTATIONS
 from composer.transcription.melody import hear_line
 from composer.transcription.performance import Kind, Performance

@@ -2,7 +2,7 @@
 
     admit, read, check          before anything is put into the line
     take, listen                an opening, or a recording that is heard first     (a command)
-    carry_on, compose_again     from a piece that there is                          (a button)
+    work_on, compose_again      from a piece that there is                          (a button)
 
 What has been put into the line is handed on in `taken`; bot.attendance sees to it from there.
 """
@@ -28,7 +28,7 @@ from composer.errors import OpeningError, to_reason
 from composer.line.asking import Limits
 from composer.line.jobs import Jobs
 from composer.line.schema import PERCENT, PERFORMANCE, Draft, Kind
-from composer.piece import Order
+from composer.order import Order
 from composer.transcription.synchronise import Listening
 
 MAX_BARS = 128  # of one request; a piece goes on with Continue
@@ -174,7 +174,7 @@ class Intake:
                 ),
                 read.midi,
                 read.bars,
-                replace(ask.order, seed=request.seed),
+                replace(ask.order, seed=request.seed, bars=request.bars),
             )
             for take, request in enumerate(read.requests)
         ]
@@ -190,13 +190,14 @@ class Intake:
         (piece,) = await self._into_line(ask, [_Row(draft, None, 0, ask.order)], hearing=hearing)
         return piece
 
-    async def carry_on(self, ask: Ask, parent: Piece) -> list[Piece]:
-        """Go on from where a finished piece ends.
+    async def work_on(self, ask: Ask, parent: Piece) -> list[Piece]:
+        """Go on from where a finished piece ends, or do with it what else is asked for.
 
         Raises:
             GoneError: the piece is no longer kept.
             NotFinishedError: it is still being composed.
             OpeningError: it cannot be continued.
+            SettingsError: there is nothing in it to do what is asked for.
             LineFullError: there is no room for another.
         """
         if parent.receipt is None:
@@ -204,8 +205,7 @@ class Intake:
         midi = await self._storage.midi_of(parent.id)
         if midi is None:
             raise GoneError
-        bars = parent.opening_bars + parent.bars
-        return await self.take(ask, await self._studio.read_again(midi, bars, ask.order, owner=ask.user))
+        return await self.take(ask, await self._studio.read_again(midi, parent.all_bars, ask.order, owner=ask.user))
 
     async def compose_again(self, ask: Ask, parent: Piece) -> list[Piece]:
         """Another continuation of the opening that a piece was made from.
@@ -242,6 +242,7 @@ class Intake:
                     seed=row.order.seed,
                     program=ask.program or 0,
                     sampling=row.order.sampling,
+                    task=row.order.task,
                     # The reply to the command is the message of the first take; the others get one of their own.
                     place=ask.place if take == 0 else replace(ask.place, message=None),
                     asked_at=instead_of.asked_at if instead_of else None,
@@ -260,7 +261,8 @@ class Intake:
 def order_of(piece: Piece) -> Order:
     """What a recording shall be continued by."""
     hearing = piece.hearing or Hearing()
-    return Order(piece.bars, hearing.takes, piece.seed if hearing.seeded else new_seed(), piece.sampling)
+    seed = piece.seed if hearing.seeded else new_seed()
+    return Order.doing(piece.task, bars=piece.bars, takes=hearing.takes, seed=seed, sampling=piece.sampling)
 
 
 def _scope(guild: int | None) -> str:

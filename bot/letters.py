@@ -10,7 +10,7 @@ from typing import Any
 import discord
 
 from bot.desk.buttons import ENDED, FINISHED, UNDELIVERED, UNDER_WAY, UNHEARD, Act
-from bot.messages import Language, describe, fit, progress_bar, say, say_key, say_settings, say_time
+from bot.messages import Language, Stranger, describe, fit, progress_bar, say, say_key, say_settings, say_time
 from bot.storage.pieces import MAX_TITLE, Piece
 from bot.studio import Card, Finished, Sound
 from composer.errors import SegueError, from_reason
@@ -19,6 +19,7 @@ from composer.line.schema import PERCENT, Job, Kind, State
 from composer.rendering.instruments import INSTRUMENTS
 from composer.transcription.beats import FASTEST, SLOWEST
 
+MOST_TRACKS, LONGEST_TRACK = 12, 24  # that are told of, and letters of the name of each
 NOBODY_LISTENS = "nobody listens"  # the reason of a job that no worker came for
 
 
@@ -107,8 +108,10 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
     language, receipt = piece.place.language, finished.receipt
     caption = say(
         language,
-        "piece",
+        "redone" if "redo" in piece.task else "accompanied" if "accompany" in piece.task else "piece",
         title=piece.title,
+        first=receipt["bars"]["composed"][0],
+        last=receipt["bars"]["composed"][1],
         added=receipt["bars"]["added"],
         opening=receipt["bars"]["opening"],
         tempo=round(receipt["tempo"]["continuation"][-1]),
@@ -121,6 +124,8 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
         lines.append(descent(language, piece, parent))
     elif piece.heard:
         lines.append(_tell_of_opening(language, piece.heard))
+    if len(receipt["opening"]["tracks"]) > 1:
+        lines.append(say(language, "tracks", tracks=_tell_tracks(receipt["opening"]["tracks"])))
     if sound.mp3 is None:
         lines.append(say(language, "no_sound"))
     elif sound.shortened is not None:
@@ -156,13 +161,23 @@ def descent(language: Language, piece: Piece, parent: Piece) -> str:
     if parent.hearing is not None:
         how = "from_recording"
     else:
-        how = "continues" if piece.opening_bars == parent.opening_bars + parent.bars else "another"
+        is_another = piece.opening_bars != parent.all_bars or (piece.task and piece.task == parent.task)
+        how = "another" if is_another else "worked_on" if piece.task else "continues"
     return say(language, how, link=parent.link, person=f"<@{piece.owner}>")
 
 
 def _tell_of_opening(language: Language, heard: Mapping[str, Any]) -> str:
     """That a piece's opening was played to no click, and what was made of it."""
     return say(language, "unclicked" if heard["kind"] == "midi" else "by_ear", heard=say_heard(language, heard))
+
+
+def _tell_tracks(tracks: Sequence[Mapping[str, Any]]) -> str:
+    """How many notes each has more than before, as far as a line goes."""
+    told = [
+        f"{Stranger(track['name'] or INSTRUMENTS[track['program']]).first(LONGEST_TRACK)} {track['added']:+}"
+        for track in tracks[:MOST_TRACKS]
+    ]
+    return ", ".join([*told, *["…"] * (len(tracks) > MOST_TRACKS)])
 
 
 def file_name(title: str) -> str:

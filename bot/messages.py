@@ -34,16 +34,17 @@ from composer.errors import (
     LineFullError,
     MeterError,
     NoNotesError,
+    NotationError,
     NotAudioError,
     NothingPlayedError,
     NotMidiError,
     OpeningTooDenseError,
     OpeningTooLongError,
     OutOfRangeError,
-    PitchRangeError,
     RecordingTooLargeError,
     RecordingTooLongError,
     SegueError,
+    TaskError,
     TooFewNotesError,
     UnknownInstrumentError,
     UnknownNameError,
@@ -183,12 +184,24 @@ TEXTS: Mapping[str, Text] = {
         "🎹 **{title}** · {added} bars added to {opening} · {tempo} BPM · {key} · seed `{seed}` · {settings}",
         "🎹 **{title}** · 在 {opening} 小节之后续写 {added} 小节 · {tempo} BPM · {key} · 种子 `{seed}` · {settings}",
     ),
+    "redone": Text(
+        "🎹 **{title}** · bars {first} to {last} of {opening} composed again · {tempo} BPM · {key} · seed `{seed}` · "
+        "{settings}",
+        "🎹 **{title}** · 重写了 {opening} 小节中的第 {first} 到 {last} 小节 · {tempo} BPM · {key} · 种子 `{seed}` · "
+        "{settings}",
+    ),
+    "accompanied": Text(
+        "🎹 **{title}** · an accompaniment to {opening} bars · {tempo} BPM · {key} · seed `{seed}` · {settings}",
+        "🎹 **{title}** · 为 {opening} 小节配了伴奏 · {tempo} BPM · {key} · 种子 `{seed}` · {settings}",
+    ),
     "default_settings": Text("default settings", "默认设置"),
     "continues": Text("It continues [this piece]({link}), for {person}.", "续写[这首作品]({link})，为 {person} 而作。"),
+    "worked_on": Text("Made from [this piece]({link}), for {person}.", "由[这首作品]({link})改成，为 {person} 而作。"),
     "another": Text(
         "Another way on from the opening of [this piece]({link}), for {person}.",
         "[这首作品]({link})的开头的另一种写法，为 {person} 而作。",
     ),
+    "tracks": Text("Notes by track: {tracks}.", "各音轨音符：{tracks}。"),
     "shortened": Text(
         "The MP3 is a preview of {time}: the whole is too large for this channel. The MIDI holds all of it.",
         "MP3 是 {time}的试听：完整文件超过此频道的上限。MIDI 是完整的。",
@@ -210,6 +223,11 @@ TEXTS: Mapping[str, Text] = {
     "button_continue": Text("Continue", "继续写"),
     "button_vary": Text("Vary", "换一版"),
     "button_again": Text("Again with …", "改设置再来……"),
+    "button_redo": Text("Redo bars …", "重写小节……"),
+    "redo_title": Text("Compose bars again", "重写小节"),
+    "redo_bars": Text("Bars, as 9-12", "小节，如 9-12"),
+    "redo_chords": Text("Chords, if you like: Am F C G", "和弦（可选）：Am F C G"),
+    "redo_key": Text("Key, if you like: A minor", "调（可选）：A minor"),
     "button_sheet": Text("Sheet music", "乐谱"),
     "button_info": Text("Info", "详情"),
     "button_delete": Text("Delete", "删除"),
@@ -303,6 +321,10 @@ TEXTS: Mapping[str, Text] = {
         "This is not a MIDI file that can be read. Export it again as a standard .mid file and try again.",
         "这不是可以读取的 MIDI 文件。请重新导出为标准 .mid 文件再试。",
     ),
+    "notation": Text(
+        "This notation cannot be read. Export it as MIDI and try again.",
+        "这份乐谱读不了。请导出为 MIDI 再试。",
+    ),
     "hostile": Text(
         "This MIDI file is not one that will be read: it asks for far more than music needs. "
         "Export just the opening and try again.",
@@ -317,9 +339,9 @@ TEXTS: Mapping[str, Text] = {
         "文件里只有鼓（{drum_notes} 个音）。请至少放入一小节有音高的音符。",
     ),
     "meter": Text(
-        "The meter is {numerator}/{denominator} in bar {bar}; only 4/4 can be continued for now. "
-        "Give an opening that stays in 4/4.",
-        "第 {bar} 小节是 {numerator}/{denominator} 拍；目前只能续写 4/4 拍。请换一个全程 4/4 的开头。",
+        "The meter is {numerator}/{denominator} in bar {bar}; bars as long as those of {known} can be continued. "
+        "Give an opening that stays in them.",
+        "第 {bar} 小节是 {numerator}/{denominator} 拍；能续写的小节长度与 {known} 相同。请换一个只用这些拍号的开头。",
     ),
     "too_long": Text(
         "The opening lasts {minutes} minutes; it may last at most {limit}. Trim it and try again.",
@@ -334,10 +356,50 @@ TEXTS: Mapping[str, Text] = {
         "/compose.",
         "作品会有 {bars} 小节，最多 {limit} 小节。请少写几小节，或把最后几小节发给 /作曲。",
     ),
-    "pitch_range": Text(
-        "The opening has a note of MIDI pitch {pitch}; the model knows {lowest} to {highest}. "
-        "Move that note by an octave and try again.",
-        "开头里有 MIDI 音高 {pitch}；模型只懂 {lowest} 到 {highest}。请把那个音移动一个八度再试。",
+    # What cannot be asked for (composer.errors.TaskError).
+    "task_bars": Text("“{text}” are no bars. Write for example 9-12.", "“{text}”不是小节。请写成例如 9-12。"),
+    "task_not_there": Text(
+        "Bars {first} to {last} are not there: the piece has bars 1 to {bars}. Take some of these.",
+        "没有第 {first} 到 {last} 小节：作品只有第 1 到 {bars} 小节。请从中选择。",
+    ),
+    "task_all_bars": Text(
+        "If every bar is composed again, nothing is left to go by. Keep at least one.",
+        "如果每一小节都重写，就没有依据了。请至少保留一小节。",
+    ),
+    "task_too_many": Text(
+        "At most {most} bars are composed again at once; these are {bars}. Take fewer.",
+        "一次最多重写 {most} 小节，这里有 {bars} 小节。请少选一些。",
+    ),
+    "task_too_long": Text(
+        "At most {most} bars get an accompaniment; these are {bars}. Send fewer.",
+        "最多为 {most} 小节配伴奏，这里有 {bars} 小节。请截短。",
+    ),
+    "task_chord": Text(
+        "No chord is called “{text}”. Known are {known}, on any root; write for example Am F C G.",
+        "没有叫“{text}”的和弦。认识的有 {known}，根音任意；请写成例如 Am F C G。",
+    ),
+    "task_no_chord": Text(
+        "“{text}” names no chord. Write for example Am F C G.", "“{text}”里没有和弦。请写成例如 Am F C G。"
+    ),
+    "task_full_bar": Text(
+        "A bar of {beats} beats has no place for {chords} chords. Write fewer between two lines.",
+        "{beats} 拍的小节放不下 {chords} 个和弦。请在两条竖线之间少写几个。",
+    ),
+    "task_key": Text(
+        "No key is called “{text}”. Write for example A minor or Eb major.",
+        "没有叫“{text}”的调。请写成例如 A minor 或 Eb major。",
+    ),
+    "task_accompanied": Text(
+        "There is an accompaniment already. Send the melody alone, and it gets one.",
+        "已经有伴奏了。请只发旋律，就会配上伴奏。",
+    ),
+    "task_two": Text(
+        "Ask for bars again or for an accompaniment; one after the other, both can be had.",
+        "请选择重写小节或者配伴奏；可以先后进行。",
+    ),
+    "task_not_new": Text(
+        "Bar {bar} is not composed: the new bars are {first} to {last}. Take one of these.",
+        "第 {bar} 小节不在新写的范围内：新写的是第 {first} 到 {last} 小节。请从中选择。",
     ),
     "recording_long": Text(
         "The recording is longer than {limit} s, which is what I take. Trim it and try again.",
@@ -448,20 +510,22 @@ TEXTS: Mapping[str, Text] = {
     # ---- help and privacy
     "help": Text(
         "**Segue continues what you begin.**\n"
-        "Give `/compose` the opening of a piece as a MIDI file (in 4/4), or choose *Apps → Continue this* on a message "
-        "with one. You get an MP3, a picture and the MIDI with all your tracks; of several, a piano goes on.\n"
+        "Give `/compose` the opening of a piece as a MIDI file, or choose *Apps → Continue this* on a message "
+        "with one. You get an MP3, a picture and the MIDI with all your tracks, which go on.\n"
         "**No MIDI at hand?** Hum it, or play it beside your phone: a voice message or a recording of up to 40 s will "
         "do. You see what was heard before anything is composed.\n"
-        "**Under a piece:** Continue goes on from its end; Vary tries another seed; Again with … changes bars, "
-        "temperature and top-p; Sheet music is for players; Info tells what it was made from.\n"
+        "**Under a piece:** Continue goes on from its end; Redo bars … composes some of its bars again, to your chords "
+        "if you like; Vary tries another seed; Again with … changes bars, temperature and top-p; Sheet music is for "
+        "players; Info tells what it was made from.\n"
         "**Your taste:** `/settings temperature pitch 0.5` makes melodies calmer, `1.2` wilder; `/settings show` "
         "explains each. Keep them with `/settings preset save`.\n"
         "**In line:** /queue, /cancel, /history. **What is kept:** /privacy show.",
         "**Segue 把你的开头写下去。**\n"
-        "把一段 MIDI 开头（4/4 拍）交给 `/作曲`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
-        "你会得到 MP3、一张图，以及保留你所有音轨的 MIDI；音轨有多条时，由钢琴续写。\n"
+        "把一段 MIDI 开头交给 `/作曲`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
+        "你会得到 MP3、一张图，以及保留你所有音轨的 MIDI；各声部接着写下去。\n"
         "**手边没有 MIDI？**哼一段，或对着手机弹一段：40 秒以内的语音或录音都行。先给你看听到了什么，再作曲。\n"
-        "**作品下方：**“继续写”从结尾接着写；“换一版”换个种子；“改设置再来”修改小节数、温度和 top-p；“乐谱”供演奏；"
+        "**作品下方：**“继续写”从结尾接着写；“重写小节”重写其中几小节，可指定和弦；“换一版”换个种子；"
+        "“改设置再来”修改小节数、温度和 top-p；“乐谱”供演奏；"
         "“详情”说明来历。\n"
         "**你的口味：**`/设置 温度 音高 0.5` 让旋律更平稳，`1.2` 更狂野；`/设置 查看` 逐项说明。"
         "用 `/设置 预设 保存` 保存。\n"
@@ -507,7 +571,7 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "compose": "作曲",
     "Continue the opening of a piece": "把一段开头续写下去",
     "opening": "开头",
-    "A MIDI file in 4/4 of up to 15 minutes, or a recording of up to 40 s": "15 分钟内的 MIDI（4/4 拍）或 40 秒录音",
+    "MIDI, MusicXML or ABC of up to 15 minutes, or a recording of up to 40 s": "15 分钟内的乐谱文件或 40 秒录音",
     "bars": "小节",
     "How many bars to add (32)": "续写多少小节（默认 32）",
     "takes": "版本",
@@ -525,7 +589,11 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "downbeat": "强拍",
     "On which beat of the bar it begins, where that is heard wrong": "小节听错时：从第几拍开始",
     "accompany": "伴奏",
-    "Whether a melody by itself gets plain chords (yes)": "单独的旋律是否加上简单和弦（默认加）",
+    "A MIDI melody: accompany it; a hummed one: give it plain chords (yes)": "MIDI 旋律：配伴奏；哼唱：加简单和弦",
+    "chords": "和弦",
+    "Of the new bars in turn: Am F C G; with | between bars: Am F | C": "新小节依次的和弦：Am F C G，或用 | 分小节",
+    "key": "调",
+    "Of what is new: A minor": "新写部分的调：A minor",
     "go": "直接写",
     "Whether to compose at once, without asking if it was heard right": "不问听得对不对，直接作曲",
     "Continue this": "续写这个",
@@ -744,6 +812,8 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
     match error:
         case NotMidiError():
             return "not_midi", {}
+        case NotationError():
+            return "notation", {}
         case HostileMidiError():
             return "hostile", {}
         case NoNotesError(drum_notes=drums):
@@ -754,8 +824,6 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
             return "too_long", data
         case OpeningTooDenseError():
             return "too_dense", data
-        case PitchRangeError():
-            return "pitch_range", data
         case NotAudioError():
             return "not_audio", {}
         case RecordingTooLongError():
@@ -771,6 +839,9 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
         case OutOfRangeError(name=name, value=value, lowest=lowest, highest=highest):
             numbers = {"value": f"{value:g}", "lowest": f"{lowest:g}", "highest": f"{highest:g}"}
             return "out_of_range", {"name": say(language, NUMBERS[name]), **numbers}
+        case TaskError(kind=kind, values=values):
+            told = {name: Stranger(str(value)).first(50) if name == "text" else value for name, value in values.items()}
+            return f"task_{kind}", told
         case UnknownNameError(what=what, name=name, known=known):
             there = [say_attribute(language, each) if what == "attribute" else f"{Stranger(each)}" for each in known]
             there = there or [say(language, "none_yet")]

@@ -17,8 +17,8 @@ from bot.studio import Studio
 from composer.database import Database, now
 from composer.line.asking import Limits
 from composer.line.jobs import Jobs
+from composer.music.words import Vocabulary
 from composer.telemetry import Exposition
-from composer.words import Vocabulary
 
 
 @dataclass(frozen=True)

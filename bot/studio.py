@@ -14,10 +14,13 @@ from bot.children import Children
 from bot.errors import PieceFullError
 from composer.music.chords import chords_of
 from composer.music.key import find_key
-from composer.music.midi import dump_midi, parse_midi, read_midi
+from composer.music.midi import dump_midi, parse_midi
+from composer.music.notation import read_written
 from composer.music.score import Score
+from composer.music.words import Vocabulary
 from composer.opening import to_opening
-from composer.piece import Order, command_line, finish, receipt
+from composer.order import Order
+from composer.piece import command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
@@ -26,7 +29,6 @@ from composer.request import Composed, Request
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
 from composer.transcription.synchronise import Heard, Listening, on_its_grid, performance_of, synchronise
-from composer.words import Vocabulary
 
 # Tried one after the other until the file is small enough: (bitrate, seconds at most).
 QUALITIES = (
@@ -154,7 +156,7 @@ class Studio:
         Raises:
             OpeningError: it cannot be continued.
         """
-        return await self._readers.run(owner, hear_performance, performance, listening, title, self.vocabulary)
+        return await self._readers.run(owner, hear_performance, performance, listening, title)
 
     async def read_again(self, midi: bytes, bars: int, order: Order, owner: int | None = None) -> Read:
         """An opening or a piece of ours.
@@ -165,7 +167,14 @@ class Studio:
         return await self._readers.run(owner, reread_opening, midi, bars, order, self.vocabulary)
 
     async def finish(
-        self, opening: bytes, bars: int, request: Request, composed: Composed, program: int, title: str
+        self,
+        opening: bytes,
+        bars: int,
+        request: Request,
+        composed: Composed,
+        program: int,
+        title: str,
+        task: Mapping[str, Any] | None = None,
     ) -> Finished:
         """What a worker composed, as a piece.
 
@@ -176,9 +185,10 @@ class Studio:
             composed: the words.
             program: General MIDI, 0-127, of the one part that plays, where only one does.
             title: for the file and the picture.
+            task: what was asked for, as composer.order.Order.task.
         """
         return await self._renderers.run(
-            None, finish_piece, opening, bars, request, composed, self.vocabulary, program, title
+            None, finish_piece, opening, bars, request, composed, self.vocabulary, program, title, task or {}
         )
 
     async def sound(self, midi: bytes, title: str, limit: int) -> Sound:
@@ -206,13 +216,13 @@ def _wake() -> None:
 
 
 def read_opening(data: bytes, order: Order, vocabulary: Vocabulary, listening: Listening | None = None) -> Read:
-    score = read_midi(data)
+    score = read_written(data)
     told = listening is not None and (listening.bpm is not None or listening.downbeat is not None)
     if score.notes and (told or not on_its_grid(score)):
         heard = synchronise(performance_of(score), listening)
-        midi, bars = _taken_down(heard, vocabulary)
+        midi, bars = _taken_down(heard)
         return replace(_read(midi, bars, order, vocabulary), heard=_tell(heard), program=_program(score))
-    opening = to_opening(score, pitch_range=_pitch_range(vocabulary))
+    opening = to_opening(score)
     return _read(dump_midi(opening.score), opening.bars, order, vocabulary)
 
 
@@ -220,17 +230,17 @@ def check_recording(recording: bytes) -> None:
     read_recording(recording)
 
 
-def hear_performance(performance: Mapping[str, Any], listening: Listening, title: str, vocabulary: Vocabulary) -> Card:
+def hear_performance(performance: Mapping[str, Any], listening: Listening, title: str) -> Card:
     heard = synchronise(Performance.from_json(performance), listening)
-    midi, bars = _taken_down(heard, vocabulary)
+    midi, bars = _taken_down(heard)
     score = _score(midi, bars)
     picture = draw_piano_roll(replace(score, chords=chords_of(score)), bars, title)
     return Card(midi, bars, picture, _tell(heard))
 
 
-def _taken_down(heard: Heard, vocabulary: Vocabulary) -> tuple[bytes, int]:
+def _taken_down(heard: Heard) -> tuple[bytes, int]:
     """As a MIDI file that can be continued, and its bars."""
-    opening = to_opening(heard.score, pitch_range=_pitch_range(vocabulary))
+    opening = to_opening(heard.score)
     return dump_midi(opening.score), opening.bars
 
 
@@ -245,12 +255,9 @@ def _tell(heard: Heard) -> Mapping[str, Any]:
     }
 
 
-def _pitch_range(vocabulary: Vocabulary) -> tuple[int, int]:
-    return vocabulary.pitches[0], vocabulary.pitches[-1]
-
-
 def reread_opening(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
-    if bars + order.bars > FULL_BARS:
+    goes_on = order.redo is None and not order.accompany
+    if goes_on and bars + order.bars > FULL_BARS:
         raise PieceFullError(bars + order.bars, FULL_BARS)
     return _read(midi, bars, order, vocabulary)
 
@@ -280,15 +287,29 @@ def _score(midi: bytes, bars: int) -> Score:
 
 
 def finish_piece(
-    opening: bytes, bars: int, request: Request, composed: Composed, vocabulary: Vocabulary, program: int, title: str
+    opening: bytes,
+    bars: int,
+    request: Request,
+    composed: Composed,
+    vocabulary: Vocabulary,
+    program: int,
+    title: str,
+    task: Mapping[str, Any],
 ) -> Finished:
     given = _score(opening, bars)
     played = given.played_on(program)
     take = finish(played, request, composed, vocabulary)
     options = [] if played is given else ["--instrument", INSTRUMENTS[program]]
-    order = Order(request.bars, 1, request.seed, request.sampling, request.guards, request.ending)
+    order = Order.doing(
+        task,
+        bars=request.bars,
+        seed=request.seed,
+        sampling=request.sampling,
+        guards=request.guards,
+        ending=request.ending,
+    )
     command = command_line(f"{title}.mid", order, options)
-    picture = draw_piano_roll(take.score, take.opening_bars, title)
+    picture = draw_piano_roll(take.score, take.first, title, request.bars, take.beside)
     return Finished(dump_midi(take.score, title), picture, receipt(take, command))
 
 

@@ -11,7 +11,8 @@ from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.runs import LONGEST_COMMON
 from composer.opening import Opening
-from composer.piece import Order, Take, finish
+from composer.order import Order
+from composer.piece import Take, finish
 
 
 def compose(

@@ -3,12 +3,12 @@
     SegueError
       OpeningError            the user's file: say what was found and what to do
         NotMidiError            not MIDI at all, or broken beyond reading
+        NotationError           MusicXML or ABC that cannot be read
         HostileMidiError        reading it would cost more than any piece of music does
         NoNotesError            nothing that a piano could play
-        MeterError              a meter other than 4/4
+        MeterError              a bar of a length that there is no word for
         OpeningTooLongError     more minutes than are taken
         OpeningTooDenseError    more notes than are taken
-        PitchRangeError         notes that the checkpoint has no word for
         NotAudioError           not a recording, or broken beyond reading
         RecordingTooLongError   more seconds than are taken
         RecordingTooLargeError  more bytes than are taken
@@ -19,6 +19,7 @@
         OutOfRangeError         a number that is too low or too high
         UnknownNameError        there is nothing of that name
         UnknownInstrumentError  General MIDI has no such instrument
+        TaskError               bars, chords or a key that cannot be had
       CompositionError        ours: the checkpoint or the machine
         CheckpointError         missing, broken, or not matching its vocabulary
         RenderingError          the sound or the picture could not be made
@@ -36,6 +37,7 @@ import difflib
 import functools
 import json
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 
@@ -61,6 +63,12 @@ class NotMidiError(OpeningError):
         self.reason = reason
 
 
+class NotationError(OpeningError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This notation cannot be read: {reason}. Export it as MIDI and try again.")
+        self.reason = reason
+
+
 class HostileMidiError(OpeningError):
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -77,12 +85,14 @@ class NoNotesError(OpeningError):
 
 
 class MeterError(OpeningError):
-    def __init__(self, numerator: int, denominator: int, bar: int) -> None:
+    """numerator, denominator, bar: what was found, and where   known: meters that there are words for"""
+
+    def __init__(self, numerator: int, denominator: int, bar: int, known: str) -> None:
         super().__init__(
-            f"The meter is {numerator}/{denominator} in bar {bar}; only 4/4 can be continued for now. "
-            "Give an opening that stays in 4/4."
+            f"The meter is {numerator}/{denominator} in bar {bar}; bars as long as those of {known} can be continued. "
+            "Give an opening that stays in them."
         )
-        self.numerator, self.denominator, self.bar = numerator, denominator, bar
+        self.numerator, self.denominator, self.bar, self.known = numerator, denominator, bar, known
 
 
 class OpeningTooLongError(OpeningError):
@@ -97,15 +107,6 @@ class OpeningTooDenseError(OpeningError):
     def __init__(self, notes: int, limit: int) -> None:
         super().__init__(f"The opening has {notes} notes; {limit} are taken. Trim it and try again.")
         self.notes, self.limit = notes, limit
-
-
-class PitchRangeError(OpeningError):
-    def __init__(self, pitch: int, lowest: int, highest: int) -> None:
-        super().__init__(
-            f"The opening has a note of MIDI pitch {pitch}; the model knows {lowest} to {highest}. "
-            "Move that note by an octave and try again."
-        )
-        self.pitch, self.lowest, self.highest = pitch, lowest, highest
 
 
 class NotAudioError(OpeningError):
@@ -197,6 +198,32 @@ class UnknownInstrumentError(SettingsError):
             advice = "Take a General MIDI name, such as Acoustic Grand Piano, Violin or Flute."
         super().__init__(f'There is no instrument "{name}". {advice}')
         self.name, self.likely = name, likely
+
+
+class TaskError(SettingsError):
+    """What is asked for cannot be done with this piece.
+
+    kind: one of SENTENCES   values: what it says
+    """
+
+    SENTENCES: Mapping[str, str] = {
+        "bars": "“{text}” are no bars. Say for example 9-12.",
+        "not_there": "Bars {first} to {last} are not there: the piece has bars 1 to {bars}. Take some of these.",
+        "all_bars": "If every bar is composed again, nothing is left to go by. Keep at least one.",
+        "too_many": "At most {most} bars are composed again at once; these are {bars}. Take fewer.",
+        "too_long": "At most {most} bars get an accompaniment; these are {bars}. Send fewer.",
+        "chord": "No chord is called “{text}”. Known are {known}, on any root; write for example Am F C G.",
+        "no_chord": "“{text}” names no chord. Write for example Am F C G.",
+        "full_bar": "A bar of {beats} beats has no place for {chords} chords. Write fewer between two lines.",
+        "key": "No key is called “{text}”. Say for example A minor or Eb major.",
+        "accompanied": "There is an accompaniment already. Send the melody alone, and it gets one.",
+        "two": "Ask for bars again or for an accompaniment; one after the other, both can be had.",
+        "not_new": "Bar {bar} is not composed: the new bars are {first} to {last}. Take one of these.",
+    }
+
+    def __init__(self, kind: str, values: Mapping[str, str | int]) -> None:
+        super().__init__(self.SENTENCES[kind].format(**values))
+        self.kind, self.values = kind, values
 
 
 class CompositionError(SegueError):

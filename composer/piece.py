@@ -1,71 +1,45 @@
-"""A piece: what is asked for, and the words that were composed made into music and a receipt. No torch."""
+"""A piece: the words that were composed to an opening, made into music and a receipt. No torch."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
-from composer.encoding import join, to_words
-from composer.errors import OutOfRangeError
+from composer.music.encoding import decode
+from composer.music.joining import joined
 from composer.music.key import Key, find_key
-from composer.music.score import EARLY_TICKS, Score
-from composer.request import MAX_BARS, Composed, Guards, Request
-from composer.sampling import SamplingParams
-from composer.words import Family, Vocabulary, Word
-
-MAX_TAKES = MAX_SPARE = 64
-MAX_SEED = 2**63 - 1
-HEARD_BARS, HEARD_NOTES = 64, 8000  # at the end of the opening: more than any model here can look back on
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is asked for. Raises OutOfRangeError.
-
-    seed: of the first take; the second has the next number, and so on   spare: how many more takes are drawn than are
-    kept (composer.composing)
-    """
-
-    bars: int = 32
-    takes: int = 1
-    seed: int = 7
-    sampling: SamplingParams = field(default_factory=SamplingParams)
-    guards: Guards = field(default_factory=Guards)
-    ending: bool = True
-    spare: int = 0
-
-    def __post_init__(self) -> None:
-        for name, value, lowest, highest in (
-            ("bars", self.bars, 1, MAX_BARS),
-            ("takes", self.takes, 1, MAX_TAKES),
-            ("spare takes", self.spare, 0, MAX_SPARE),
-        ):
-            if not lowest <= value <= highest:
-                raise OutOfRangeError(f"the number of {name}", value, lowest, highest)
-        if not 0 <= self.seed <= MAX_SEED - self.drawn:
-            raise OutOfRangeError("a seed", self.seed, 0, MAX_SEED - self.drawn)
-
-    @property
-    def drawn(self) -> int:
-        return self.takes + self.spare
-
-    def requests(self, opening: Score, vocabulary: Vocabulary) -> list[Request]:
-        """One request for each take that is drawn."""
-        words = tuple(to_words(heard(opening), vocabulary))
-        seeds = range(self.seed, self.seed + self.drawn)
-        return [Request(words, self.bars, seed, self.sampling, self.guards, self.ending) for seed in seeds]
+from composer.music.score import Part, Score, TempoChange
+from composer.music.words import Family, Vocabulary, Word
+from composer.order import Order
+from composer.request import Composed, Request
 
 
 @dataclass(frozen=True)
 class Take:
-    """One finished piece: the opening as it was played, and its continuation."""
+    """One finished piece.
+
+    Attributes:
+        score: all of it.
+        opening: what was given.
+        new: what was composed, from tick 0.
+        first: number of the bar that the first new one is.
+        request: what was asked of the model.
+        composed: its answer.
+    """
 
     score: Score
-    opening_bars: int
+    opening: Score
+    new: Score
+    first: int
     request: Request
     composed: Composed
+
+    @property
+    def opening_bars(self) -> int:
+        return len(self.opening.bars)
 
     @property
     def bars(self) -> int:
@@ -73,61 +47,76 @@ class Take:
         return len(self.score.bars) - self.opening_bars
 
     @property
+    def composed_bars(self) -> tuple[int, int]:
+        """The first new bar and the one behind the last."""
+        return self.first, self.first + self.request.bars
+
+    @property
+    def beside(self) -> int | None:
+        """How many parts there were, where the new ones stand beside them; else None."""
+        given = any(word.family == Family.NOTE for bar in self.request.given for word in bar)
+        return len(self.opening.parts) if given else None
+
+    @property
     def boundary(self) -> int:
-        """Where the continuation begins, in ticks."""
-        return self.score.line(self.opening_bars)
+        """Where what is new begins, in ticks."""
+        return self.score.line(self.first)
 
     @property
     def keys(self) -> tuple[Key | None, Key | None]:
-        """The keys of the opening and of the continuation."""
-        notes = self.score.notes
-        before, after = (n for n in notes if n.start < self.boundary), (n for n in notes if n.start >= self.boundary)
-        return find_key(before), find_key(after)
+        """The keys of the opening and of what is new."""
+        return find_key(self.opening.notes), find_key(self.new.notes)
 
     @property
     def tempos(self) -> tuple[float, list[float]]:
-        """The tempo that the opening ends at, and those of the continuation from its beginning on, in BPM."""
-        in_force = [change.bpm for change in self.score.tempos if change.tick < self.boundary][-1]
-        new = [change for change in self.score.tempos if change.tick >= self.boundary]
+        """The tempo that holds before what is new, and those in it from its beginning on, in BPM."""
+        begin = self.score.tempos[0].bpm
+        in_force = [begin, *(change.bpm for change in self.score.tempos if change.tick < self.boundary)][-1]
+        end = self.score.line(self.composed_bars[1])
+        new = [change for change in self.score.tempos if self.boundary <= change.tick < end]
         goes_on = not new or new[0].tick > self.boundary
         return in_force, [in_force] * goes_on + [change.bpm for change in new]
 
     @property
     def tracks(self) -> list[dict[str, object]]:
-        """What the opening's parts are that play."""
-        played = [(part, sum(note.start < self.boundary for note in part.notes)) for part in self.score.parts]
+        """What the parts are that play; the notes of each that were there before, and that there are now."""
+        before = [len(part.notes) for part in self.opening.parts]
         return [
-            {"name": _printable(part.name), "program": part.program, "notes": notes, "drum": part.is_drum}
-            for part, notes in played
-            if notes
+            {
+                "name": _printable(part.name),
+                "program": part.program,
+                "drum": part.is_drum,
+                "notes": notes,
+                "added": len(part.notes) - notes,
+            }
+            for part, notes in zip_longest(self.score.parts, before, fillvalue=0)
+            if isinstance(part, Part) and part.notes
         ]
 
     @property
+    def only_new(self) -> Score:
+        """The new bars, with every part."""
+        return self.score.excerpt(*self.composed_bars)
+
+    @property
     def keeps_key(self) -> bool:
-        """Whether the continuation stays in the opening's scale, or goes to a neighbour of it: a sharp more or less."""
+        """Whether what is new stays in the opening's scale, or goes to a neighbour of it: a sharp more or less."""
         key, new = self.keys
         return key is None or new is None or (new.scale - key.scale) % 12 in (0, 5, 7)
 
     @property
-    def continuation_notes(self) -> int:
+    def new_notes(self) -> int:
         return sum(word.family == Family.NOTE for word in self.composed.words)
 
 
-def heard(opening: Score) -> Score:
-    """What the model is given of an opening: its last HEARD_BARS bars, from the first one with pitched notes on.
-
-    They are fewer where HEARD_NOTES are fewer. A pickup is put at the end of a full bar.
-    """
-    bars, notes = len(opening.bars), opening.notes
-    crowded = opening.bar_at(notes[-HEARD_NOTES].start) + 1 if len(notes) > HEARD_NOTES else 0
-    first = max(opening.bar_at(notes[0].start + EARLY_TICKS), bars - HEARD_BARS, min(crowded, bars - 1))
-    return opening.excerpt(first, bars).filled()
-
-
 def finish(opening: Score, request: Request, composed: Composed, vocabulary: Vocabulary) -> Take:
-    """The whole piece: the opening, untouched, and behind its last bar what was composed to it."""
-    words = [*request.words, *composed.words]
-    return Take(join(opening, words, bars_in(request.words), vocabulary), len(opening.bars), request, composed)
+    """The whole piece: the opening, with what was composed behind its end, in its bars or beside its parts."""
+    first = request.before + bars_in(request.words)
+    new = decode(composed.words, vocabulary)
+    if all(word.family != Family.METRICAL for word in composed.words):  # silence says nothing of tempo and chords
+        new = replace(new, tempos=(TempoChange(0, opening.tempos[-1].bpm),), chords=())
+    take = Take(opening, opening, new, first, request, composed)
+    return replace(take, score=joined(opening, new, first, take.beside is not None, request.drums))
 
 
 def bars_in(words: Iterable[Word]) -> int:
@@ -148,7 +137,11 @@ def receipt(take: Take, command: str) -> dict[str, Any]:
         "checkpoint": {"name": composed.checkpoint, "digest": composed.digest},
         "seed": take.request.seed,
         "settings": take.request.sampling.to_json(),
-        "bars": {"opening": take.opening_bars, "added": take.bars},
+        "bars": {
+            "opening": take.opening_bars,
+            "added": take.bars,
+            "composed": [take.first + 1, take.composed_bars[1]],
+        },
         "key": {"opening": key and key.name, "continuation": new_key and new_key.name},
         "tempo": {"opening_ends_at": round(in_force, 1), "continuation": [round(bpm, 1) for bpm in tempos]},
         "guards": {
@@ -164,7 +157,7 @@ def receipt(take: Take, command: str) -> dict[str, Any]:
         },
         "words": len(composed.words),
         "nats_a_word": None if composed.nats is None else round(composed.nats, 3),
-        "notes": {"added": take.continuation_notes},
+        "notes": {"added": take.new_notes},
         "seconds": {"composing": round(composed.seconds, 2), "music": round(score.seconds_at(score.end), 2)},
         "device": composed.device,
         "arithmetic": composed.arithmetic,
@@ -182,13 +175,23 @@ def command_line(opening: str, order: Order, options: Sequence[str]) -> str:
     path = f"./{opening}" if opening.startswith("-") else opening  # or it would pass for an option
     counts = {"bars": order.bars, "seed": order.seed, "takes": order.takes, "spare": order.spare}
     words = ["segue", "compose", path, *(word for name, count in counts.items() for word in (f"--{name}", str(count)))]
-    words += [word for setting in order.sampling.changes() for word in ("--set", setting)]
+    words += [word for setting in order.settings() for word in ("--set", setting)]
+    asked = {
+        "redo": "-".join(map(str, order.redo or ())),
+        "chords": " | ".join([*map(" ".join, order.chords), *[""] * (len(order.chords) == 1)]).rstrip(),
+        "key": order.key,
+        "style": order.style,
+        "from-bar": str(order.from_bar or ""),
+    }
+    words += [word for name, value in asked.items() if value for word in (f"--{name}", value)]
     guards = order.guards
     switches = {
-        "open-end": order.ending,
-        "no-loop-guard": guards.loops,
-        "no-copy-guard": guards.copies,
-        "no-drift-guard": guards.drift,
+        "accompany": order.accompany,
+        "no-drums": not order.drums,
+        "open-end": not order.ending,
+        "no-loop-guard": not guards.loops,
+        "no-copy-guard": not guards.copies,
+        "no-drift-guard": not guards.drift,
     }
-    words += [f"--{name}" for name, on in switches.items() if not on]
+    words += [f"--{name}" for name, on in switches.items() if on]
     return shlex.join([*words, *options])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from composer.errors import RequestError, SettingsError
+from composer.music.words import ATTRIBUTES, Vocabulary, Word
 from composer.rules import broken_given, broken_opening
 from composer.sampling import SamplingParams
-from composer.words import ATTRIBUTES, AnyVocabulary, Word
 
 MAX_BARS = 512
-FIRST_WIDTH = 7  # ids of a word in rows from before it was told
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,22 @@ class Guards:
     loops: bool = True
     copies: bool = True
     drift: bool = True
+
+
+class Wish(NamedTuple):
+    """What the model is told of a piece instead of what its opening says.
+
+    Attributes:
+        first: bar from which it holds, counted from the first new one.
+        field: one of composer.engine.anchors.FIELDS.
+        value: its id; or, if is_change, by how many the opening's is raised.
+        is_change: see value.
+    """
+
+    first: int
+    field: str
+    value: int
+    is_change: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,8 @@ class Request:
         meters: ids, for each bar that is composed; none means that of the last bar heard.
         style: id of one of the model's styles, 0 for none.
         before: how many bars of the piece stand before `words`.
+        drums: whether those of the opening go on.
+        wishes: what the model is told of the piece; the last one of those that hold for a bar and a field.
     """
 
     words: tuple[Word, ...]
@@ -54,11 +71,12 @@ class Request:
     meters: tuple[int, ...] = ()
     style: int = 0
     before: int = 0
+    wishes: tuple[Wish, ...] = ()
+    drums: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """The ids of all words in one list, `width` a word."""
+        """The ids of all words in one list."""
         return {
-            "width": len(ATTRIBUTES),
             "words": _flat(self.words),
             "bars": self.bars,
             "seed": self.seed,
@@ -71,29 +89,32 @@ class Request:
             "meters": self.meters,
             "style": self.style,
             "before": self.before,
+            "wishes": self.wishes,
+            "drums": self.drums,
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], vocabulary: AnyVocabulary) -> Request:
+    def from_json(cls, data: Mapping[str, Any], vocabulary: Vocabulary) -> Request:
         """The inverse of to_json. Raises RequestError if it is no request or its words break a rule (composer.rules).
 
-        One from before there were guards and an ending is composed as any is now.
+        What a row does not say is as it is where nobody asks for anything.
         """
         try:
-            width = int(data.get("width", FIRST_WIDTH))
             request = cls(
-                words=_unflat(data["words"], width),
+                words=_unflat(data["words"]),
                 bars=int(data["bars"]),
                 seed=int(data["seed"]),
                 sampling=SamplingParams.from_json(data["sampling"]),
                 guards=Guards(**{name: bool(on) for name, on in data.get("guards", {}).items()}),
                 ending=bool(data.get("ending", True)),
-                behind=_unflat(data.get("behind", []), width),
-                given=tuple(_unflat(bar, width) for bar in data.get("given", [])),
+                behind=_unflat(data.get("behind", [])),
+                given=tuple(_unflat(bar) for bar in data.get("given", [])),
                 roles=tuple(map(int, data.get("roles", []))),
                 meters=tuple(map(int, data.get("meters", []))),
                 style=int(data.get("style", 0)),
                 before=int(data.get("before", 0)),
+                drums=bool(data.get("drums", True)),
+                wishes=tuple(_wish(*wish) for wish in data.get("wishes", [])),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise RequestError(f"{type(error).__name__} in {error}") from error
@@ -103,7 +124,7 @@ class Request:
             raise RequestError(f"it breaks a rule of words, {broken}")
         return request
 
-    def broken(self, vocabulary: AnyVocabulary) -> Iterator[str]:
+    def broken(self, vocabulary: Vocabulary) -> Iterator[str]:
         """What is wrong with its words, and with what it says of the bars to compose."""
         if self.words or not (self.behind or self.given):
             yield from broken_opening(self.words, vocabulary)
@@ -158,7 +179,6 @@ class Composed:
     def to_json(self) -> dict[str, Any]:
         return {
             **vars(self),
-            "width": len(ATTRIBUTES),
             "words": _flat(self.words),
             "watched": asdict(self.watched),
         }
@@ -166,7 +186,7 @@ class Composed:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Composed:
         told = dict(data)
-        words = _unflat(told.pop("words"), told.pop("width", FIRST_WIDTH))
+        words = _unflat(told.pop("words"))
         watched = Watched(**told.pop("watched", {}))
         return cls(words=words, watched=watched, **told)
 
@@ -175,7 +195,14 @@ def _flat(words: Iterable[Word]) -> list[int]:
     return [i for word in words for i in word]
 
 
-def _unflat(ids: list[int], width: int) -> tuple[Word, ...]:
-    if width not in (FIRST_WIDTH, len(ATTRIBUTES)) or len(ids) % width:
+def _wish(first: int, name: str, value: int, is_change: bool) -> Wish:
+    if name not in ("key", "notes", "onsets", "velocity") or first < 0 or abs(value) > 255:
+        raise ValueError("nothing of the kind can be wished for")
+    return Wish(int(first), name, int(value), bool(is_change))
+
+
+def _unflat(ids: list[int]) -> tuple[Word, ...]:
+    width = len(ATTRIBUTES)
+    if len(ids) % width:
         raise ValueError("the ids do not make whole words")
     return tuple(Word(*map(int, ids[at : at + width])) for at in range(0, len(ids), width))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from composer.words import ATTRIBUTES, USED, AnyVocabulary, Family, Word
+from composer.music.words import ATTRIBUTES, USED, Family, Vocabulary, Word
 
 FAMILIES = frozenset(Family)
 
 
-def broken_rules(words: Sequence[Word], vocabulary: AnyVocabulary, bars: int) -> Iterator[str]:
+def broken_rules(words: Sequence[Word], vocabulary: Vocabulary, bars: int) -> Iterator[str]:
     """What is wrong with the words of a continuation, from the bar word that opens it to the end word."""
     yield from broken_words(words, vocabulary)
     if not words or words[-1].family != Family.END:
@@ -22,13 +22,13 @@ def broken_rules(words: Sequence[Word], vocabulary: AnyVocabulary, bars: int) ->
         yield f"{found} bars instead of {bars}"
 
 
-def _length(bar: Word, vocabulary: AnyVocabulary) -> int:
+def _length(bar: Word, vocabulary: Vocabulary) -> int:
     """Of a bar in positions; 0 where its meter is none."""
     lengths = vocabulary.bar_lengths
     return lengths[bar.meter] if 0 <= bar.meter < len(lengths) else 0
 
 
-def broken_opening(words: Sequence[Word], vocabulary: AnyVocabulary) -> Iterator[str]:
+def broken_opening(words: Sequence[Word], vocabulary: Vocabulary) -> Iterator[str]:
     """What is wrong with the words of an opening: whole bars, and no end."""
     if not words or words[0].family != Family.BAR:
         yield "it does not begin with a bar"
@@ -37,7 +37,7 @@ def broken_opening(words: Sequence[Word], vocabulary: AnyVocabulary) -> Iterator
     yield from broken_words(words, vocabulary)
 
 
-def broken_given(bar: Sequence[Word], vocabulary: AnyVocabulary) -> Iterator[str]:
+def broken_given(bar: Sequence[Word], vocabulary: Vocabulary) -> Iterator[str]:
     """What is wrong with one bar that is given in part: its places may leave chord and tempo open."""
     if sum(word.family == Family.BAR for word in bar) != 1 or bar[0].family != Family.BAR:
         yield "what is given is no bar"
@@ -46,7 +46,7 @@ def broken_given(bar: Sequence[Word], vocabulary: AnyVocabulary) -> Iterator[str
     yield from broken_words(bar, vocabulary, unsaid=("chord", "tempo"))
 
 
-def broken_words(words: Sequence[Word], vocabulary: AnyVocabulary, unsaid: Collection[str] = ()) -> Iterator[str]:
+def broken_words(words: Sequence[Word], vocabulary: Vocabulary, unsaid: Collection[str] = ()) -> Iterator[str]:
     """What is wrong with words that follow each other, wherever they begin and end. An end may only be the last.
 
     unsaid: attributes that a word may leave open

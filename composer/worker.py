@@ -36,11 +36,11 @@ from composer.line.claimant import GRACE_SECONDS, Claimant, Claimed
 from composer.line.jobs import Jobs
 from composer.line.schema import Job, Kind
 from composer.listener import Listener
+from composer.music.words import Family, Word
 from composer.request import Composed, Request
 from composer.sampling import SamplingParams
 from composer.telemetry import Exposition
 from composer.transcription.transcriber import check_can_hear
-from composer.words import BAR
 
 PROGRESS_SECONDS = 0.2  # between two writes of how far the pieces are, for all of them together
 LAST_STEP_SECONDS = 10.0  # at the end, for the step that is under way: torch aborts a process that ends within one
@@ -249,7 +249,8 @@ class Worker(Claimant[Task]):
 
         Raises PieceError where not even these can be composed.
         """
-        requests = [Request((BAR,), WARM_UP_BARS, seed, SamplingParams()) for seed in range(self.slots)]
+        bar = Word(Family.BAR, meter=1)
+        requests = [Request((bar,), WARM_UP_BARS, seed, SamplingParams()) for seed in range(self.slots)]
         began = time.monotonic()
         *_, pieces = self._generator.compose(requests)
         for piece in pieces:

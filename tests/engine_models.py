@@ -13,8 +13,8 @@ from composer.engine.model import CompoundWordTransformer, Context, ModelConfig
 from composer.engine.native.steps import NativeSteps
 from composer.engine.steps import Steps
 from composer.engine.torch_steps import TorchSteps
+from composer.music.words import USED, Family, Vocabulary, Word, default_vocabulary
 from composer.request import Request
-from composer.words import USED, Family, Vocabulary, Word, default_vocabulary
 
 WHOLE_KINDS = ("torch", "native float32")  # of steps that hold the weights as they are
 KINDS = (*WHOLE_KINDS, "native int8")
@@ -24,7 +24,7 @@ SLOW: dict[str, Any] = {"dim": 256, "layers": 6, "window": 256, "positions": "ro
 TINY: dict[str, Any] = {"dim": 16, "layers": 1, "heads": 2, "kv_heads": 1, "window": 24}
 
 
-def random_checkpoint(vocabulary: Vocabulary | None = None, seed: int = 0, **config: object) -> Checkpoint:
+def random_checkpoint(vocabulary: Vocabulary | None = None, seed: int = 1, **config: object) -> Checkpoint:
     """An untrained small model, far from flat in what it predicts, and fond of notes as music is."""
     vocabulary = vocabulary or default_vocabulary()
     torch.manual_seed(seed)
@@ -34,7 +34,7 @@ def random_checkpoint(vocabulary: Vocabulary | None = None, seed: int = 0, **con
     for stage in model.stages:
         torch.nn.init.normal_(stage.heads.weight, std=std)  # type: ignore[union-attr, arg-type]
     with torch.no_grad():
-        model.stages[0].heads.bias += torch.tensor([0.0, -1.5, 1.0, 2.5, -1.5])  # type: ignore[union-attr, operator]
+        model.stages[0].heads.bias += torch.tensor([0.0, -4.0, 1.5, 2.5, -4.0])  # type: ignore[union-attr, operator]
     return Checkpoint("random", model.eval().requires_grad_(False), vocabulary, "")
 
 
@@ -52,12 +52,13 @@ def random_words(vocabulary: Vocabulary, batch: int, length: int, seed: int = 0)
     return torch.stack(columns, dim=-1)
 
 
-def looping_checkpoint(certainty: float = 8.0, seed: int = 13, **config: object) -> Checkpoint:
+def looping_checkpoint(certainty: float = 12.0, seed: int = 20, **config: object) -> Checkpoint:
     """It likes best what stood a bar or two before, and goes round until it is not told any more.
 
     It has all that a word is told: hints, what the opening was like, and how many bars are before it and left.
     """
-    checkpoint = random_checkpoint(seed=seed, **(TINY | {"lags": (1, 2), "memory": 100, "anchors": True} | config))
+    told = {"lags": (1, 2), "memory": 100, "anchors": True}
+    checkpoint = random_checkpoint(seed=seed, **(TINY | told | config))
     model = checkpoint.model
     torch.nn.init.normal_(model.returns.project.weight, std=0.1)  # type: ignore[union-attr]
     for field, table in enumerate(model.anchors.parameters()):  # type: ignore[union-attr]
@@ -70,7 +71,7 @@ def looping_checkpoint(certainty: float = 8.0, seed: int = 13, **config: object)
 
 def stuck_checkpoint() -> Checkpoint:
     """It knows nothing but the last word: drawn greedily, every bar is like the one before, warm or not."""
-    checkpoint = random_checkpoint(**TINY)
+    checkpoint = random_checkpoint(seed=33, **TINY)
     for name, weight in checkpoint.model.named_parameters():
         if name.endswith(("attention.out.weight", "feed.2.weight")):
             torch.nn.init.zeros_(weight)
@@ -96,35 +97,46 @@ def anchors_told(request: Request, words: Sequence[Word], vocabulary: Vocabulary
 def nats_of(checkpoint: Checkpoint, request: Request, words: Sequence[Word]) -> list[float]:
     """How unlikely the model finds each word of a continuation behind the first, from its parallel form.
 
-    What may follow is read off the words, not off the engine's masks.
+    What may follow is read off the words, not off the engine's masks; the meter goes on as it was.
     """
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
-    width = len(vocabulary.sizes)
-    known, following = (torch.tensor([rows])[..., :width] for rows in ([*request.words, *words[:-1]], words[1:]))
+    known, following = (torch.tensor([rows]) for rows in ([*request.words, *words[:-1]], words[1:]))
     context = model(known, anchors=anchors_told(request, words[:-1], vocabulary))[:, len(request.words) :]
     logits = {name: part[0] for name, part in model.logits(context, following).items()}
+    every = range(1, vocabulary.sizes["role"])
+    playing = {word.role for word in request.words if word.family == Family.NOTE} or every
+    positions = vocabulary.bar_lengths[words[0].meter]
     nats: list[float] = []
-    position = pitch = 0
+    position = pitch = role = 0  # of the last word that has one; before a position no role is open
+
+    def roles() -> list[int]:
+        """Those that may play the next note."""
+        return [one for one in playing if position and (one > role or (one == role and pitch > 1))]
+
     for at, word in enumerate(words[1:]):
         family = logits["family"][at]
         over = torch.logaddexp(family[Family.BAR], family[Family.END])
         ways = [over]
-        ways += [family[Family.METRICAL]] if position < vocabulary.positions else []
-        ways += [family[Family.NOTE]] if pitch > 1 else []
+        ways += [family[Family.METRICAL]] if position < positions else []
+        ways += [family[Family.NOTE]] if roles() else []
         chosen = over if word.family in (Family.BAR, Family.END) else family[word.family]
         total = torch.stack(ways).logsumexp(0) - chosen
-        for name in set(USED[Family(word.family)]) & set(vocabulary.sizes):
-            first = 1 + (position if name == "position" else 0)
-            last = pitch - 1 if name == "pitch" else vocabulary.sizes[name] - 1
-            allowed = logits[name][at, first : last + 1]
-            total = total + allowed.logsumexp(0) - allowed[getattr(word, name) - first]
+        allowed = {name: list(range(1, vocabulary.sizes[name])) for name in USED[Family(word.family)]}
+        match word.family:
+            case Family.BAR:
+                allowed["meter"] = [words[0].meter]
+                position = pitch = role = 0
+            case Family.METRICAL:
+                allowed["position"] = list(range(position + 1, positions + 1))
+                position, pitch, role = word.position, vocabulary.sizes["pitch"], 0
+            case Family.NOTE:
+                allowed["role"] = roles()
+                if word.role == role:
+                    allowed["pitch"] = list(range(1, pitch))
+                role, pitch = word.role, word.pitch
+        for name, ids in allowed.items():
+            total = total + logits[name][at, ids].logsumexp(0) - logits[name][at, getattr(word, name)]
         nats.append(float(total))
-        if word.family == Family.BAR:
-            position = pitch = 0
-        elif word.family == Family.METRICAL:
-            position, pitch = word.position, vocabulary.sizes["pitch"]
-        elif word.family == Family.NOTE:
-            pitch = word.pitch
     return nats
 
 

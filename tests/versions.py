@@ -34,7 +34,7 @@ from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpo
 from composer.line.jobs import Jobs
 from composer.line.schema import PERCENT, PERFORMANCE, Draft, Job, Kind, State
 from composer.music.midi import dump_midi, parse_midi
-from composer.piece import Order
+from composer.order import Order
 from composer.request import Composed, Request
 from composer.transcription.synchronise import Listening, performance_of
 from composer.worker import Worker
@@ -123,12 +123,15 @@ class Life:
         self.opening = dump_midi(example.excerpt(0, 2))
         self.asked = 1311010203455258000
 
-    async def ask(self, user: int, bars: int, seed: int, place: Place = PLACE, **more: Any) -> Job:
+    async def ask(
+        self, user: int, bars: int, seed: int, place: Place = PLACE, task: Mapping[str, Any] | None = None, **more: Any
+    ) -> Job:
         """What bot.intake does with an upload."""
         self.asked += 7919
         vocabulary = self.checkpoint.vocabulary
         sampling = await self.storage.sampling(user)
-        opened = read_opening(self.opening, Order(bars, 1, seed, sampling), vocabulary)
+        order = Order.doing(task or {}, bars=bars, seed=seed, sampling=sampling)
+        opened = read_opening(self.opening, order, vocabulary)
         payload = opened.requests[0].to_json()
         scope = str(place.guild or "")
         draft = Draft(f"{self.asked}:0", str(user), vocabulary.digest, payload, bars=bars, scope=scope)
@@ -144,6 +147,7 @@ class Life:
                 bars=bars,
                 seed=seed,
                 sampling=sampling,
+                task=order.task,
                 place=place,
                 **piece,
             )
@@ -170,7 +174,7 @@ class Life:
             vocabulary = self.checkpoint.vocabulary
             request, composed = Request.from_json(done.payload, vocabulary), Composed.from_json(done.result or {})
             finished = finish_piece(
-                opening, piece.opening_bars, request, composed, vocabulary, piece.program, piece.title.bare
+                opening, piece.opening_bars, request, composed, vocabulary, piece.program, piece.title.bare, piece.task
             )
             await self.storage.set_result(job.id, finished.midi, finished.receipt)
         if piece.place.message is None:
@@ -198,6 +202,7 @@ class Life:
                 seed=4,
                 program=0,
                 sampling=sampling,
+                task={},
                 place=place,
                 hearing=hearing,
             )
@@ -209,7 +214,7 @@ class Life:
         assert job.id == hummed.id
         performance = performance_of(parse_midi(self.opening)).to_json()
         await self.jobs.finish(job, performance)
-        card = hear_performance(performance, hearing.listening, "voice-message", self.checkpoint.vocabulary)
+        card = hear_performance(performance, hearing.listening, "voice-message")
         await self.storage.set_heard(job.id, card.midi, card.bars, card.heard, hearing.listening)
         assert await self.jobs.delivered(job.id, "bot-5ab9d1c05e7f")
 
@@ -224,9 +229,11 @@ class Life:
         await self.storage.set_guild(41771983423143937, Guild())
         await self.storage.set_mark("commands:1311005463170842684", "9f86d081884c7d65" * 4)
 
-        # Composed and posted; a variation of it; one that only its owner sees, not posted yet; one that was deleted.
+        # Composed and posted; a variation of it over chords; one that only its owner sees, not posted yet; one that was
+        # deleted.
         first = await self.ask(ANN, 4, 7, title="Ständchen 小夜曲", program=73)
-        again = await self.ask(BOB, 4, 8, replace(PLACE, message=None), parent=first.id)
+        chords = {"chords": (("Am", "F"), ("C",)), "key": "A minor", "amounts": (("density", "fuller"),), "from_bar": 4}
+        again = await self.ask(BOB, 4, 8, replace(PLACE, message=None), chords, parent=first.id)
         private = await self.ask(ANN, 3, 999_999_999, replace(PLACE, private=True, reachable=False, language="zh"))
         deleted = await self.ask(ANN, 2, 2**53 - 5)
         await self.asleep.claim("worker-a-17-0b5c6e", self.checkpoint.vocabulary.digest, 1)  # killed at the first
@@ -279,7 +286,7 @@ class Life:
 
 
 async def _live(folder: Path) -> Rows:
-    model = random_checkpoint()
+    model = random_checkpoint(seed=5)  # one that plays much
     save_checkpoint(folder / "tiny", model.model, model.vocabulary)
     async with Database(f"sqlite+aiosqlite:///{folder}/segue.db") as database:
         await database.migrate()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from composer.encoding import RemiToken, remi_vocabulary_size
-from composer.words import Family, Vocabulary
+from bench.baselines.remi import remi_vocabulary_size
+from composer.music.words import Vocabulary
 
 if TYPE_CHECKING:  # three seconds, which only those pay for who use it
     from transformers import GPT2LMHeadModel
@@ -39,23 +39,6 @@ def gpt2(vocabulary: Vocabulary, dim: int = 512, layers: int = 12, heads: int = 
     model.train(False)
     model.requires_grad_(False)
     return model
-
-
-def remi_ids(tokens: Iterable[RemiToken], vocabulary: Vocabulary) -> list[int]:
-    """Tokens as the numbers that a model knows them by, below remi_vocabulary_size(vocabulary).
-
-    Bar and end first, then the values of each attribute in the order of Vocabulary.sizes.
-    """
-    first = {"family": 0}
-    count = 2
-    for name, size in vocabulary.sizes.items():
-        if name != "family":
-            first[name] = count
-            count += size - 1
-    return [
-        int(token.id == Family.END) if token.attribute == "family" else first[token.attribute] + token.id - 1
-        for token in tokens
-    ]
 
 
 class Gpt2:

@@ -19,10 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from composer.words import Vocabulary, Word
+from composer.music.words import Vocabulary, Word
 
 # Embedding widths and settings of sampling as in the published code, which calls position bar-beat and family type.
 EMBEDDING_DIMS: Mapping[str, int] = {
+    "meter": 32,  # the paper has neither this nor the next
+    "role": 32,
     "family": 32,
     "position": 64,
     "pitch": 512,

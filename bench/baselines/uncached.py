@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from composer.engine.model import CompoundWordTransformer
-from composer.words import IGNORE, Word
+from composer.music.words import IGNORE, Word
 
 
 class Uncached:

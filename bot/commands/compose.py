@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
 
@@ -25,8 +26,9 @@ from bot.storage.pieces import Hearing, Piece
 from bot.studio import Read
 from composer.errors import RecordingTooLongError
 from composer.music.midi import MAX_BYTES
+from composer.music.notation import is_notation
 from composer.music.score import BEATS_PER_BAR
-from composer.piece import Order
+from composer.order import Order, chords_from
 from composer.rendering.instruments import INSTRUMENTS, program_of
 from composer.transcription.beats import FASTEST, SLOWEST
 from composer.transcription.recording import MAX_BYTES as MAX_RECORDING_BYTES
@@ -55,7 +57,7 @@ async def _instruments(_: Interaction, current: str) -> list[Choice[str]]:
 
 
 @app_commands.describe(
-    opening="A MIDI file in 4/4 of up to 15 minutes, or a recording of up to 40 s",
+    opening="MIDI, MusicXML or ABC of up to 15 minutes, or a recording of up to 40 s",
     bars="How many bars to add (32)",
     takes="How many different continuations (1)",
     preset="One of your presets, for this piece only",
@@ -64,7 +66,9 @@ async def _instruments(_: Interaction, current: str) -> list[Choice[str]]:
     private="Whether only you see it",
     bpm="Its tempo, where it is heard wrong: quarter notes a minute",
     downbeat="On which beat of the bar it begins, where that is heard wrong",
-    accompany="Whether a melody by itself gets plain chords (yes)",
+    accompany="A MIDI melody: accompany it; a hummed one: give it plain chords (yes)",
+    chords="Of the new bars in turn: Am F C G; with | between bars: Am F | C",
+    key="Of what is new: A minor",
     go="Whether to compose at once, without asking if it was heard right",
 )
 @app_commands.autocomplete(preset=preset_names, instrument=_instruments)
@@ -79,15 +83,25 @@ async def compose(
     private: bool = False,
     bpm: Range[float, SLOWEST, FASTEST] | None = None,
     downbeat: Range[int, 1, BEATS_PER_BAR] | None = None,
-    accompany: bool = True,
+    accompany: bool | None = None,
+    chords: Range[str, 1, 200] | None = None,
+    key: Range[str, 1, 20] | None = None,
     go: bool = False,
 ) -> None:
     storage, user = interaction.client.services.storage, interaction.user.id
     _check_size(opening)
     program = program_of(instrument) if instrument else None
     sampling = await (storage.preset(user, preset) if preset else storage.sampling(user))
-    order = Order(bars, takes, new_seed() if seed is None else seed, sampling)
-    hearing = Hearing(takes, seed is not None, go, Listening(bpm, downbeat, accompany=accompany))
+    order = Order(
+        bars,
+        takes,
+        new_seed() if seed is None else seed,
+        sampling,
+        accompany=accompany is True,
+        chords=chords_from(chords or ""),
+        key=key or "",
+    )
+    hearing = Hearing(takes, seed is not None, go, Listening(bpm, downbeat, accompany=accompany is not False))
     await _take(interaction, partial(_given, opening), order, hearing, program, private)
 
 
@@ -124,7 +138,8 @@ async def _take(
     if isinstance(found, Read):
         await intake.take(ask, found)
     else:
-        await intake.listen(ask, found, hearing)
+        # The chords that a hummed line gets are heard with it.
+        await intake.listen(replace(ask, order=replace(order, accompany=False)), found, hearing)
 
 
 async def _read(
@@ -171,7 +186,7 @@ async def _find_opening(message: discord.Message) -> File:
     for attachment in [*named, *others][:LOOKED_INTO]:
         if attachment.size <= MAX_RECORDING_BYTES:
             data = await _bytes(attachment)
-            if data.startswith(HEADERS) or is_recording(data, attachment.filename):
+            if data.startswith(HEADERS) or is_notation(data) or is_recording(data, attachment.filename):
                 return attachment, data
     raise NoOpeningHereError
 

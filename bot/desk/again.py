@@ -14,7 +14,7 @@ from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, say
 from bot.replies import Interaction, language, refusing
 from bot.storage.pieces import Piece
 from composer.errors import OutOfRangeError, UnknownNameError
-from composer.piece import Order
+from composer.order import Order
 from composer.sampling import ALL, Knob, SamplingParams
 
 FORM_SECONDS = 900.0  # then a form that was dismissed is forgotten; Discord does not tell of it
@@ -51,7 +51,9 @@ class AgainForm(discord.ui.Modal):
             sampling = parse_knob(self.temperature.value, "temperature", self.piece.sampling)
             sampling = parse_knob(self.top_p.value, "top_p", sampling)
             bars = parse_bars(self.bars.value, self.piece.bars)
-            await again(interaction, self.piece, Order(bars=bars, seed=new_seed(), sampling=sampling))
+            await again(
+                interaction, self.piece, Order.doing(self.piece.task, bars=bars, seed=new_seed(), sampling=sampling)
+            )
 
 
 def parse_bars(text: str, default: int) -> int:

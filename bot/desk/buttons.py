@@ -46,6 +46,7 @@ class Act(StrEnum):
     CONTINUE = "continue", PROMINENT  # carry on from where the piece ended
     VARY = "vary"  # the same opening and settings, a new seed
     AGAIN = "again"  # a form with bars, temperature and top-p
+    REDO = "redo"  # a form with bars that are composed again, and their chords
     SHEET = "sheet"  # sheet music
     INFO = "info"  # the receipt
     DELETE = "delete", DANGEROUS, NotYoursError
@@ -58,7 +59,7 @@ class Act(StrEnum):
     DOUBLE = "double", PLAIN, NotYourRecordingError  # in twice as many
 
 
-FINISHED = (Act.CONTINUE, Act.VARY, Act.AGAIN, Act.SHEET, Act.INFO, Act.DELETE)
+FINISHED = (Act.CONTINUE, Act.REDO, Act.VARY, Act.AGAIN, Act.SHEET, Act.INFO, Act.DELETE)
 UNDER_WAY = (Act.CANCEL,)
 ENDED = (Act.RETRY, Act.DELETE)  # cancelled or failed
 UNDELIVERED = (Act.DELIVER, Act.DELETE)

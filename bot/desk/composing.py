@@ -8,7 +8,7 @@ from bot.errors import NotFinishedError
 from bot.intake import Ask, new_seed, order_of
 from bot.replies import Interaction, begin
 from bot.storage.pieces import Piece
-from composer.piece import Order
+from composer.order import Order
 
 
 async def carry_on(interaction: Interaction, piece: Piece) -> None:
@@ -17,18 +17,17 @@ async def carry_on(interaction: Interaction, piece: Piece) -> None:
     Raises:
         NotFinishedError: it has not ended yet.
     """
-    ask = await _ask(interaction, piece, Order(bars=piece.bars, seed=new_seed(), sampling=piece.sampling))
-    await interaction.client.services.intake.carry_on(ask, piece)
+    await work_on(interaction, piece, Order(bars=_bars(piece), seed=new_seed(), sampling=piece.sampling))
 
 
 async def vary(interaction: Interaction, piece: Piece) -> None:
     """The same opening and settings, with a new seed."""
-    await again(interaction, piece, Order(bars=piece.bars, seed=new_seed(), sampling=piece.sampling))
+    await again(interaction, piece, Order.doing(piece.task, bars=piece.bars, seed=new_seed(), sampling=piece.sampling))
 
 
 async def retry(interaction: Interaction, piece: Piece) -> None:
     """The same once more."""
-    await again(interaction, piece, Order(bars=piece.bars, seed=piece.seed, sampling=piece.sampling))
+    await again(interaction, piece, Order.doing(piece.task, bars=piece.bars, seed=piece.seed, sampling=piece.sampling))
 
 
 async def go_on(interaction: Interaction, piece: Piece) -> None:
@@ -43,9 +42,24 @@ async def go_on(interaction: Interaction, piece: Piece) -> None:
     await interaction.client.services.intake.compose_again(ask, piece)
 
 
+async def work_on(interaction: Interaction, piece: Piece, order: Order) -> None:
+    """A new piece of a finished one.
+
+    Raises:
+        NotFinishedError: it has not ended yet.
+        SettingsError: there is nothing in it to do what is asked for.
+    """
+    await interaction.client.services.intake.work_on(await _ask(interaction, piece, order), piece)
+
+
 async def again(interaction: Interaction, piece: Piece, order: Order) -> None:
     """Another continuation of the opening that a piece was made from."""
     await interaction.client.services.intake.compose_again(await _ask(interaction, piece, order), piece)
+
+
+def _bars(piece: Piece) -> int:
+    """To go on for: as many as were asked for when it last did."""
+    return piece.bars if piece.all_bars > piece.opening_bars else Order.bars
 
 
 async def _ask(interaction: Interaction, piece: Piece, order: Order) -> Ask:

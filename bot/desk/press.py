@@ -15,6 +15,7 @@ from bot.desk.forget import forget
 from bot.desk.hearing import double, half
 from bot.desk.message import cancel, delete, deliver
 from bot.desk.receipt import tell
+from bot.desk.redo import ask_which
 from bot.desk.sheet import show
 from bot.errors import GoneError
 from bot.replies import Interaction, refusing
@@ -39,6 +40,7 @@ ACTIONS: Mapping[Act, Action] = {
     Act.CONTINUE: _kept(carry_on),
     Act.VARY: _kept(vary),
     Act.AGAIN: _kept(ask_how),
+    Act.REDO: _kept(ask_which),
     Act.SHEET: _kept(show),
     Act.INFO: _kept(tell),
     Act.DELETE: delete,

@@ -22,7 +22,7 @@ async def show(interaction: Interaction, piece: Piece) -> None:
     if midi is None:
         raise NotFinishedError
     place = await begin(interaction, piece.place.private)
-    sheet = await services.studio.sheet(midi, piece.title.bare, piece.opening_bars)
+    sheet = await services.studio.sheet(midi, piece.title.bare, piece.first_new)
     lines = [say(place.language, "sheet", title=piece.title)]
     if len(sheet.pages) > MOST_PAGES:
         lines.append(say(place.language, "sheet_pages", shown=MOST_PAGES, pages=len(sheet.pages)))

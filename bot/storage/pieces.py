@@ -78,7 +78,8 @@ class Piece:
 
     Attributes:
         parent: the piece that this one continues or varies.
-        bars: that were asked for.
+        bars: that are composed.
+        task: what was asked for, as composer.order.Order.task.
         heard: what was found in an opening that was played, as bot.studio.Card tells it.
         hearing: of a recording.
     """
@@ -99,6 +100,20 @@ class Piece:
     deleted: bool
     heard: Mapping[str, Any] | None = None
     hearing: Hearing | None = None
+    task: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def all_bars(self) -> int:
+        """Of the finished piece."""
+        within = "redo" in self.task or "accompany" in self.task
+        return self.opening_bars + (0 if within else self.bars)
+
+    @property
+    def first_new(self) -> int:
+        """Number of the first bar that was composed, from 0."""
+        if redo := self.task.get("redo"):
+            return int(redo[0]) - 1
+        return 0 if "accompany" in self.task else self.opening_bars
 
     @property
     def link(self) -> str | None:
@@ -131,6 +146,7 @@ class Pieces(Part):
         seed: int,
         program: int,
         sampling: SamplingParams,
+        task: Mapping[str, Any],
         place: Place,
         asked_at: float | None = None,
         heard: Mapping[str, Any] | None = None,
@@ -150,6 +166,7 @@ class Pieces(Part):
             seed: of its first word.
             program: General MIDI, 0-127.
             sampling: with which it is composed.
+            task: see Piece.
             place: where the answer goes.
             asked_at: when the place's token was given, if not now.
             heard: see Piece.
@@ -168,6 +185,7 @@ class Pieces(Part):
                 seed=seed,
                 program=program,
                 sampling=sampling.to_json(),
+                task=dict(task),
                 asked_at=now() if asked_at is None else asked_at,
                 deleted=False,
                 heard=None if heard is None else dict(heard),

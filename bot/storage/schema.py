@@ -42,10 +42,11 @@ pieces = sa.Table(
     sa.Column("title", sa.String(100), nullable=False),
     sa.Column("opening_digest", sa.String(64)),  # NULL: it is not there yet, or the piece is deleted
     sa.Column("opening_bars", sa.Integer, nullable=False),  # silent ones at its end count, which MIDI does not tell
-    sa.Column("bars", sa.Integer, nullable=False),  # asked for
+    sa.Column("bars", sa.Integer, nullable=False),  # composed
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("program", sa.Integer, nullable=False),
     sa.Column("sampling", sa.JSON, nullable=False),
+    sa.Column("task", sa.JSON, nullable=False, server_default=sa.text("'{}'")),  # as composer.order.Order.task
     # Where the answer goes.
     sa.Column("guild", sa.BigInteger),
     sa.Column("channel", sa.BigInteger, nullable=False),

@@ -21,12 +21,12 @@ from composer.audition.trials import Candidate, Result, candidates_of, originals
 from composer.engine.checkpoint import load_checkpoint
 from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError, SettingsError
-from composer.piece import Order
+from composer.music.words import Vocabulary
+from composer.order import Order
 from composer.sampling import SamplingParams
 from composer.training.card import CARD, promote, step_of
-from composer.training.dataset import load_corpus
+from composer.training.corpora import load_lessons
 from composer.training.train import CONFIG, read_curves
-from composer.words import Vocabulary
 
 PAGE, DATA = "index.html", "audition.json"
 DEFAULT_REFERENCE = "pop909_aligned"
@@ -84,17 +84,19 @@ class Plan:
         """The corpora that copies are looked for in, each once."""
         return list({folder.resolve(): folder for folder in (*self.corpora, *self.training)}.values())
 
-    def indexes(self, vocabulary: Vocabulary) -> tuple[CopyIndex, RunIndex] | tuple[None, None]:
+    def indexes(self) -> tuple[CopyIndex, RunIndex] | tuple[None, None]:
         """Of all training songs, to judge by and to compose with; none where there is no corpus."""
-        loaded = [load_corpus(folder, vocabulary, self.cache) for folder in self.searched]
-        return (CopyIndex.of_corpora(loaded, vocabulary), compact_index(loaded, vocabulary)) if loaded else (None, None)
+        if not self.searched:
+            return None, None
+        lessons = load_lessons(self.searched, self.cache)
+        return CopyIndex.of_lessons(lessons), compact_index(lessons)
 
 
 def audition(plan: Plan, device: torch.device, folder: Path, audio: bool = True) -> Report:
     """Try the candidates, choose, and write PAGE and DATA into the folder."""
     groups = plan.groups()
     vocabulary = load_checkpoint(plan.checkpoints[0]).vocabulary
-    index, runs = plan.indexes(vocabulary)
+    index, runs = plan.indexes()
     real = {group.name: _real(group, vocabulary, index) for group in groups}
     results = _try_all(plan, groups, index, runs, device)
     curves = read_curves(plan.run)

@@ -142,8 +142,15 @@ def frechet_distance(composed: Columns, real: Columns) -> float:
 
 
 def tell_apart(composed: Columns, real: Columns, seed: int = 0) -> float:
-    """The AUC of a shrunken linear discriminant, composed against real, each fold judged by what the others taught."""
-    generated, actual = _matrices(composed, real)
+    """As separability, by the compared figures."""
+    return separability(*_matrices(composed, real), seed)
+
+
+def separability(generated: Floats, actual: Floats, seed: int = 0) -> float:
+    """The AUC of a shrunken linear discriminant, each fold judged by what the others taught. NaN for too few rows.
+
+    generated, actual: (things, features)
+    """
     if min(len(generated), len(actual)) < 2 * FOLDS:
         return math.nan
     rows = np.concatenate([generated, actual])

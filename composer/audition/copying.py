@@ -13,8 +13,7 @@ import numpy as np
 
 from composer.audition.grid import Notes, notes_of_words
 from composer.engine.runs import LONGEST_COMMON, RUN, RunIndex, run_hashes
-from composer.training.dataset import Corpus
-from composer.words import Vocabulary
+from composer.training.lessons import Lessons
 
 MOST_SHARED = 0.024  # of the runs of a real piece that stand in another song
 
@@ -57,9 +56,9 @@ class CopyIndex:
         self._numbers = np.concatenate([np.zeros(0, dtype=np.int64), *numbers])[order].astype(np.int32)
 
     @classmethod
-    def of_corpora(cls, corpora: Iterable[Corpus], vocabulary: Vocabulary) -> CopyIndex:
+    def of_lessons(cls, lessons: Lessons) -> CopyIndex:
         """What the corpora have for training."""
-        return cls(_training_songs(corpora, vocabulary))
+        return cls(_training_songs(lessons))
 
     def look_up(self, notes: Notes) -> Copying:
         hashes = run_hashes(notes.time, notes.pitch, self.run)
@@ -84,17 +83,16 @@ class CopyIndex:
         return longest, number
 
 
-def compact_index(corpora: Iterable[Corpus], vocabulary: Vocabulary) -> RunIndex:
+def compact_index(lessons: Lessons) -> RunIndex:
     """What a checkpoint that was trained on these corpora brings along."""
-    songs = _training_songs(corpora, vocabulary)
+    songs = _training_songs(lessons)
     return RunIndex.build((name, run_hashes(notes.time, notes.pitch)) for name, notes in songs)
 
 
-def _training_songs(corpora: Iterable[Corpus], vocabulary: Vocabulary) -> Iterator[tuple[str, Notes]]:
+def _training_songs(lessons: Lessons) -> Iterator[tuple[str, Notes]]:
     """A stretch of a song is called corpus/file/number."""
-    for corpus in corpora:
-        for song in corpus.train:
-            yield f"{corpus.name}/{song.name}", notes_of_words(song.words, vocabulary)
+    for song in lessons.train:
+        yield f"{lessons.corpora[song.corpus]}/{song.name}", notes_of_words(song.words, lessons.vocabulary)
 
 
 def _longest_run(known: np.ndarray) -> int:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from composer.engine.runs import nearest_step
 from composer.music.midi import leaving_out, parse_midi
 from composer.music.score import TICKS_PER_BAR, Note, Score
-from composer.training.dataset import Words
+from composer.music.words import COLUMN, Family, Vocabulary, Words
 from composer.training.sources import ANNOTATIONS
-from composer.words import COLUMN, Family, Vocabulary
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -95,28 +95,32 @@ def notes_of(score: Score) -> Notes:
 
 
 def notes_of_words(words: Words, vocabulary: Vocabulary) -> Notes:
-    """Encoded music, as (words, attributes); durations as they were drawn."""
+    """Encoded music, as (words, attributes); durations as they were drawn. Bars are counted as if all were of 4/4."""
     family = words[:, COLUMN["family"]]
-    bar = np.cumsum(family == Family.BAR) - 1
+    opens = family == Family.BAR
+    lengths = np.where(opens, np.array(vocabulary.bar_lengths)[words[:, COLUMN["meter"]]], 0)
+    starts = np.cumsum(lengths) - lengths  # of a bar, where its word stands
+    start = starts[np.maximum.accumulate(np.where(opens, np.arange(len(words)), 0))]
     # The latest metrical word before each word: its index is the highest so far.
     metrical = np.maximum.accumulate(np.where(family == Family.METRICAL, np.arange(len(words)), 0))
-    step = (words[metrical, COLUMN["position"]].astype(np.int64) - 1) * STEPS // vocabulary.positions
+    position = start + words[metrical, COLUMN["position"]].astype(np.int64) - 1
+    time = nearest_step(position, vocabulary.positions_per_whole)
     at = np.flatnonzero(family == Family.NOTE)
-    order = at[np.lexsort((words[at, COLUMN["pitch"]], step[at], bar[at]))]
+    order = at[np.lexsort((words[at, COLUMN["pitch"]], time[at]))]
 
     def values(name: str, meanings: tuple[int, ...]) -> Ints:
         by_id = np.array([0, *meanings], dtype=np.int64)
         found: Ints = by_id[words[order, COLUMN[name]]]
         return found
 
-    duration = values("duration", vocabulary.durations) * STEPS // vocabulary.positions
+    bar, step = np.divmod(time[order], STEPS)
     return Notes(
-        bar[order],
-        step[order],
+        bar,
+        step,
         values("pitch", vocabulary.pitches),
-        np.clip(duration, 1, LONGEST),
+        np.clip(nearest_step(values("duration", vocabulary.durations), vocabulary.positions_per_whole), 1, LONGEST),
         values("velocity", vocabulary.velocities),
-        bars=int(bar[-1]) + 1,
+        bars=max(-(-int(lengths.sum()) // vocabulary.positions_per_whole), int(bar.max(initial=-1)) + 1),
     )
 
 

@@ -9,14 +9,14 @@ from typing import TypeVar
 
 from composer.audition.comparison import Reference
 from composer.audition.grid import Notes, notes_of, read_notes
-from composer.encoding import decode, to_words
 from composer.errors import OpeningError, SettingsError
 from composer.music.chords import chords_of
+from composer.music.encoding import decode, to_words
 from composer.music.midi import leaving_out, parse_midi, read_midi
 from composer.music.score import Score
-from composer.opening import PIANO, Opening, to_opening
+from composer.music.words import Vocabulary
+from composer.opening import Opening, to_opening
 from composer.training.sources import ANNOTATIONS, find_sources, read_sources
-from composer.words import Vocabulary
 
 Item = TypeVar("Item")
 
@@ -88,7 +88,7 @@ def _song(name: str, data: bytes, bars: int) -> Song | None:
         score = parse_midi(data, leaving_out(ANNOTATIONS)).without_drums()
         if any(bar.meter != (4, 4) for bar in score.bars):
             return None
-        whole = to_opening(score, **WHOLE_SONG, pitch_range=PIANO).score
+        whole = to_opening(score, **WHOLE_SONG).score
     except OpeningError:
         return None
     if len(whole.bars) < OPENING_BARS + bars:

@@ -15,7 +15,7 @@ from composer.audition.comparison import columns_of, gap, mean, overlapping_area
 from composer.audition.openings import Group
 from composer.audition.trials import Judged, Result
 from composer.engine.runs import RunIndex
-from composer.piece import Order
+from composer.order import Order
 
 Row = Mapping[str, str]
 
@@ -58,7 +58,8 @@ class Report:
             "run": self.run,
             "command": self.command,
             "bars": self.order.bars,
-            "seeds": list(range(self.order.seed, self.order.seed + self.order.takes)),
+            "first_seed": self.order.seed,
+            "takes": self.order.takes,
             "rule": RULE,
             "recommended": {
                 "name": self.chosen.candidate.name,

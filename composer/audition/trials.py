@@ -25,10 +25,11 @@ from composer.engine.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError, SettingsError, UnknownNameError
-from composer.piece import Order, Take, finish
+from composer.music.words import Vocabulary
+from composer.order import Order
+from composer.piece import Take, finish
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams, parse_setting
-from composer.words import Vocabulary
 
 # The experiments of the article that this project follows.
 PRESETS: Mapping[str, Mapping[str, Sequence[str]]] = {
@@ -207,7 +208,10 @@ def compose_all(
 ) -> list[list[Take]]:
     """The takes of each song, all songs in one line for so many slots. A take does not depend on its neighbours."""
     scores = [song.opening.score for song in songs]
-    requests = [order.requests(score, checkpoint.vocabulary) for score in scores]
+    # Seeds of its own for each: with the same random numbers all pieces would lean the same way.
+    seeds = itertools.count(order.seed, order.drawn)
+    orders = [replace(order, seed=seed) for seed, _ in zip(seeds, scores, strict=False)]
+    requests = [one.requests(score, checkpoint.vocabulary) for one, score in zip(orders, scores, strict=True)]
     generator = Generator(checkpoint, min(slots, len(songs) * order.takes), device, whole=whole)
     started = time.monotonic()
     pieces = []

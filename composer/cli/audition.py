@@ -35,6 +35,7 @@ def audition(
     sweep: Annotated[
         list[str] | None, typer.Option(help="temperature.pitch=0.01,0.5,1.0: each of them, of one checkpoint.")
     ] = None,
+    style: Annotated[str, typer.Option(help="As of `segue compose`, for all.", show_default="as the openings")] = "",
     preset: Annotated[Preset | None, typer.Option(help="An experiment of the article.")] = None,
     training: Annotated[
         list[Path] | None, typer.Option(help="A corpus to look for copies in, beside those of --corpus.")
@@ -65,7 +66,7 @@ def audition(
     from composer.audition.audition import Plan
     from composer.audition.trials import checkpoints_of, variants_of
     from composer.cli import wiring
-    from composer.piece import Order
+    from composer.order import Order
     from composer.rendering.audio import check_installed
     from composer.request import Guards
 
@@ -79,7 +80,7 @@ def audition(
         corpora=corpus or [],
         training=training or [],
         openings_count=openings_count,
-        order=Order(bars, seeds, seed, guards=Guards(*[preset is None] * 3), ending=False),
+        order=Order(bars, seeds, seed, guards=Guards(*[preset is None] * 3), ending=False, style=style),
         reference=reference,
         slots=slots,
         cache=cache,

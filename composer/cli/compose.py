@@ -15,7 +15,7 @@ EXAMPLE = HOME / "examples" / "opening.mid"
 
 def compose(
     opening: Annotated[
-        Path, typer.Argument(help="A MIDI file in 4/4 of up to 15 minutes, or a recording of up to 40 s.")
+        Path, typer.Argument(help="A MIDI, MusicXML or ABC file of up to 15 minutes, or a recording of up to 40 s.")
     ] = EXAMPLE,
     bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
@@ -32,9 +32,33 @@ def compose(
     drift_guard: Annotated[
         bool, typer.Option(help="Pull the music back where it drifts away from the opening: denser, louder, higher.")
     ] = True,
+    redo: Annotated[
+        str | None, typer.Option(metavar="BARS", help="Compose these bars again, as 9-12; all others stay.")
+    ] = None,
+    chords: Annotated[
+        str,
+        typer.Option(
+            help="Of the new bars, in turn: 'Am F C G', one a bar; several in a bar where | stands between bars."
+        ),
+    ] = "",
+    key: Annotated[str, typer.Option(help="Of what is new, as 'A minor'.", show_default="the opening's")] = "",
+    style: Annotated[
+        str, typer.Option(help="What the music is like: pop, song, classical, quartet.", show_default="as the opening")
+    ] = "",
+    from_bar: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Of the piece, from which --key, density and loudness hold.", show_default="the first new one"
+        ),
+    ] = 0,
+    drums: Annotated[bool, typer.Option(help="Whether drums go on, as their last bars repeat.")] = True,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="temperature.ATTRIBUTE=0..2 or top_p.ATTRIBUTE=0..1; ATTRIBUTE may be `all`."),
+        typer.Option(
+            "--set",
+            help="temperature.ATTRIBUTE=0..2 or top_p.ATTRIBUTE=0..1, where ATTRIBUTE may be `all`; density=fuller or "
+            "thinner; loudness=louder or softer.",
+        ),
     ] = None,
     checkpoint: Annotated[Path, typer.Option(help="The folder of a trained model.")] = DEFAULT_CHECKPOINT,
     bpm: Annotated[
@@ -43,7 +67,14 @@ def compose(
     downbeat: Annotated[
         int | None, typer.Option(help="The beat of its bar, 1 to 4, that a recording's first note lies on.")
     ] = None,
-    accompany: Annotated[bool, typer.Option(help="Give a hummed line chords in the left hand.")] = True,
+    accompany: Annotated[
+        bool | None,
+        typer.Option(
+            help="Compose an accompaniment to the notes of a MIDI file, instead of going on; of a hummed line, whether "
+            "it gets chords in the left hand.",
+            show_default="of a hummed line only",
+        ),
+    ] = None,
     device: Annotated[
         Device, typer.Option(help="Where the model runs; auto takes a GPU if there is one.")
     ] = Device.auto,
@@ -57,24 +88,39 @@ def compose(
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Whether to make the MP3.")] = True,
     sheet: Annotated[bool, typer.Option("--sheet", help="Make sheet music too: pictures, PDF, MusicXML.")] = False,
 ) -> None:
-    """Continue an opening: MIDI, MP3, piano roll and receipt.
+    """Continue an opening, compose some of its bars again, or accompany it: MIDI, MP3, piano roll and receipt.
 
     Writes piece.mid, piece.mp3, piece.png and piece.json into a folder; with --takes N piece-1.mid and so on. The
-    MIDI and the MP3 hold the opening with all its tracks and then its continuation: in the one pitched track that there
-    is, or else in one of its own. Of a long opening the model hears the last 64 bars. --sheet adds piece.musicxml,
-    piece.pdf and piece.sheet-1.png and so on.
+    MIDI and the MP3 hold the opening with all its tracks, and what is new in the same ones; an accompaniment gets a
+    track of its own. Of a long opening the model hears the last 64 bars. --sheet adds piece.musicxml, piece.pdf and
+    piece.sheet-1.png and so on.
 
     A recording (MP3, WAV, OGG, M4A, FLAC) of a piano, a voice or another single line is transcribed first, and so is
     MIDI that was played without a click put on beats; it says what was heard, and heard.mid holds it.
     """
     from composer.cli import wiring
-    from composer.piece import Order
+    from composer.order import Order, bars_from, chords_from, settings_from
     from composer.request import Guards
-    from composer.sampling import SamplingParams
     from composer.transcription.synchronise import Listening
 
-    listening = Listening(bpm, downbeat, accompany)
+    listening = Listening(bpm, downbeat, accompany is not False)
     guards = Guards(loop_guard, copy_guard, drift_guard)
-    sampling = SamplingParams().with_settings(settings or [])
-    order = Order(bars, takes, seed, sampling, guards, ending, takes // 2 if spare is None else spare)
+    sampling, amounts = settings_from(settings or [])
+    order = Order(
+        bars,
+        takes,
+        seed,
+        sampling,
+        guards,
+        ending,
+        takes // 2 if spare is None else spare,
+        redo=None if redo is None else bars_from(redo),
+        accompany=accompany is True,
+        chords=chords_from(chords),
+        key=key,
+        amounts=amounts,
+        from_bar=from_bar,
+        style=style,
+        drums=drums,
+    )
     print(wiring.compose(opening, listening, order, checkpoint, device, instrument, out, audio, sheet))

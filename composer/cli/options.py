@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin, get_type_hints
+from typing import Annotated, Any, get_origin, get_type_hints
 
 import typer
 
@@ -29,7 +29,7 @@ DEFAULT_CACHE = Path(".cache/corpora")
 def from_fields(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that the dataclasses among its parameters speak of.
 
-    Every field that has a `help` in its metadata becomes an option of its name and type; `min`, `max` and `choices`
+    Every field that has a `help` in its metadata becomes an option of its name and type; `min` and `max`
     narrow it. Its default is the field's, or `new`, where something new is to begin with another value.
 
     Args:
@@ -69,8 +69,6 @@ def _options(kind: type) -> list[inspect.Parameter]:
 def _option(field: Field[Any], kind: Any) -> inspect.Parameter:
     told = field.metadata
     default = told.get("new", field.default)
-    if "choices" in told:
-        kind = Literal[told["choices"]]
     if get_origin(kind) is tuple:  # of numbers: one text, with commas between
         kind, default = str, ",".join(map(str, default))
     option = typer.Option(default, help=told["help"], min=told.get("min"), max=told.get("max"))

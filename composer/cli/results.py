@@ -79,7 +79,7 @@ def write_take(take: Take, path: Path, title: str, audio: bool, sheet: bool) -> 
     from composer.rendering.piano_roll import draw_piano_roll  # matters to how soon the first word is there
 
     path.with_suffix(".mid").write_bytes(dump_midi(take.score, title))
-    path.with_suffix(".png").write_bytes(draw_piano_roll(take.score, take.opening_bars, title))
+    path.with_suffix(".png").write_bytes(draw_piano_roll(take.score, take.first, title, take.request.bars, take.beside))
     if sheet:
         _write_sheet(take, path, title)
     if not audio:
@@ -90,7 +90,7 @@ def write_take(take: Take, path: Path, title: str, audio: bool, sheet: bool) -> 
 
 
 def _write_sheet(take: Take, path: Path, title: str) -> None:
-    sheet = sheet_of(take.score, title, take.opening_bars)
+    sheet = sheet_of(take.score, title, take.first)
     path.with_suffix(".musicxml").write_bytes(sheet.musicxml)
     path.with_suffix(".pdf").write_bytes(sheet.pdf)
     for number, page in enumerate(sheet.pages, start=1):

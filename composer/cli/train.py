@@ -19,7 +19,7 @@ def train(
     training: TrainingConfig,
     model: Shape,
     start: Annotated[Path | None, typer.Option(help="A checkpoint whose weights a new run begins with.")] = None,
-    tiers: Annotated[str, typer.Option(help="Which tiers of a manifest.tsv to take, with commas between.")] = "A",
+    style: Annotated[str, typer.Option(help="Of corpora that are not known: pop, classical, song or another.")] = "pop",
     cache: CacheOption = DEFAULT_CACHE,
     device: DeviceOption = Device.auto,
 ) -> None:
@@ -27,7 +27,8 @@ def train(
 
     CORPORA are folders that hold .mid files or .tar.gz archives of them, and beside them (or one folder above) the
     lists train.txt and validation.txt: a song id a line, and a file belongs to the song that its name starts with.
-    Songs of neither list are left out; nothing of validation is trained on. Each corpus is encoded once and kept.
+    Songs of neither list are left out; nothing of validation is trained on. What is encoded once is kept; a file that
+    `./run bench corpora` wrote stands for all that are in it.
 
     RUN/curves.csv and RUN/tensorboard get loss (nats) and accuracy in total and for each attribute, of training and of
     each corpus' validation list. RUN/step-NNNNNN and RUN/best are checkpoints that `segue compose --checkpoint` takes;
@@ -41,4 +42,4 @@ def train(
     """
     from composer.cli import wiring
 
-    wiring.train(corpora, out, training, model, start, tiers.split(","), cache, device)
+    wiring.train(corpora, out, training, model, start, style, cache, device)

@@ -17,9 +17,9 @@ from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator, why_slow
 from composer.engine.model import ModelConfig
 from composer.engine.shape import Shape
-from composer.errors import CannotHearError, OpeningError, SettingsError
+from composer.errors import CannotHearError, OpeningError, SettingsError, UnknownNameError
 from composer.music.score import Score
-from composer.piece import Order
+from composer.order import Order
 from composer.places import HOME
 from composer.training.config import TrainingConfig
 from composer.transcription.synchronise import Heard, Listening
@@ -93,14 +93,15 @@ def compose(
     model = load_checkpoint(checkpoint)
     _say_if_slow(model, where)
     score, heard = _heard(data, opening.name, listening)
-    pitches = model.vocabulary.pitches
-    given = to_opening(score if program is None else score.played_on(program), pitch_range=(pitches[0], pitches[-1]))
+    given = to_opening(score if program is None else score.played_on(program))
+    order.requests(given.score, model.vocabulary)  # refused before there is a folder
     source = {"file": opening.name, "sha256": hashlib.sha256(data).hexdigest()}
     folder = out or folder_for(source)
     folder.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=order.bars * order.drawn, unit="bar", desc="composing") as progress:
+    with tqdm(total=order.bars_of(given.bars) * order.drawn, unit="bar", desc="composing", delay=0.2) as progress:
         takes = compose_takes(given, model, order, where, lambda bars: _move(progress, bars))
-    if (bars := bars_in(takes[0].request.words)) < given.bars:
+    goes_on = takes[0].first == given.bars
+    if goes_on and (bars := bars_in(takes[0].request.words)) < given.bars:
         print(f"Of the opening's {given.bars} bars the last {bars} were heard; all of it comes back.", file=sys.stderr)
     command = _command(opening, listening, order, checkpoint, where, instrument)
     with renewed(folder) as new:
@@ -181,44 +182,41 @@ def train(
     training: TrainingConfig,
     shape: Shape,
     start: Path | None,
-    tiers: Sequence[str],
+    style: str,
     cache: Path,
     device: Device,
 ) -> None:
     """Corpora -> a run's folder. A run that was stopped goes on.
 
     Args:
-        corpora: folders of MIDI files.
+        corpora: folders of MIDI files, or one file of encoded corpora.
         out: the run's folder.
         training: how long, how fast, from what seed.
         shape: of the model.
         start: a checkpoint whose weights it begins with.
-        tiers: of a manifest, those that are taken.
+        style: of corpora that are not known (composer.order.STYLES).
         cache: where encoded corpora are kept.
         device: where it trains.
 
     Raises:
         SettingsError: there is no such model or corpus, or the folder holds another run.
     """
-    from composer.training.dataset import load_corpus
-    from composer.training.sequences import FirstEdition
+    from composer.music.words import default_vocabulary
+    from composer.order import STYLES
+    from composer.training.corpora import load_lessons
+    from composer.training.lessons import Sampler
     from composer.training.train import Run
-    from composer.words import default_vocabulary
 
-    vocabulary = default_vocabulary()
-    try:
-        model = ModelConfig(vocabulary.sizes, **asdict(shape))
+    if style not in STYLES:
+        raise UnknownNameError("style", style, STYLES)
+    try:  # before anything is encoded
+        model = ModelConfig(default_vocabulary().sizes, styles=STYLES, segments=True, **asdict(shape))
     except ValueError as error:
         raise SettingsError(f"No such model: {error}.") from error
-    loaded = [load_corpus(folder, vocabulary, cache, tiers) for folder in corpora]
-    for corpus in loaded:
-        print(
-            f"{corpus.name}: {len(corpus.train)} stretches to train on, {len(corpus.validation)} to validate;", end=" "
-        )
-        print(f"left out: {corpus.left_out or 'nothing'}")
-    data = FirstEdition(
-        loaded, vocabulary, training.length, training.seed, model.past, crowding=training.corruption > 0
-    )
+    lessons = load_lessons(corpora, cache, style)
+    for name, stretches in lessons.described.items():
+        print(f"{name}: {stretches['train']} stretches to train on, {stretches['validation']} to validate")
+    data = Sampler(lessons, training.length, training.seed, model.past, crowding=training.corruption > 0)
     Run(out, data, model, training, torch_device(device), start).train()
 
 
@@ -240,11 +238,9 @@ def promote(checkpoint: Path, name: str, corpora: Sequence[Path], copying: float
     """
     from composer.audition.copying import compact_index
     from composer.training.card import promote as promote_checkpoint
-    from composer.training.dataset import load_corpus
+    from composer.training.corpora import load_lessons
 
-    vocabulary = load_checkpoint(checkpoint).vocabulary
-    loaded = [load_corpus(folder, vocabulary, cache) for folder in corpora]
-    runs = compact_index(loaded, vocabulary) if loaded else None
+    runs = compact_index(load_lessons(corpora, cache)) if corpora else None
     return promote_checkpoint(checkpoint, CHECKPOINTS / name, runs, copying)
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from composer.music.key import key_of
-from composer.words import COLUMN, AnyVocabulary, Family
+from composer.music.words import COLUMN, Family, Vocabulary
 
 FIELDS = ("key", "notes", "onsets", "velocity", "bars_before", "bars_left")  # the order of the columns
 UNKNOWN = 0
@@ -37,7 +37,7 @@ Row = tuple[int, ...]  # an id a field
 class Bars:
     """What the bars of some words hold, summed up so that any stretch of them is described at once."""
 
-    def __init__(self, words: npt.NDArray[np.integer], vocabulary: AnyVocabulary) -> None:
+    def __init__(self, words: npt.NDArray[np.integer], vocabulary: Vocabulary) -> None:
         """words: (words, attributes)"""
         family, pitch, velocity, duration = (
             words[:, COLUMN[name]].astype(np.int64) for name in ("family", "pitch", "velocity", "duration")
@@ -49,7 +49,8 @@ class Bars:
         sounding = np.zeros((self.count, 12))
         classes = (np.array([0, *vocabulary.pitches]) % 12)[pitch[note]]
         longest = vocabulary.positions_per_whole
-        np.add.at(sounding, (self.of_word[note], classes), np.minimum(duration[note], longest))
+        lengths = np.array([0, *vocabulary.durations])[duration[note]]
+        np.add.at(sounding, (self.of_word[note], classes), np.minimum(lengths, longest))
         columns = [
             np.bincount(self.of_word[note], minlength=self.count),
             np.bincount(self.of_word[onset], minlength=self.count),
@@ -78,7 +79,7 @@ class Bars:
         )
 
 
-def anchors_of(opening: Sequence[Sequence[int]], vocabulary: AnyVocabulary) -> Row:
+def anchors_of(opening: Sequence[Sequence[int]], vocabulary: Vocabulary) -> Row:
     """What an opening's last bars say of the piece; where in it a word stands is not known yet.
 
     opening: words, the first of them a bar word; without any nothing is known

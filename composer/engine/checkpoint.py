@@ -9,7 +9,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors import SafetensorError
@@ -19,10 +18,7 @@ from composer.engine.model import CompoundWordTransformer, ModelConfig
 from composer.engine.runs import FILE as RUNS
 from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError
-from composer.music.words import Vocabulary as SecondVocabulary
-from composer.words import Vocabulary
-
-AnyVocabulary = Vocabulary | SecondVocabulary
+from composer.music.words import Vocabulary
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.json"
 
@@ -38,7 +34,7 @@ class Checkpoint:
     runs: RunIndex | None = None  # of the songs that it was trained on, where it brings them along
 
 
-def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: AnyVocabulary) -> None:
+def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: Vocabulary) -> None:
     """Write the model's folder, weights in bf16: half the size, and training has not been more precise."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in model.state_dict().items()}
@@ -48,13 +44,13 @@ def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: An
     (folder / VOCABULARY).write_text(vocabulary.to_json() + "\n")
 
 
-def load_model(folder: Path) -> tuple[CompoundWordTransformer, AnyVocabulary]:
-    """A model of either edition of the words, in float32. Raises CheckpointError as load_checkpoint does."""
+def load_model(folder: Path) -> tuple[CompoundWordTransformer, Vocabulary]:
+    """The model in float32. Raises CheckpointError as load_checkpoint does."""
     for name in (WEIGHTS, CONFIG, VOCABULARY):
         if not (folder / name).is_file():
             raise CheckpointError(folder, f"{name} is missing")
     try:
-        vocabulary = _vocabulary((folder / VOCABULARY).read_text())
+        vocabulary = Vocabulary.from_json((folder / VOCABULARY).read_text())
         config = json.loads((folder / CONFIG).read_text())
         known = {f.name for f in fields(ModelConfig)}
         model_config = ModelConfig(**{name: value for name, value in config["model"].items() if name in known})
@@ -74,22 +70,8 @@ def load_model(folder: Path) -> tuple[CompoundWordTransformer, AnyVocabulary]:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read the folder of a model that composes. Raises CheckpointError, which names the file that is missing or does
-    not match."""
-    checkpoint = load_composer(folder)
-    if not isinstance(checkpoint.vocabulary, Vocabulary):
-        raise CheckpointError(folder, "it speaks the second edition of the words, which no command composes in yet")
-    return checkpoint
-
-
-def load_composer(folder: Path) -> Checkpoint:
-    """As load_checkpoint, of either edition of the words."""
+    """Read a checkpoint's folder. Raises CheckpointError, which names the file that is missing or does not match."""
     model, vocabulary = load_model(folder)
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     runs = RunIndex.load(folder / RUNS) if (folder / RUNS).is_file() else None
-    spoken = cast("Vocabulary", vocabulary)  # until there is one edition
-    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), spoken, digest, runs)
-
-
-def _vocabulary(text: str) -> AnyVocabulary:
-    return SecondVocabulary.from_json(text) if "meters" in json.loads(text) else Vocabulary.from_json(text)
+    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest, runs)

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from composer.engine.grammar import Grammar
 from composer.engine.guards import NO_PULL
 from composer.engine.model import CompoundWordTransformer, Context, Stage
+from composer.music.words import ATTRIBUTES, Family, Vocabulary
 from composer.sampling import MAX_TEMPERATURE, SamplingParams
-from composer.words import ATTRIBUTES, AnyVocabulary, Family
 
 WARMER, LEAST_WARM = 1.25, 0.8  # times the pitch temperature that was set, and what it is raised to at least
 PITCH = ATTRIBUTES.index("pitch")
@@ -47,7 +47,7 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
     return ids.gather(-1, torch.minimum(index, last)).squeeze(-1)
 
 
-def farthest_spread(vocabulary: AnyVocabulary) -> int:
+def farthest_spread(vocabulary: Vocabulary) -> int:
     """In positions."""
     return round(SPREAD_WHOLES * vocabulary.positions_per_whole)
 
@@ -58,7 +58,7 @@ class Drawer:
     warmed: (slots,) of bool, whose pitches are drawn warmer than their settings say   pulls: (slots, fields of Pull)
     """
 
-    def __init__(self, vocabulary: AnyVocabulary, slots: int, device: torch.device) -> None:
+    def __init__(self, vocabulary: Vocabulary, slots: int, device: torch.device) -> None:
         self.farthest_spread = farthest_spread(vocabulary)
         self.temperature = torch.ones(slots, len(ATTRIBUTES), device=device)
         self.top_p = torch.ones(slots, len(ATTRIBUTES), device=device)

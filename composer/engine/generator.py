@@ -17,8 +17,8 @@ from composer.engine.scheduler import Piece, Scheduler
 from composer.engine.steps import PREFILL_WORDS, Drawn, Steps
 from composer.engine.torch_steps import TorchSteps
 from composer.errors import PieceError
+from composer.music.words import Family, Word
 from composer.request import Composed, Request
-from composer.words import Family, Word
 
 
 class Generator:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from composer.engine.prompt import OpenBar
-from composer.words import COLUMN, FAMILY_OF, IGNORE, AnyVocabulary, Family
+from composer.music.words import COLUMN, FAMILY_OF, IGNORE, Family, Vocabulary
 
 
 @dataclass
@@ -39,7 +39,7 @@ class State:
 class Grammar:
     """The state of every slot and the masks that follow from it."""
 
-    def __init__(self, vocabulary: AnyVocabulary, slots: int, device: torch.device) -> None:
+    def __init__(self, vocabulary: Vocabulary, slots: int, device: torch.device) -> None:
         sizes = vocabulary.sizes
         self.pitch_count, self.role_count = sizes["pitch"], sizes.get("role", 1)
         self.ids = {name: torch.arange(size, device=device) for name, size in sizes.items()}

@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from composer.engine.runs import RUN, STEPS, RunIndex, run_hashes
+from composer.engine.runs import RUN, STEPS, RunIndex, nearest_step, run_hashes
+from composer.music.words import Family, Vocabulary, Word
 from composer.request import Request, Watched
-from composer.words import AnyVocabulary, Family, Word
 
-LONGEST_PERIOD = 8  # bars
+LONGEST_PERIOD = 40  # bars
 ALIKE = 0.7  # two bars are the same to the ear when they share so much of what sounds in either
 LEAST_BARS, LEAST_PERIODS = 8, 3  # from so many on a repetition is a loop
+MOST_ALIKE = 24  # bars in a row that are as those a long period before; in real songs a chorus of 22 returns at most
 MOST_BARS_WARM = 4  # behind a loop; the way out of it is found or not within a phrase
 MOST_RETURNS = 6  # times a piece goes back for a loop; then it is kept, and only told less
 MOST_TRIES = 3  # times a bar is drawn again because it copies; then it is kept, and the receipt says so
@@ -61,9 +62,7 @@ class Watch:
     pull: what is drawn next is pulled so
     """
 
-    def __init__(
-        self, request: Request, words: Sequence[Word], vocabulary: AnyVocabulary, runs: RunIndex | None
-    ) -> None:
+    def __init__(self, request: Request, words: Sequence[Word], vocabulary: Vocabulary, runs: RunIndex | None) -> None:
         """words: what the piece has before anything is drawn, the bar word that opens it"""
         self._request, self._vocabulary = request, vocabulary
         self._runs = runs if request.guards.copies else None
@@ -102,7 +101,10 @@ class Watch:
     def _begin(self, words: Sequence[Word]) -> None:
         self._loops = LoopGuard([*self._request.words, *words]) if self._request.guards.loops else None
         self._copies = CopyGuard(self._runs, self._vocabulary) if self._runs else None
-        self._drift = DriftGuard(self._request.words, self._vocabulary) if self._request.guards.drift else None
+        # Where the piece is to be unlike its opening, or has none, there is nothing to pull it back to.
+        request = self._request
+        pulls = request.guards.drift and request.words and not request.wishes
+        self._drift = DriftGuard(request.words, self._vocabulary) if pulls else None
         for word in words:
             if self._copies:
                 self._copies.read(word)
@@ -113,7 +115,8 @@ class Watch:
 class LoopGuard:
     """Hears the bars of a piece, and says when it is about to be stuck.
 
-    A loop is a run of bars, each like the one a period before it, of 8 bars and 3 periods at least.
+    A loop is a run of bars, each like the one a period before it, of 8 bars and 3 periods at least; of a long period
+    MOST_ALIKE bars and one period are enough.
     """
 
     def __init__(self, opening: Iterable[Word]) -> None:
@@ -140,8 +143,13 @@ class LoopGuard:
         for period in range(1, min(LONGEST_PERIOD, len(self.bars) - 1) + 1):
             self.runs[period] = self.runs[period] + 1 if alike(self.bars[-1], self.bars[-1 - period]) else 0
         for period in range(1, LONGEST_PERIOD + 1):
-            if self.runs[period] + period >= max(LEAST_BARS, LEAST_PERIODS * period) - 1:
+            if self.runs[period] + period >= least_bars(period) - 1:
                 yield period
+
+
+def least_bars(period: int) -> int:
+    """How many bars in all make a loop."""
+    return max(LEAST_BARS, min(LEAST_PERIODS * period, period + MOST_ALIKE))
 
 
 def alike(one: Onsets, other: Onsets) -> bool:
@@ -151,7 +159,7 @@ def alike(one: Onsets, other: Onsets) -> bool:
 class DriftGuard:
     """Hears the bars of a continuation, and says how to pull back what has drifted away from the opening."""
 
-    def __init__(self, opening: Sequence[Word], vocabulary: AnyVocabulary) -> None:
+    def __init__(self, opening: Sequence[Word], vocabulary: Vocabulary) -> None:
         self.spread_pull = SPREAD_PULL * STEPS / vocabulary.positions_per_whole
         self.bars = _bars(opening)
         self.home = _texture(self.bars[-LONGEST_HOME:])
@@ -228,7 +236,7 @@ def _texture(bars: Sequence[Sequence[Word]]) -> Texture:
 class CopyGuard:
     """Hears the words of a continuation, and says when a bar completes a run that stands in a training song."""
 
-    def __init__(self, runs: RunIndex, vocabulary: AnyVocabulary) -> None:
+    def __init__(self, runs: RunIndex, vocabulary: Vocabulary) -> None:
         self.runs, self.vocabulary = runs, vocabulary
         self.times: list[int] = []  # in steps, and the pitches: of all notes up to the last bar line
         self.pitches: list[int] = []
@@ -241,8 +249,9 @@ class CopyGuard:
         if word.family == Family.METRICAL:
             self.position = word.position - 1
         if word.family == Family.NOTE:
-            time = (self.start + self.position) * STEPS // self.vocabulary.positions_per_whole
-            self.open.append((time, self.vocabulary.pitches[word.pitch - 1]))
+            place = np.array(self.start + self.position)
+            step = int(nearest_step(place, self.vocabulary.positions_per_whole))
+            self.open.append((step, self.vocabulary.pitches[word.pitch - 1]))
         if word.family not in (Family.BAR, Family.END):
             return False
         notes, self.open = sorted(self.open), []

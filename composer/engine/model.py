@@ -19,16 +19,19 @@ from composer.engine.anchors import FIELDS, Anchors
 from composer.engine.attention import LayerCache, SelfAttention, sinusoids
 from composer.engine.returns import PLACES_PER_POSITION, Copying, Returns, hint_count
 from composer.engine.shape import Heads, Positions, Shape
-from composer.words import ATTRIBUTES, IGNORE
+from composer.music.words import ATTRIBUTES, IGNORE
 
 # Attributes of one stage are predicted at once, given those of the stages before. No word uses two attributes of a
-# chained stage, so chaining costs three more stages, not six: a note is pitch, then duration, then velocity; a
-# position is followed by its chord and its tempo.
+# chained stage, so chaining costs four more stages, not eight: a note is role, then pitch, then duration, then
+# velocity; a position is followed by its chord and its tempo.
 STAGES: Mapping[Heads, tuple[tuple[str, ...], ...]] = {
-    "chained": (("family",), ("position", "pitch"), ("chord", "duration"), ("tempo", "velocity")),
-    "parallel": (("family",), ("position", "pitch", "velocity", "duration", "chord", "tempo")),  # the paper's
-    # Of the second edition of the words: the role before the pitch.
-    "roles": (("family",), ("meter", "position", "role"), ("chord", "pitch"), ("tempo", "duration"), ("velocity",)),
+    "chained": (("family",), ("meter", "position", "role"), ("chord", "pitch"), ("tempo", "duration"), ("velocity",)),
+    # The paper's, but for what the grammar needs first: a pitch lies below the one before it of its role.
+    "parallel": (
+        ("family",),
+        ("meter", "position", "role"),
+        ("pitch", "velocity", "duration", "chord", "tempo"),
+    ),
 }
 
 # Embedding widths: half of the paper's, for a model half as wide.
@@ -61,7 +64,7 @@ class ModelConfig(Shape):
         object.__setattr__(self, "lags", tuple(self.lags))  # a list, where it comes from JSON
         object.__setattr__(self, "styles", tuple(self.styles))
         predicted = {name for stage in STAGES.get(self.head_order, ()) for name in stage}
-        if tuple(self.sizes) != ATTRIBUTES[: len(self.sizes)] or set(self.sizes) != predicted:
+        if tuple(self.sizes) != ATTRIBUTES or set(self.sizes) != predicted:
             raise ValueError(f"sizes are those of {', '.join(ATTRIBUTES)}, in this order, and as head_order has them")
         if min(self.dim, self.layers, self.heads, self.kv_heads, self.window) < 1:
             raise ValueError("dim, layers, heads, kv_heads and window have to be at least 1")

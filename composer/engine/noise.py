@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import torch
 
-from composer.words import ATTRIBUTES
+from composer.music.words import ATTRIBUTES
 
 NOISE_WORDS = 256  # so many words' numbers are made at once
 

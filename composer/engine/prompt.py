@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from composer.engine.anchors import BARS_BEFORE, UNKNOWN, Row, anchors_of, begun_id, end_id
+from composer.engine.anchors import BARS_BEFORE, FIELDS, SIZES, UNKNOWN, Row, anchors_of, begun_id, end_id
 from composer.engine.model import DRAWN, GIVEN, HEARD, ModelConfig
+from composer.music.words import IGNORE, Family, Vocabulary, Word
 from composer.request import Request
-from composer.words import IGNORE, AnyVocabulary, Family, Word
 
 
 class Known(NamedTuple):
@@ -55,7 +55,7 @@ class OpenBar(NamedTuple):
 class Prompt:
     """Of one piece. Bars are numbered from 0, the first new one."""
 
-    def __init__(self, request: Request, vocabulary: AnyVocabulary, config: ModelConfig) -> None:
+    def __init__(self, request: Request, vocabulary: Vocabulary, config: ModelConfig) -> None:
         self._request, self._vocabulary = request, vocabulary
         self._style = (request.style,) if config.styles else ()
         self._opening = anchors_of(request.words, vocabulary)[:BARS_BEFORE]
@@ -119,7 +119,20 @@ class Prompt:
     def _told(self, bar: int) -> Row:
         request = self._request
         left = end_id(request.bars - 1 - bar) if request.ending or request.behind else UNKNOWN
-        return (*self._opening, begun_id(self._heard + bar), left, *self._style)
+        return (*self._wished(bar), begun_id(self._heard + bar), left, *self._style)
+
+    def _wished(self, bar: int) -> Row:
+        """What a bar is told of the opening, or of what is wished for instead."""
+        told = list(self._opening)
+        for wish in self._request.wishes:
+            if bar < wish.first:
+                continue
+            field = FIELDS.index(wish.field)
+            if not wish.is_change:
+                told[field] = min(wish.value, SIZES[field] - 1)
+            elif told[field] != UNKNOWN:
+                told[field] = min(max(1, self._opening[field] + wish.value), SIZES[field] - 1)
+        return tuple(told)
 
 
 def _numbered(words: Iterable[Word], first: int) -> Iterator[tuple[int, Word]]:
@@ -130,7 +143,7 @@ def _numbered(words: Iterable[Word], first: int) -> Iterator[tuple[int, Word]]:
         yield bar, word
 
 
-def _chords(given: Sequence[Sequence[Word]], vocabulary: AnyVocabulary) -> Iterator[tuple[int, ...]]:
+def _chords(given: Sequence[Sequence[Word]], vocabulary: Vocabulary) -> Iterator[tuple[int, ...]]:
     """For each bar its chords, as in OpenBar; nothing at all where none is given."""
     if not any(word.chord for bar in given for word in bar):
         return

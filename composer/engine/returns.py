@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from composer.words import COLUMN, IGNORE, Family
+from composer.music.words import COLUMN, IGNORE, Family
 
 PLACES_PER_POSITION = 128
 PLACES_PER_BAR = 2**15

@@ -20,7 +20,7 @@ from safetensors.numpy import save
 from composer.errors import CheckpointError
 
 RUN = 16  # intervals
-STEPS = 16  # in a bar of 4/4: the grid that runs are compared on, whatever a model's own is
+STEPS = 16  # in a whole note: the grid that runs are compared on
 LONGEST_COMMON = 43  # notes that a real piece has in common with one other song, in a row
 FILE = "runs.safetensors"
 _BUCKET_BITS, _REST_BITS = 21, 16
@@ -28,6 +28,11 @@ _LONGEST_GAP = 63  # steps
 
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
+
+
+def nearest_step(positions: Ints, positions_per_whole: int) -> Ints:
+    """Times on a vocabulary's grid as steps."""
+    return (2 * STEPS * positions + positions_per_whole) // (2 * positions_per_whole)
 
 
 def run_hashes(time: Ints, pitch: Ints, intervals: int = RUN) -> Hashes:

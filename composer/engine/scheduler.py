@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from composer.engine.guards import Watch
 from composer.engine.prompt import Known, Prompt
 from composer.errors import PieceError
+from composer.music.words import Family, Word
 from composer.request import Request
-from composer.words import Family, Word
 
 
 @dataclass(eq=False)  # two pieces of one request are two pieces

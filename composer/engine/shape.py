@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Positions = Literal["relative", "music", "rotary", "sinusoidal"]
-Heads = Literal["chained", "parallel", "roles"]
+Heads = Literal["chained", "parallel"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class Shape:
     """ModelConfig without what the words decide. Its defaults hold for checkpoints that do not say.
 
     Metadata of a field: `help`, what the option says; `new`, what a new model begins with where that is not the
-    default; `choices`, what can be asked for where that is not all.
+    default.
     """
 
     dim: int = field(default=256, metadata={"help": "Width of the model."})
@@ -24,13 +24,7 @@ class Shape:
     window: int = field(default=1024, metadata={"help": "Words that a word can see."})  # itself included
     positions: Positions = field(default="relative", metadata={"help": "How attention knows distances."})
     alibi: bool = field(default=True, metadata={"help": "ALiBi slopes beside it."})
-    head_order: Heads = field(
-        default="chained",
-        metadata={
-            "help": "chained: attributes given those before.",
-            "choices": ("chained", "parallel"),  # roles are of the second edition of the words
-        },
-    )
+    head_order: Heads = field(default="chained", metadata={"help": "chained: attributes given those before."})
     dropout: float = field(default=0.0, metadata={"help": "In training only."})
     lags: tuple[int, ...] = field(  # see returns.py
         default=(),

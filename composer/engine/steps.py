@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 
 from composer.engine.guards import Pull
 from composer.engine.prompt import Known, OpenBar
+from composer.music.words import Word
 from composer.sampling import SamplingParams
-from composer.words import Word
 
 PREFILL_WORDS = 128  # are read at once; between two such chunks the others go on
 

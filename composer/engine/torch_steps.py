@@ -15,8 +15,8 @@ from composer.engine.model import Context
 from composer.engine.noise import Noise
 from composer.engine.prompt import Known, OpenBar
 from composer.engine.steps import PREFILL_WORDS, Drawn
+from composer.music.words import IGNORE, Word
 from composer.sampling import SamplingParams
-from composer.words import IGNORE, Word
 
 EAGER_STEPS = 3  # on a GPU, before the step is recorded: what is made once has to be made outside the recording
 

@@ -1,7 +1,7 @@
 """Scores to compound words and back.
 
 decode(encode(score)) is quantise(score), but for the names and programs of parts: on the grid of the vocabulary nothing
-is lost. What quantise changes in real music is measured by `python bench/words.py`.
+is lost. What quantise changes in real music is measured by `./run bench words`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from composer.music.score import (
     TempoChange,
     cut_at_repeats,
 )
-from composer.music.words import Vocabulary
-from composer.words import Family, Word
+from composer.music.words import Family, Vocabulary, Word
 
 Change = TypeVar("Change", TempoChange, Chord)
 
@@ -50,11 +49,12 @@ def quantise(score: Score, vocabulary: Vocabulary) -> Score:
         SettingsError: a bar has a length that the vocabulary does not know.
     """
     bars = tuple(_known(bar, vocabulary) for bar in score.bars)
-    tempos = [replace(t, bpm=vocabulary.tempos[vocabulary.tempo_id(t.bpm) - 1]) for t in score.tempos]
+    played = score.tempos or (TempoChange(0, DEFAULT_BPM),)
+    tempos = [replace(t, bpm=vocabulary.tempos[vocabulary.tempo_id(t.bpm) - 1]) for t in played]
     return Score(
         parts=_quantise_parts(score.pitched, bars, vocabulary),
         bars=bars,
-        tempos=_changes_on_grid(tempos or [TempoChange(0, DEFAULT_BPM)], bars),
+        tempos=_changes_on_grid(tempos, bars),
         chords=_changes_on_grid(score.chords or [Chord(0, None)], bars),
     )
 

@@ -18,7 +18,7 @@ TICKS_PER_BEAT = 480
 BEATS_PER_BAR = 4
 TICKS_PER_BAR = TICKS_PER_BEAT * BEATS_PER_BAR  # 4/4, the one meter that is composed in
 DEFAULT_BPM = 120.0  # what a MIDI file without a tempo event means
-EARLY_TICKS = TICKS_PER_BEAT // 8  # a note this close before a line of the grid is meant for it: half a sixteenth
+EARLY_TICKS = TICKS_PER_BEAT // 16  # a note this close before a line is meant for it; less than a position of words
 SHORTEST_TICKS = TICKS_PER_BEAT // 8  # what a note gets that has no length
 
 # Flats and sharps as pop charts spell them.

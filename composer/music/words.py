@@ -1,4 +1,5 @@
-"""Compound words, second edition: bars of any meter, a grid of twelfths, and notes that say which part they play.
+"""Compound words: what a word is, and the vocabulary that says what its ids mean. Bars of any meter, a grid of twelfths
+of a quarter, and notes that say which part they play.
 
 One word is one row of attributes (Hsiao et al., Compound Word Transformer, AAAI 2021). Which attributes a word uses
 depends on its family; the others hold the id IGNORE. The vocabulary is data, and is stored with each checkpoint.
@@ -8,18 +9,61 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION
 from composer.music.score import CHORD_QUALITIES, PITCH_CLASSES, Chord, Meter, Role
-from composer.words import ATTRIBUTES, IGNORE, Family, nearest, parse_chord
 
 Words = npt.NDArray[np.uint8]  # (words, attributes)
+IGNORE = 0  # the id of an attribute that a word's family does not use
+
+
+class Family(IntEnum):
+    """What kind of word it is. The ids are fixed: grammar and model rely on them."""
+
+    IGNORE = 0  # padding, never drawn
+    BAR = 1  # opens a bar
+    METRICAL = 2  # names a position in the bar, with the chord and the tempo in force there
+    NOTE = 3  # a note that starts at that position, highest pitch first
+    END = 4  # the piece is over
+
+
+class Word(NamedTuple):
+    """The ids of one compound word. The order of the columns is written here and nowhere else."""
+
+    family: int
+    position: int = IGNORE  # where in the bar
+    pitch: int = IGNORE
+    velocity: int = IGNORE
+    duration: int = IGNORE  # in positions
+    chord: int = IGNORE
+    tempo: int = IGNORE
+    meter: int = IGNORE  # of the bar that begins
+    role: int = IGNORE  # which part the note plays
+
+
+ATTRIBUTES = Word._fields
+COLUMN = {name: i for i, name in enumerate(ATTRIBUTES)}
+
+# The attributes that each family uses, besides the family itself.
+USED: Mapping[Family, tuple[str, ...]] = {
+    Family.IGNORE: (),
+    Family.BAR: ("meter",),
+    Family.METRICAL: ("position", "chord", "tempo"),
+    Family.NOTE: ("role", "pitch", "velocity", "duration"),
+    Family.END: (),
+}
+FAMILY_OF: Mapping[str, Family] = {name: family for family, names in USED.items() for name in names}
+
+END = Word(Family.END)
 
 
 @dataclass(frozen=True)
@@ -100,6 +144,11 @@ class Vocabulary:
             return self.meters.index(meter.name) + 1
         return self.lengths.index(positions) + 1
 
+    def beats(self, meter_id: int) -> tuple[int, ...]:
+        """Where the beats of a bar lie, in positions behind its line."""
+        lengths = Meter.parse(self.meters[meter_id - 1]).beats
+        return tuple(sum(lengths[:beat]) // TICKS_PER_POSITION for beat in range(len(lengths)))
+
     def pitch_id(self, pitch: int) -> int:
         return pitch - self.pitches[0] + 1
 
@@ -150,6 +199,27 @@ class Vocabulary:
             root = None if old.root is None else (old.root + semitones) % 12
             chord.append(self.chord_ids[Chord(0, root, old.quality).name])
         return {"pitch": pitch, "chord": np.array(chord)}
+
+
+def nearest(values: Sequence[float], value: float) -> int:
+    """The index of the rising `values` that lies nearest to `value`; the lower one where two are as near."""
+    above = bisect_left(values, value)
+    if above == 0:
+        return 0
+    if above == len(values):
+        return above - 1
+    return above - 1 if value - values[above - 1] <= values[above] - value else above
+
+
+def parse_chord(name: str, tick: int = 0) -> Chord:
+    """The inverse of Chord.name. Raises ValueError where no chord is called so."""
+    if name == "N":
+        return Chord(tick, None)
+    for root, letter in enumerate(PITCH_CLASSES):
+        # "Db" starts with "D": what is left over has to be a quality ("b" is none).
+        if name.startswith(letter) and name[len(letter) :] in CHORD_QUALITIES:
+            return Chord(tick, root, name[len(letter) :])
+    raise ValueError(f"no chord is called {name!r}")
 
 
 # One of each length first is what a short bar is written as. 4/8 and 8/8 go by length, as 2/2 does.

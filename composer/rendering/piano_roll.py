@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from composer.music.score import TICKS_PER_BEAT, Bar, Chord, Note, Part, Score
+from composer.music.score import EARLY_TICKS, TICKS_PER_BEAT, Bar, Chord, Note, Part, Score
 from composer.rendering.instruments import INSTRUMENTS
 
 Colour = tuple[int, int, int]
@@ -177,18 +177,45 @@ def layout_of(score: Score, titled: bool = False) -> Layout:
     return Layout(score.bars, _bars_a_row(len(score.bars)), lowest, highest, header)
 
 
-def draw_piano_roll(score: Score, opening_bars: int, title: str = "") -> bytes:
-    """The PNG of `score`, of which the first `opening_bars` were given. The same score gives the same bytes.
+class New(NamedTuple):
+    """What of a score is new: all that begins in these ticks.
 
-    title: what the font lacks is written without accents or left out.
+    Attributes:
+        start: the first tick.
+        end: the one behind the last.
+        beside: number of parts that were there and stay; None where in these ticks all of them are new.
+    """
+
+    start: int
+    end: int
+    beside: int | None = None
+
+    def has(self, tick: int, part: int = 0) -> bool:
+        """Whether what begins at a tick in a part, by its number, is new. A note just before a line is meant for it."""
+        return self.start <= tick < self.end - EARLY_TICKS and (self.beside is None or part >= self.beside)
+
+
+def draw_piano_roll(
+    score: Score, first: int, title: str = "", bars: int | None = None, beside: int | None = None
+) -> bytes:
+    """The PNG of `score`, with what is new in it marked. The same score gives the same bytes.
+
+    Args:
+        score: all of it.
+        first: number of the first new bar; how many bars there were, where the new ones stand behind them.
+        title: what the font lacks is written without accents or left out.
+        bars: how many new ones there are; None for all to the end.
+        beside: number of parts that were there and stay as they were in the new bars too.
     """
     title = _in_ascii(title)
     layout = layout_of(score, titled=bool(title))
-    divider = score.line(max(opening_bars, 0))
+    start = score.line(max(first, 0))
+    end = score.end if bars is None else score.line(max(first, 0) + bars)
+    new = New(start, end if end < score.end else score.end + EARLY_TICKS, beside)
     picture = Image.new("RGB", (WIDTH, layout.height), BACKGROUND)
-    picture.paste(_header(score, layout, divider, title), (0, 0))
+    picture.paste(_header(score, layout, new, title), (0, 0))
     for row in range(layout.rows):
-        picture.paste(_row(score, layout, divider, row), (0, layout.header + row * layout.row_height))
+        picture.paste(_row(score, layout, new, row), (0, layout.header + row * layout.row_height))
     file = io.BytesIO()
     picture.save(file, format="PNG")
     return file.getvalue()
@@ -237,19 +264,20 @@ def place_chords(chords: tuple[Chord, ...], layout: Layout, row: int) -> list[tu
     return [(left, chord) for left, _, chord in placed]
 
 
-def _header(score: Score, layout: Layout, divider: int, title: str) -> Image.Image:
+def _header(score: Score, layout: Layout, new: New, title: str) -> Image.Image:
     """The title, and below it what the colours mean."""
     pen = Pen(WIDTH, layout.header)
     if title:
         pen.text(LEFT, TITLE_HEIGHT / 2 + 6, _shortened(title), TITLE_SIZE, TITLE, "lm")
-    opening = sum(bar.start < divider for bar in layout.bars)
+    news = sum(new.start <= bar.start < new.end for bar in layout.bars)
+    behind = new.end >= score.end and new.beside is None
     x, y = float(LEFT), layout.header - LEGEND_HEIGHT / 2
     if _has_parts(score):
-        _draw_parts(pen, score, divider, y)
+        _draw_parts(pen, score, new, y)
         y -= LEGEND_HEIGHT
     for name, bars, palette in (
-        ("opening", opening, OPENING),
-        ("continuation", len(layout.bars) - opening, CONTINUATION),
+        ("opening", len(layout.bars) - (news if new.beside is None else 0), OPENING),
+        ("continuation" if behind else "new", news, CONTINUATION),
     ):
         if bars:
             x = _legend(pen, x, y, f"{name}, {bars} bar{'s' * (bars > 1)}", palette)
@@ -262,11 +290,11 @@ def _has_parts(score: Score) -> bool:
     return len(score.playing) > 1
 
 
-def _draw_parts(pen: Pen, score: Score, divider: int, y: float) -> None:
+def _draw_parts(pen: Pen, score: Score, new: New, y: float) -> None:
     """Whose notes have which colour, as far as the line goes."""
     x = float(LEFT)
-    for palette, part in _coloured(score):
-        if part.notes[0].start >= divider:
+    for palette, number, part in _coloured(score):
+        if all(new.has(note.start, number) for note in part.notes):
             palette = CONTINUATION
         name = _in_ascii(part.name)[:24] or INSTRUMENTS[part.program]
         if x + text_width(name, SMALL_SIZE) + LEGEND_WIDTH > WIDTH - RIGHT:
@@ -285,28 +313,29 @@ def _legend(pen: Pen, x: float, y: float, text: str, palette: Palette) -> float:
     return x + 8 + text_width(text, SMALL_SIZE) + 36
 
 
-def _row(score: Score, layout: Layout, divider: int, row: int) -> Image.Image:
+def _row(score: Score, layout: Layout, new: New, row: int) -> Image.Image:
     pen = Pen(WIDTH, layout.row_height)
-    for palette, start, end in _parts(layout, divider, row):
+    for palette, start, end in _parts(layout, new, row):
         _draw_ground(pen, layout, row, palette, start, end)
     _draw_keys(pen, layout)
-    _draw_notes(pen, score, layout, divider, row)
+    _draw_notes(pen, score, layout, new, row)
     for x, chord in place_chords(score.chords, layout, row):
-        palette = OPENING if chord.tick < divider else CONTINUATION
+        palette = CONTINUATION if new.has(chord.tick, len(score.parts)) else OPENING
         pen.text(x, CHORDS_HEIGHT / 2 + 1, chord.name, CHORD_SIZE, palette.text)
     _draw_bar_numbers(pen, layout, row)
-    _draw_divider(pen, layout, divider, row)
+    _draw_dividers(pen, layout, new, row)
     return pen.finished()
 
 
-def _parts(layout: Layout, divider: int, row: int) -> Iterator[tuple[Palette, int, int]]:
-    """What `row` holds of opening and continuation: palette, first tick, tick after the last."""
+def _parts(layout: Layout, new: New, row: int) -> Iterator[tuple[Palette, int, int]]:
+    """What `row` holds of what was there and what is new: palette, first tick, tick after the last."""
     start, end = layout.row_ticks(row)
-    middle = min(max(divider, start), end)
-    if start < middle:
-        yield OPENING, start, middle
-    if middle < end:
-        yield CONTINUATION, middle, end
+    first, behind = (min(max(tick, start), end) for tick in (new.start, new.end))
+    if new.beside is not None:
+        first = behind = end
+    for palette, one, other in ((OPENING, start, first), (CONTINUATION, first, behind), (OPENING, behind, end)):
+        if one < other:
+            yield palette, one, other
 
 
 def _draw_ground(pen: Pen, layout: Layout, row: int, palette: Palette, start: int, end: int) -> None:
@@ -342,12 +371,12 @@ def _draw_keys(pen: Pen, layout: Layout) -> None:
         pen.text(left - 6, (top + bottom) / 2, f"C{pitch // 12 - 1}", SMALL_SIZE, FAINT, "rm")
 
 
-def _draw_notes(pen: Pen, score: Score, layout: Layout, divider: int, row: int) -> None:
+def _draw_notes(pen: Pen, score: Score, layout: Layout, new: New, row: int) -> None:
     """Softest first, so that a loud note is not hidden by one that overlaps it."""
     start, end = layout.row_ticks(row)
     sounding = [
-        (note, palette if note.start < divider else CONTINUATION)
-        for palette, part in _coloured(score)
+        (note, CONTINUATION if new.has(note.start, number) else palette)
+        for palette, number, part in _coloured(score)
         for note in part.notes
         if note.start < end and note.end > start
     ]
@@ -357,9 +386,10 @@ def _draw_notes(pen: Pen, score: Score, layout: Layout, divider: int, row: int) 
         pen.box(box, shade(palette, note.velocity), radius)
 
 
-def _coloured(score: Score) -> Iterator[tuple[Palette, Part]]:
-    """The pitched parts that play, each with its colour in the opening."""
-    return zip(cycle(PARTS), (part for part in score.as_heard if part.notes and not part.is_drum), strict=False)
+def _coloured(score: Score) -> Iterator[tuple[Palette, int, Part]]:
+    """The pitched parts that play, each with its colour where it is not new, and its number in the score."""
+    playing = ((number, part) for number, part in enumerate(score.as_heard) if part.notes and not part.is_drum)
+    return ((palette, number, part) for palette, (number, part) in zip(cycle(PARTS), playing, strict=False))
 
 
 def _draw_bar_numbers(pen: Pen, layout: Layout, row: int) -> None:
@@ -373,12 +403,14 @@ def _draw_bar_numbers(pen: Pen, layout: Layout, row: int) -> None:
         pen.text(layout.x(bar.start, row) + TEXT_INDENT, y, str(number), SMALL_SIZE, FAINT)
 
 
-def _draw_divider(pen: Pen, layout: Layout, divider: int, row: int) -> None:
-    """Where the continuation begins, if that is in this row."""
+def _draw_dividers(pen: Pen, layout: Layout, new: New, row: int) -> None:
+    """Where what is new begins, and where it ends, if that is in this row."""
     start, end = layout.row_ticks(row)
-    if start <= divider < end:
-        x = layout.x(divider, row)
-        pen.box(Box(x - 1.5, 6, x + 1.5, CHORDS_HEIGHT + layout.notes_height + NUMBERS_HEIGHT - 4), DIVIDER, radius=1.5)
+    for tick in () if new.beside is not None else (new.start, new.end):
+        if start <= tick < end:
+            x = layout.x(tick, row)
+            bottom = CHORDS_HEIGHT + layout.notes_height + NUMBERS_HEIGHT - 4
+            pen.box(Box(x - 1.5, 6, x + 1.5, bottom), DIVIDER, radius=1.5)
 
 
 def _pitch_range(score: Score) -> tuple[int, int]:

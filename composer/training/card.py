@@ -24,6 +24,12 @@ LICENCES = {
     "pop909_aligned": "POP909 (Music X Lab, MIT) on the bar grid of POP909-CL (AndyWeasley2004, MIT)",
     "pop909_aligned_versions": "other arrangements of POP909's training songs (MIT)",
     "pop1k7": "Pop1K7 (AILabs.tw, published with the Compound Word paper; no licence text came with the copy used)",
+    "scores/songs": "OpenScore Lieder (CC0)",
+    "scores/quartets": "OpenScore String Quartets (CC0)",
+    "scores/polish": "(c) The Fryderyk Chopin Institute, polishscores.org (CC BY 4.0)",
+    "scores/chopin": "(c) The Fryderyk Chopin Institute, chopinscores.org (CC BY 4.0)",
+    "scores/mutopia": "Mutopia Project, pieces in the public domain or CC BY alone",
+    "scores/freedoom": "Freedoom (BSD-3-Clause, its authors in CREDITS-MUSIC)",
 }
 
 
@@ -61,6 +67,7 @@ def card(name: str, asked: Mapping[str, Any], weights: int, rows: Sequence[Row])
     """The card of a checkpoint, as Markdown. rows: its evaluation, one for each split."""
     model, training, corpora = asked["model"], asked["training"], asked["corpora"]
     first = rows[0]
+    shown = [row for row in rows if " " not in row["split"] or row["split"].startswith(VALIDATION_WHOLE)]
     shape = f"{model['layers']} layers, {model['dim']} wide, {model['heads']} heads ({model['kv_heads']} of keys)"
     attributes = tuple(model["sizes"])
     chance = [f"{math.log(model['sizes'][attribute] - 1):.2f}" for attribute in attributes]  # any value alike
@@ -86,25 +93,26 @@ def card(name: str, asked: Mapping[str, Any], weights: int, rows: Sequence[Row])
         ),
         "",
         "The split is by song; no validation song was trained on. The arrangements are under the licences above; the "
-        "songs themselves are commercial pop songs of third parties. A stretch is a song, or what lies between two of "
-        "its bars of another length.",
+        "songs of POP909 and Pop1K7 themselves are commercial pop songs of third parties. A stretch is a song, or what "
+        "lies between two bars of a length that there is no word for.",
         "",
         "## Figures",
         "",
-        "Nats a word in total, nats a use by attribute, and accuracy of the likeliest id. "
+        "Nats a word and a note in total, nats a use by attribute, and accuracy of the likeliest id. Velocity and "
+        "tempo that were made by rule are not asked for. "
         f"`{VALIDATION_WHOLE}` is every word of a list, `{VALIDATION}` the part of it that a run watches.",
         "",
-        f"| split | loss | {' | '.join(attributes)} |",
-        f"| --- | --- | {' | '.join('---' for _ in attributes)} |",
-        *(f"| {row['split']} | {float(row['loss']):.3f} | {_figures(row, attributes)} |" for row in rows),
-        f"| chance | | {' | '.join(chance)} |",
+        f"| split | a word | a note | {' | '.join(attributes)} |",
+        f"| --- | --- | --- | {' | '.join('---' for _ in attributes)} |",
+        *(f"| {row['split']} | {_totals(row)} | {_figures(row, attributes)} |" for row in shown),
+        f"| chance | | | {' | '.join(chance)} |",
         "",
         "`segue promote` printed this card from the run's curves.csv.",
         "",
         "## Limits",
         "",
-        "Pop piano in 4/4 on a sixteenth grid, as it was trained on; triplets, other meters and other styles are not "
-        "in it. It may repeat turns of the songs that it learned from.",
+        "Pop piano, songs, piano music and quartets, as it was trained on: 9/8 and 12/8 are thin, swing is in none of "
+        "it, and no band but a few of a game's. It may repeat turns of the songs that it learned from.",
         "",
     ]
     return "\n".join(lines)
@@ -119,13 +127,13 @@ def draw_curves(rows: Sequence[Row], step: int, path: Path) -> None:
     marked = next(int(row["words"]) for row in rows if int(row["step"]) == step) / 1e6
     for axes, name in zip(figure.subplots(2, -(-len(names) // 2)).flat, names, strict=False):
         for split in dict.fromkeys(row["split"] for row in rows):
-            if split.startswith(VALIDATION_WHOLE):  # a single point at the end
+            if split.startswith(VALIDATION_WHOLE) or " " in split:  # a single point at the end; a meter of a list
                 continue
             points = [(int(row["words"]) / 1e6, float(row[name])) for row in rows if row["split"] == split]
             axes.plot(*zip(*points, strict=True), label=split)
         axes.axvline(marked, color="grey", linestyle=":")
         axes.set(title=name.replace("loss_", ""), xlabel="M words", ylabel="nats")
-    axes.legend(fontsize="small")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize="small")
     figure.savefig(path, dpi=90)
 
 
@@ -140,6 +148,10 @@ def step_of(checkpoint: Path, rows: Sequence[Row]) -> int:
     if not means:
         raise CheckpointError(checkpoint, "its run has no validation, so no step is the best")
     return min(means, key=lambda step: sum(means[step]) / len(means[step]))
+
+
+def _totals(row: Row) -> str:
+    return f"{float(row['loss']):.3f} | {float(row['loss_a_note']):.3f}"
 
 
 def _figures(row: Row, attributes: Sequence[str]) -> str:

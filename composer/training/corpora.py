@@ -1,16 +1,16 @@
-"""The corpora of the second edition: who plays what in them, and how they become one file of words.
+"""The corpora: who plays what in them, and how they become one file of words.
 
-    ./run bench corpora ../shared/data --out .cache/corpora.npz
-
-A new corpus is one line in CORPORA. The file is all that a training needs (composer.training.lessons).
+A corpus that is known is one line in CORPORA; of any other nothing is said of its parts. The file is all that a
+training needs (composer.training.lessons).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -26,12 +26,12 @@ from composer.music.encoding import to_words
 from composer.music.grid import TICKS_PER_POSITION, snap
 from composer.music.midi import Roles, nothing_said, parse_midi
 from composer.music.score import Role, Score
-from composer.music.words import Vocabulary, Words
-from composer.training.dataset import stretch_name
-from composer.training.lessons import STYLES
-from composer.training.sources import Split, find_sources, read_sources
-from composer.words import END
+from composer.music.words import END, Vocabulary, Words, default_vocabulary
+from composer.order import STYLES
+from composer.training.lessons import Lessons, stretch_name
+from composer.training.sources import Source, Split, find_sources, read_sources
 
+ENCODING_VERSION = 1  # raise it when the same files give other words: encoded corpora are made anew
 SHORTEST_BARS = 8  # what is left between two bars of unknown length has to be a phrase at least
 GRID_TOLERANCE = TICKS_PER_POSITION // 2  # ticks
 LEAST_ON_GRID = 0.6  # of the onsets; below it the music stands on no grid, and words would misstate it
@@ -88,6 +88,13 @@ CORPORA = (
 )
 
 
+def collection_of(folder: Path, style: str) -> Collection:
+    """The one that a folder is known as, by the end of its path; else a new one of this style, played by people."""
+    path = folder.resolve().as_posix()
+    known = (corpus for corpus in CORPORA if path.endswith(f"/{corpus.folder}"))
+    return next(known, Collection(folder.resolve().name, style, nothing_said, True, 0.3))
+
+
 class Stretch(NamedTuple):
     """Some bars in a row of one song. name: of the song, and the stretch's number"""
 
@@ -106,7 +113,7 @@ def encode_song(data: bytes, roles: Roles, vocabulary: Vocabulary) -> list[Words
     if _share_on_grid(score) < LEAST_ON_GRID:
         raise SettingsError("off the grid")
     encoded = []
-    for first, behind in _stretches(score, vocabulary):
+    for first, behind in stretches_of(score, vocabulary):
         excerpt = score.excerpt(first, behind)
         if any(part.notes for part in excerpt.pitched):
             words = to_words(excerpt, vocabulary)
@@ -121,7 +128,7 @@ def _share_on_grid(score: Score) -> float:
     return float((np.abs(snap(onsets.tolist(), score.bars) - onsets) <= GRID_TOLERANCE).mean())
 
 
-def _stretches(score: Score, vocabulary: Vocabulary) -> Iterator[tuple[int, int]]:
+def stretches_of(score: Score, vocabulary: Vocabulary) -> Iterator[tuple[int, int]]:
     """First bar and the one behind the last, of every run of bars that the vocabulary knows."""
     known = [vocabulary.meter_id(bar.meter, bar.ticks) is not None for bar in score.bars]
     for is_known, run in groupby(range(len(known)), key=known.__getitem__):
@@ -130,41 +137,80 @@ def _stretches(score: Score, vocabulary: Vocabulary) -> Iterator[tuple[int, int]
             yield numbers[0], numbers[-1] + 1
 
 
-def encode_all(folder: Path, vocabulary: Vocabulary, path: Path, corpora: Sequence[Collection] = CORPORA) -> None:
-    """Write the words of all corpora below a folder into one file, and say what was left out of each."""
+def load_lessons(folders: Sequence[Path], cache: Path, style: str = STYLES[0]) -> Lessons:
+    """The corpora of these folders, encoded, or as they lie encoded in `cache`. A file of encoded corpora stands for
+    all that are in it.
+
+    Args:
+        folders: each with its MIDI files and its lists (composer.training.sources); or one file.
+        cache: where encoded corpora are kept.
+        style: one of STYLES, for those that are not in CORPORA.
+
+    Raises:
+        SettingsError: a folder holds no split, or no music that can be used.
+    """
+    if len(folders) == 1 and folders[0].is_file():
+        return Lessons.load(folders[0])
+    vocabulary = default_vocabulary()
+    corpora = [(folder, collection_of(folder, style)) for folder in folders]
+    listing = [f"{ENCODING_VERSION} {vocabulary.digest}"]
+    for folder, corpus in corpora:
+        listing.append(f"{corpus.folder} {corpus.style} {corpus.performed} {corpus.share}")
+        listing += [f"{s.name} {s.split} {s.size}" for s in find_sources(folder, corpus.tiers)]
+    path = cache / f"{hashlib.sha256(chr(10).join(listing).encode()).hexdigest()[:16]}.npz"
+    if not path.exists():
+        encode_all(corpora, vocabulary, path)
+    return Lessons.load(path)
+
+
+def encode_all(corpora: Sequence[tuple[Path, Collection]], vocabulary: Vocabulary, path: Path) -> None:
+    """Write the words of corpora into one file, and say what was left out of each.
+
+    Raises:
+        SettingsError: a folder holds no split, or no music that can be used.
+    """
     stretches: list[tuple[int, Split, Stretch]] = []
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for number, corpus in enumerate(corpora):
-            sources = list(read_sources(find_sources(folder / corpus.folder, corpus.tiers)))
-            left_out: Counter[str] = Counter()
+        for number, (folder, corpus) in enumerate(corpora):
+            sources = list(read_sources(find_sources(folder, corpus.tiers)))
             job = partial(_encode_job, roles=corpus.roles, vocabulary=vocabulary)
             results = pool.map(job, [data for _, data in sources])
             progress = tqdm(zip(sources, results, strict=True), desc=corpus.folder, total=len(sources), unit="song")
-            for (source, _), result in progress:
-                if isinstance(result, str):
-                    left_out[result] += 1
-                else:
-                    stretches += [
-                        (number, source.split, Stretch(stretch_name(source.name, i), words))
-                        for i, words in enumerate(result)
-                    ]
+            found, left_out = _taken(progress)
+            if not found:
+                raise SettingsError(f"No song of {folder} can be used: {', '.join(sorted(left_out))}.")
+            stretches += [(number, *one) for one in found]
             print(f"{corpus.folder}: {len(sources)} files, left out: {dict(left_out) or 'none'}", flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.npz")
     np.savez_compressed(
         part,
         vocabulary=np.array(vocabulary.to_json()),
-        corpora=np.array([corpus.folder for corpus in corpora]),
-        styles=np.array([STYLES.index(corpus.style) for corpus in corpora]),
-        performed=np.array([corpus.performed for corpus in corpora]),
-        shares=np.array([corpus.share for corpus in corpora]),
+        corpora=np.array([corpus.folder for _, corpus in corpora]),
+        styles=np.array([STYLES.index(corpus.style) for _, corpus in corpora]),
+        performed=np.array([corpus.performed for _, corpus in corpora]),
+        shares=np.array([corpus.share for _, corpus in corpora]),
         words=np.concatenate([stretch.words for *_, stretch in stretches]),
         lengths=np.array([len(stretch.words) for *_, stretch in stretches]),
         names=np.array([stretch.name for *_, stretch in stretches]),
         corpus=np.array([number for number, *_ in stretches]),
         validation=np.array([split == "validation" for _, split, _ in stretches]),
     )
-    part.replace(path)
+    part.replace(path)  # whoever finds the file finds it whole
+
+
+def _taken(
+    results: Iterable[tuple[tuple[Source, bytes], list[Words] | str]],
+) -> tuple[list[tuple[Split, Stretch]], Counter[str]]:
+    """What songs gave, and how many gave nothing, by reason."""
+    found: list[tuple[Split, Stretch]] = []
+    left_out: Counter[str] = Counter()
+    for (source, _), result in results:
+        if isinstance(result, str):
+            left_out[result] += 1
+        else:
+            found += [(source.split, Stretch(stretch_name(source.name, i), words)) for i, words in enumerate(result)]
+    return found, left_out
 
 
 def _encode_job(data: bytes, roles: Roles, vocabulary: Vocabulary) -> list[Words] | str:

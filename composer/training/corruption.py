@@ -18,11 +18,9 @@ from torch.nn import functional as F
 
 from composer.engine.model import GIVEN
 from composer.engine.returns import places_of
-from composer.music.words import Vocabulary as SecondVocabulary
-from composer.words import COLUMN, IGNORE, Family, Vocabulary
+from composer.music.words import COLUMN, IGNORE, Family, Vocabulary
 
-AnyVocabulary = Vocabulary | SecondVocabulary
-METER, ROLE = COLUMN["meter"], COLUMN["role"]  # where words have them
+METER, ROLE = COLUMN["meter"], COLUMN["role"]
 BAR, METRICAL, NOTE = map(int, (Family.BAR, Family.METRICAL, Family.NOTE))  # a look-up for each word would take longer
 
 PITCH_REACH = 12  # semitones
@@ -52,9 +50,8 @@ def corrupted(words: Tensor, most: float, segments: Tensor | None = None) -> Ten
     pitch = words[..., column["pitch"]]
     above, below = pitch.roll(1, 1), pitch.roll(-1, 1)
     above[:, 0] = below[:, -1] = IGNORE
-    if words.shape[-1] > ROLE:  # a note of another role is no neighbour
-        role = words[..., ROLE]
-        above, below = above * (role.roll(1, 1) == role), below * (role.roll(-1, 1) == role)
+    role = words[..., ROLE]  # a note of another one is no neighbour
+    above, below = above * (role.roll(1, 1) == role), below * (role.roll(-1, 1) == role)
     top = torch.where(above > pitch, above, pitch + PITCH_REACH + 1).clamp(max=int(sizes_high[column["pitch"]]) + 1)
     bottom = torch.where((below > 0) & (below < pitch), below, pitch - PITCH_REACH - 1).clamp(min=0)
     moved = bottom + 1 + (torch.rand(batch, length) * (top - bottom - 1)).long()
@@ -90,7 +87,7 @@ FAMILY, POSITION, PITCH = (COLUMN[name] for name in ("family", "position", "pitc
 Words = npt.NDArray[np.int64]
 
 
-def crowded(words: Words, vocabulary: AnyVocabulary, rng: np.random.Generator) -> tuple[Words, Words]:
+def crowded(words: Words, vocabulary: Vocabulary, rng: np.random.Generator) -> tuple[Words, Words]:
     """What is heard, with some bars too full or too thin, and for each word the true one that comes next.
 
     words: (length, attributes), a bar word among them -> both (any length, attributes). Nothing that was put in is ever
@@ -134,7 +131,7 @@ def _thinner(bar: Words, share: float, rng: np.random.Generator) -> Words:
 
 
 def _fuller(
-    bar: Words, share: float, shift: int, octaves: Words, vocabulary: AnyVocabulary, rng: np.random.Generator
+    bar: Words, share: float, shift: int, octaves: Words, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> Words:
     """A bar some of whose notes come again later or in another octave."""
     again = []
@@ -149,7 +146,7 @@ def _fuller(
     return _together(bar, again, positions)
 
 
-def _overlaid(bar: Words, earlier: Words, share: float, vocabulary: AnyVocabulary, rng: np.random.Generator) -> Words:
+def _overlaid(bar: Words, earlier: Words, share: float, vocabulary: Vocabulary, rng: np.random.Generator) -> Words:
     """A bar with some of the notes of an earlier one."""
     return _together(bar, [pair for pair in _notes(earlier) if rng.random() < share], _positions(bar, vocabulary))
 
@@ -166,13 +163,11 @@ def _notes(bar: Words) -> Iterator[tuple[Words, Words]]:
 
 def _place(metrical: Words, note: Words) -> tuple[int, int, int]:
     """By which the notes of a bar stand in order."""
-    return int(metrical[POSITION]), int(note[ROLE]) if len(note) > ROLE else 0, -int(note[PITCH])
+    return int(metrical[POSITION]), int(note[ROLE]), -int(note[PITCH])
 
 
-def _positions(bar: Words, vocabulary: AnyVocabulary) -> int:
+def _positions(bar: Words, vocabulary: Vocabulary) -> int:
     """How many the bar has; the beginning of one may have been cut off, and nobody knows any more."""
-    if isinstance(vocabulary, Vocabulary):
-        return vocabulary.positions
     return vocabulary.lengths[bar[0, METER] - 1] if bar[0, FAMILY] == BAR else 0
 
 

@@ -6,22 +6,20 @@ seen. Needs numpy and torch alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FIELDS, UNKNOWN, Bars, begun, end_in
 from composer.engine.model import HEARD
-from composer.music.words import Vocabulary
+from composer.music.words import COLUMN, IGNORE, Family, Vocabulary
 from composer.music.words import Words as Encoded
 from composer.training.corruption import crowded
 from composer.training.tasks import Lesson, Words, given, redo, split_bars
-from composer.training.train import Windows
-from composer.words import COLUMN, IGNORE, Family
+from composer.training.train import Batch, Windows
 
 TRANSPOSITIONS = range(-6, 6)  # semitones: every key once
 ANCHOR_BARS = (2, 4, 8, 8, 16)  # so many bars an anchor is taken from, as openings are short or long
@@ -30,13 +28,15 @@ SHARE_OPENED = 0.75  # of anchors, that are taken from the first bars, where a s
 SHARE_BEGUN = 0.4  # of sequences that go on, that begin where their stretch does, as all begin that are composed
 # The share of sequences that are not told a field, the style last; most pieces need no end.
 UNTOLD = (0.1, 0.1, 0.1, 0.1, 0.1, 0.4, 0.2)
-# What is played, and how it is written down: a model keeps them apart by it, and a person may ask for one.
-STYLES = ("pop", "pop transcribed", "song", "classical", "quartet", "game")
 STYLE = len(FIELDS)  # the anchor behind the others
 SHARE_REDO, SHARE_PARTS, SHARE_CHORDS = 0.2, 0.15, 0.1  # of sequences; the others go on
 SHARE_BOTH = 0.3  # of those that are given parts, that are given the chords as well
 LONGEST_HOLE = 8  # bars
 BY_RULE = tuple(COLUMN[name] for name in ("velocity", "tempo"))  # of what was not performed
+
+
+def stretch_name(song: str, number: int) -> str:
+    return f"{song}/{number}"
 
 
 @dataclass(frozen=True)
@@ -50,38 +50,63 @@ class Song:
     @property
     def begins(self) -> bool:
         """Whether it is the first stretch of its song, so that its bars are counted from the song's beginning."""
-        return self.name.endswith("/0")
+        return self.name.endswith(stretch_name("", 0))
 
     @property
     def ends(self) -> bool:
         return bool(self.words[-1, 0] == Family.END)
 
 
-class Batch(NamedTuple):
-    """Sequences of words and what each word is told beside; truth is IGNORE where nothing is to be learned."""
-
-    words: npt.NDArray[np.int64]  # (sequences, past + length, attributes)
-    anchors: npt.NDArray[np.int64]  # (sequences, length, fields)
-    segments: npt.NDArray[np.int64]  # (sequences, length)
-    truth: npt.NDArray[np.int64]  # (sequences, length, attributes): what comes next
-
-
+@dataclass(frozen=True)
 class Lessons:
-    """All that the file holds. styles, performed, shares: of each corpus"""
+    """Encoded corpora.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        vocabulary: of their words.
+        corpora: their names.
+        styles: of each corpus, its number in STYLES.
+        performed: of each, whether velocity and tempo were played.
+        shares: of each, its share of the training sequences beside those of the others.
+        train: what is trained on.
+        validation: what is held out.
+    """
+
+    vocabulary: Vocabulary
+    corpora: Sequence[str]
+    styles: Sequence[int]
+    performed: Sequence[bool]
+    shares: Sequence[float]
+    train: Sequence[Song]
+    validation: Sequence[Song]
+
+    @classmethod
+    def load(cls, path: Path) -> Lessons:
+        """From the file that composer.training.corpora writes."""
         with np.load(path, allow_pickle=False) as data:
-            self.vocabulary = Vocabulary.from_json(str(data["vocabulary"]))
-            self.corpora = [str(name) for name in data["corpora"]]
-            self.styles, self.performed, self.shares = data["styles"], data["performed"], data["shares"]
             parts = np.split(data["words"], np.cumsum(data["lengths"])[:-1])
             songs = [
                 Song(str(name), words, int(corpus))
                 for name, words, corpus in zip(data["names"], parts, data["corpus"], strict=True)
             ]
-            held_out = data["validation"]
-        self.train = [song for song, out in zip(songs, held_out, strict=True) if not out]
-        self.validation = [song for song, out in zip(songs, held_out, strict=True) if out]
+            held_out = data["validation"].tolist()
+            return cls(
+                Vocabulary.from_json(str(data["vocabulary"])),
+                [str(name) for name in data["corpora"]],
+                data["styles"].tolist(),
+                data["performed"].tolist(),
+                data["shares"].tolist(),
+                train=[song for song, out in zip(songs, held_out, strict=True) if not out],
+                validation=[song for song, out in zip(songs, held_out, strict=True) if out],
+            )
+
+    @property
+    def described(self) -> dict[str, dict[str, int]]:
+        """How many stretches of each corpus there are."""
+        sides = {"train": self.train, "validation": self.validation}
+        return {
+            name: {side: sum(song.corpus == number for song in songs) for side, songs in sides.items()}
+            for number, name in enumerate(self.corpora)
+        }
 
     def bars_of(self, song: Song) -> Bars:
         return Bars(song.words, self.vocabulary)
@@ -119,19 +144,14 @@ class Sampler:
         lengths = np.array([len(song.words) for song in self.songs], dtype=np.float64)
         corpus = np.array([song.corpus for song in self.songs])
         of_corpus = np.bincount(corpus, lengths, minlength=len(lessons.shares))
-        self.shares = lengths * (lessons.shares / np.maximum(of_corpus, 1))[corpus]
+        self.shares = lengths * (np.array(lessons.shares) / np.maximum(of_corpus, 1))[corpus]
         self.shares /= self.shares.sum()
         self.tables = {semitones: self.vocabulary.transposed_ids(semitones) for semitones in TRANSPOSITIONS}
         self.bars: dict[int, Bars] = {}
 
     @property
     def described(self) -> dict[str, dict[str, int]]:
-        """How many stretches of each corpus there are."""
-        sides = {"train": self.lessons.train, "validation": self.lessons.validation}
-        return {
-            name: {side: sum(song.corpus == number for song in songs) for side, songs in sides.items()}
-            for number, name in enumerate(self.lessons.corpora)
-        }
+        return self.lessons.described
 
     def validation(self) -> list[Windows]:
         return validation_windows(self.lessons, self.length, self.past)

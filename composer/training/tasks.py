@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from composer.engine.model import DRAWN, GIVEN, HEARD
-from composer.words import COLUMN, END, IGNORE, Family
+from composer.music.words import COLUMN, END, IGNORE, Family
 
 Words = npt.NDArray[np.int64]  # (words, attributes)
 

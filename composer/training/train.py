@@ -14,7 +14,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -26,14 +26,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from composer.engine.checkpoint import AnyVocabulary, load_model, save_checkpoint
+from composer.engine.checkpoint import load_model, save_checkpoint
 from composer.engine.model import CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.errors import SettingsError
-from composer.training.carrying import carried_over
+from composer.music.words import ATTRIBUTES, IGNORE, Family, Vocabulary
 from composer.training.config import TrainingConfig
 from composer.training.corruption import corrupted
-from composer.words import ATTRIBUTES, IGNORE, Family
-from composer.words import Vocabulary as FirstVocabulary
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -56,37 +54,34 @@ CURVE_FIELDS = (
 )
 
 
-class Sequences(Protocol):
-    """A batch. words: (sequences, past + length, attributes)   anchors: (sequences, length, fields)
-    truth: (sequences, length, attributes); a fourth, segments: (sequences, length), where the model is told of them"""
+class Batch(NamedTuple):
+    """Sequences of words and what each word is told beside; truth is IGNORE where nothing is to be learned."""
 
-    @property
-    def words(self) -> Ids: ...
-    @property
-    def anchors(self) -> Ids: ...
-    @property
-    def truth(self) -> Ids: ...
+    words: Ids  # (sequences, past + length, attributes)
+    anchors: Ids  # (sequences, length, fields)
+    segments: Ids  # (sequences, length)
+    truth: Ids  # (sequences, length, attributes): what comes next
 
 
 class Windows(NamedTuple):
     """What is validated together. split: its name in the curves"""
 
     split: str
-    batches: Sequence[Sequences]  # of one sequence each
+    batches: Sequence[Batch]  # of one sequence each
 
 
 class Data(Protocol):
-    """What is learned from, and what by. See composer.training.lessons and composer.training.sequences."""
+    """What is learned from, and what by. See composer.training.lessons."""
 
     @property
-    def vocabulary(self) -> AnyVocabulary: ...
+    def vocabulary(self) -> Vocabulary: ...
 
     @property
     def described(self) -> dict[str, Any]:
         """For the run's config.json: a resumed run has to ask for the same."""
         ...
 
-    def batch(self, step: int, size: int) -> Sequences: ...
+    def batch(self, step: int, size: int) -> Batch: ...
 
     def validation(self) -> Sequence[Windows]:
         """In sequences as long as those of training."""
@@ -153,7 +148,7 @@ class Run:
         torch.manual_seed(config.seed)
         self.model = CompoundWordTransformer(model_config).to(device)
         if start is not None:
-            _take_over(self.model, self.vocabulary, start)
+            _take_over(self.model, start)
         self.optimiser = _optimiser(self.model, config)
         self.past = model_config.past
         self.step = 0
@@ -196,15 +191,15 @@ class Run:
     def _tally(self) -> Tally:
         return Tally(self.model.config.attributes)
 
-    def _train_step(self, batch: Sequences, rate: float, tally: Tally) -> None:
+    def _train_step(self, batch: Batch, rate: float, tally: Tally) -> None:
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout, the same after a resume
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         count = int((batch.truth[..., 0] != IGNORE).sum())
-        for words, anchors, truth, segments in _parts(batch, self.config.micro_batch):
+        for words, anchors, segments, truth in _parts(batch, self.config.micro_batch):
             heard = corrupted(words, self.config.corruption, segments) if self.config.corruption else words
-            losses = self._losses(heard, anchors, truth, segments)
+            losses = self._losses(heard, anchors, segments, truth)
             tally.add(losses, truth)
             (torch.stack([nats for nats, _, _ in losses.values()]).sum() / count).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
@@ -212,10 +207,9 @@ class Run:
         self.optimiser.zero_grad(set_to_none=True)
 
     def _losses(
-        self, words: Tensor, anchors: Tensor, truth: Tensor, segments: Tensor | None
+        self, words: Tensor, anchors: Tensor, segments: Tensor, truth: Tensor
     ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-        words, anchors, truth = (tensor.to(self.device) for tensor in (words, anchors, truth))
-        segments = None if segments is None else segments.to(self.device)
+        words, anchors, segments, truth = (tensor.to(self.device) for tensor in (words, anchors, segments, truth))
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             context = self.model(words, self.past, anchors, segments)
             return loss_by_attribute(self.model.logits(context, truth), truth)
@@ -229,8 +223,8 @@ class Run:
             wanted = len(batches) if whole else max(1, self.config.evaluation_words // self.config.length)
             tally = self._tally()
             for batch in batches[:: max(1, len(batches) // wanted)]:
-                for words, anchors, truth, segments in _parts(batch, 1):
-                    tally.add(self._losses(words, anchors, truth, segments), truth)
+                for words, anchors, segments, truth in _parts(batch, 1):
+                    tally.add(self._losses(words, anchors, segments, truth), truth)
             curves.write(
                 self.step,
                 self.words,
@@ -279,24 +273,17 @@ class Run:
         self.optimiser.load_state_dict(optimiser)
 
 
-def _take_over(model: CompoundWordTransformer, vocabulary: AnyVocabulary, checkpoint: Path) -> None:
-    """Put a checkpoint's weights into a model, wherever names and shapes agree, or one edition of the words goes over
-    into the other."""
+def _take_over(model: CompoundWordTransformer, checkpoint: Path) -> None:
+    """Put a checkpoint's weights into a model, wherever names and shapes agree."""
     own = model.state_dict()
-    before, spoken = load_model(checkpoint)
-    weights: Mapping[str, Tensor] = before.state_dict()
-    if isinstance(spoken, FirstVocabulary) and not isinstance(vocabulary, FirstVocabulary):
-        weights = carried_over(before, spoken, model, vocabulary)
+    weights = load_model(checkpoint)[0].state_dict()
     fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
     model.load_state_dict(fitting, strict=False)
 
 
-def _parts(batch: Sequences, size: int) -> list[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
-    """So many sequences at a time: words, anchors, truth and segments."""
-    words, anchors, truth = (torch.from_numpy(array).split(size) for array in (batch.words, batch.anchors, batch.truth))
-    segments = getattr(batch, "segments", None)
-    told = [None] * len(words) if segments is None else torch.from_numpy(segments).split(size)
-    return list(zip(words, anchors, truth, told, strict=True))
+def _parts(batch: Batch, size: int) -> Iterator[tuple[Tensor, ...]]:
+    """So many sequences at a time: words, anchors, segments and truth."""
+    return zip(*(torch.from_numpy(array).split(size) for array in batch), strict=True)
 
 
 def _say(line: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from composer.music.midi import read_midi
+from composer.music.notation import read_written
 from composer.music.score import Score
 from composer.transcription.recording import is_recording
 from composer.transcription.synchronise import Heard, Listening, on_its_grid, performance_of, synchronise
@@ -22,7 +22,7 @@ def read_opening(
     if is_recording(data, name):
         heard = synchronise(transcribe(data, on_progress), listening)
     else:
-        score = read_midi(data)
+        score = read_written(data)
         if on_its_grid(score) and listening.bpm is None and listening.downbeat is None:
             return score, None
         heard = synchronise(performance_of(score), listening)

@@ -35,6 +35,7 @@ LEAST_NOTES = 4
 LONGEST_MINUTES = 8  # of a MIDI file in which beats are looked for
 SIXTEENTH = TICKS_PER_BEAT // 4
 ON_GRID_TICKS = TICKS_PER_BEAT // 24
+PLACE_TICKS, MOST_PLACES = 8, 6  # of the beat, where onsets are that were written
 LEAST_ON_GRID = 0.6  # of the onsets of a file in time with its own beats: as for songs that are trained on
 LEAST_JUDGED = 16  # notes; fewer say nothing about a grid
 
@@ -130,16 +131,26 @@ def performance_of(score: Score) -> Performance:
 
 
 def on_its_grid(score: Score) -> bool:
-    """Whether a MIDI file was played to its own beats: its onsets lie near its sixteenths, or near its triplets.
+    """Whether a MIDI file was played to its own beats: its onsets lie near its sixteenths, or near its triplets, or at
+    a few places of the beat, as swung and late ones do.
 
     Of onsets that know nothing of the grid a third lie near sixteenths. A file of a few notes is taken at its word, and
-    so is one of several instruments: who puts a band together has a click.
+    so is one of several instruments, for who puts a band together has a click, and one in another meter than 4/4: beats
+    are put into bars of four here.
     """
     if any(part.is_drum for part in score.parts) or len({part.program for part in score.playing}) > 1:
         return True
+    if any(bar.meter.ticks != TICKS_PER_BAR for bar in score.bars):
+        return True
     onsets = np.unique([note.start for note in score.notes])
     on_grid = max(_share_on(onsets, step) for step in (SIXTEENTH, TICKS_PER_BEAT // 3))
-    return len(onsets) < LEAST_JUDGED or on_grid >= LEAST_ON_GRID
+    return len(onsets) < LEAST_JUDGED or on_grid >= LEAST_ON_GRID or _in_places(onsets) >= LEAST_ON_GRID
+
+
+def _in_places(onsets: npt.NDArray[np.int64]) -> float:
+    """The share of onsets in the MOST_PLACES fullest places of the beat, each PLACE_TICKS wide."""
+    places = np.bincount(onsets % TICKS_PER_BEAT // PLACE_TICKS)
+    return float(np.sort(places)[-MOST_PLACES:].sum() / len(onsets))
 
 
 def _share_on(onsets: npt.NDArray[np.int64], step: int) -> float:

@@ -18,12 +18,13 @@ from scores import in_meters
 
 from composer.engine.checkpoint import load_checkpoint
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.score import EARLY_TICKS, TICKS_PER_BAR, Note, in_four
 from composer.opening import to_opening
 
 ROOT = Path(__file__).parents[2]
-OPENING = ROOT / "examples" / "opening.mid"
-CHECKPOINT = ROOT / "checkpoints" / "third"
+EXAMPLES = ROOT / "examples"
+OPENING = EXAMPLES / "opening.mid"
+CHECKPOINT = ROOT / "checkpoints" / "fourth"
 
 
 def segue(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -51,7 +52,7 @@ def test_the_piece_is_the_opening_and_as_many_bars_as_were_asked_for(piece: Path
     assert whole.notes[-1].start >= boundary
     assert max(note.start for note in whole.notes) < boundary + 6 * TICKS_PER_BAR
     receipt = json.loads((piece / "piece.json").read_text())
-    assert receipt["bars"] == {"opening": opening.bars, "added": 6}
+    assert receipt["bars"] == {"opening": opening.bars, "added": 6, "composed": [9, 14]}
 
 
 def test_the_mp3_is_as_long_as_the_music(piece: Path) -> None:
@@ -71,15 +72,16 @@ def test_the_picture_opens(piece: Path) -> None:
 
 def test_the_receipt_tells_how_the_piece_came_about(piece: Path) -> None:
     receipt = json.loads((piece / "piece.json").read_text())
-    assert receipt["checkpoint"] == {"name": "third", "digest": load_checkpoint(CHECKPOINT).digest}
+    assert receipt["checkpoint"] == {"name": "fourth", "digest": load_checkpoint(CHECKPOINT).digest}
     assert receipt["seed"] == 7
     assert set(receipt["settings"]) == {"temperature", "top_p"}
     assert receipt["words"] > 6
     assert receipt["key"]["opening"] in ("A minor", "C major")
     assert receipt["tempo"]["opening_ends_at"] == 92.0
     assert receipt["seconds"]["composing"] > 0
-    notes = len(parse_midi(OPENING.read_bytes()).notes)
-    assert receipt["opening"]["tracks"] == [{"name": "Opening", "program": 0, "notes": notes, "drum": False}]
+    notes, all_notes = (len(parse_midi(path.read_bytes()).notes) for path in (OPENING, piece / "piece.mid"))
+    (track,) = receipt["opening"]["tracks"]
+    assert track == {"name": "Opening", "program": 0, "drum": False, "notes": notes, "added": all_notes - notes}
     assert receipt["opening"]["bars_heard"] == receipt["bars"]["opening"]
 
 
@@ -118,24 +120,88 @@ def test_a_folder_holds_the_pieces_of_one_call(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*mine, "piece.json", "piece.mid", "piece.png"])
 
 
-def waltz(path: Path) -> Path:
-    notes = tuple(Note(tick, 60, tick + 240, 80) for tick in range(0, 8 * 1440, 480))
-    path.write_bytes(dump_midi(in_meters(notes, (0, 3, 4), end=8 * 1440)))
+def elevens(path: Path) -> Path:
+    """Eight bars of 11/16."""
+    notes = tuple(Note(tick, 60, tick + 240, 80) for tick in range(0, 8 * 1320, 240))
+    path.write_bytes(dump_midi(in_meters(notes, (0, 11, 16), end=8 * 1320)))
     return path
 
 
+def bars_of(path: Path) -> list[list[tuple[int, int, int]]]:
+    """What is struck in each bar; a note a little before a line is meant for it."""
+    score = parse_midi(path.read_bytes())
+    bars: list[list[tuple[int, int, int]]] = [[] for _ in score.bars]
+    for note in score.notes:
+        bars[score.bar_at(note.start + EARLY_TICKS)].append((note.start, note.pitch, note.velocity))
+    return bars
+
+
+def test_a_waltz_goes_on_in_three_in_its_own_tracks(tmp_path: Path) -> None:
+    done = in_process.segue("compose", EXAMPLES / "waltz.mid", "--bars", 8, "--no-audio", "-o", "o", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    opening, piece = (parse_midi(path.read_bytes()) for path in (EXAMPLES / "waltz.mid", tmp_path / "o" / "piece.mid"))
+    assert {bar.meter.name for bar in piece.bars} == {"3/4"}
+    assert len(piece.bars) == len(opening.bars) + 8
+    assert [(part.name, part.program) for part in piece.parts] == [(part.name, part.program) for part in opening.parts]
+    assert all(len(new.notes) > len(old.notes) for old, new in zip(opening.parts, piece.parts, strict=True))
+
+
+def test_a_band_goes_on_with_its_drums_or_without(tmp_path: Path) -> None:
+    for name, options in (("with", ()), ("without", ("--no-drums",))):
+        done = in_process.segue(
+            "compose", EXAMPLES / "band.mid", "--bars", 4, "--no-audio", *options, "-o", name, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+    opening = parse_midi((EXAMPLES / "band.mid").read_bytes())
+    for name in ("with", "without"):
+        piece = parse_midi((tmp_path / name / "piece.mid").read_bytes())
+        (drums,) = (part for part in piece.parts if part.is_drum)
+        assert any(note.start >= opening.end for note in drums.notes) == (name == "with")
+
+
+def test_bars_composed_again_leave_all_others_as_they_are(tmp_path: Path) -> None:
+    words = ("compose", OPENING, "--redo", "4-5", "--takes", 2, "--no-audio", "-o", "o")
+    done = in_process.segue(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, one, other = map(bars_of, (OPENING, tmp_path / "o" / "piece-1.mid", tmp_path / "o" / "piece-2.mid"))
+    assert len(before) == len(one) == 8
+    assert {number for number in range(8) if before[number] != one[number]} == {3, 4}
+    assert {number for number in range(8) if one[number] != other[number]} <= {3, 4}
+    told = json.loads((tmp_path / "o" / "piece-1.json").read_text())
+    assert told["bars"] == {"opening": 8, "added": 0, "composed": [4, 5]}
+
+
+def test_a_melody_is_accompanied_and_stays_as_it_is(tmp_path: Path) -> None:
+    words = ("compose", EXAMPLES / "melody.mid", "--accompany", "--chords", "F | Bb C", "--no-audio", "-o", "o")
+    done = in_process.segue(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    melody, piece = (parse_midi(p.read_bytes()) for p in (EXAMPLES / "melody.mid", tmp_path / "o" / "piece.mid"))
+    first, *added = piece.parts
+    assert first == melody.parts[0]
+    assert [part.name for part in added] == ["Accompaniment"]
+    assert len(piece.bars) == len(melody.bars)
+
+
 def test_refusals_are_one_sentence_and_status_2(tmp_path: Path) -> None:
-    (tmp_path / "broken.mid").write_bytes(OPENING.read_bytes()[:100])
+    (tmp_path / "broken.mid").write_bytes(OPENING.read_bytes()[:20])
     (tmp_path / "text.mid").write_text("not music")
-    waltz(tmp_path / "waltz.mid")
+    elevens(tmp_path / "elevens.mid")
     broken = segue("compose", "broken.mid", cwd=tmp_path)
     assert (broken.returncode, broken.stderr) == (2, in_process.segue("compose", "broken.mid", cwd=tmp_path).stderr)
     if not torch.cuda.is_available():
         assert "CUDA" in in_process.segue("compose", OPENING, "--device", "cuda", cwd=tmp_path).stderr
     for words, what in (
-        (("broken.mid",), "MIDI"),
+        (("broken.mid",), "no notes"),
         (("text.mid",), "MIDI"),
-        (("waltz.mid",), "3/4"),
+        (("elevens.mid",), "11/16"),
+        ((OPENING, "--redo", "9-12"), "bars 1 to 8"),
+        ((OPENING, "--redo", "all"), "9-12"),
+        ((OPENING, "--chords", "Am H7"), "H7"),
+        ((OPENING, "--key", "H minor"), "H minor"),
+        ((OPENING, "--style", "polka"), "polka"),
+        ((OPENING, "--set", "density=much"), "fuller"),
+        ((OPENING, "--bars", "4", "--key", "A minor", "--from-bar", "20"), "bars are 9 to 12"),
+        ((EXAMPLES / "waltz.mid", "--accompany"), "already"),
         (("nowhere.mid",), "nowhere.mid"),
         ((OPENING, "--bars", "0"), "between 1 and"),
         ((OPENING, "--bars", "many"), "--bars"),

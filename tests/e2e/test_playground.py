@@ -191,6 +191,13 @@ def test_a_dropped_file_becomes_a_piece_that_plays_while_its_buttons_are_pressed
     assert ann.locator("article:focus audio").count() == 1, "the link leads to the piece that it came from"
     assert sum(ann.evaluate("window.shifts")) < 0.1, "nothing jumps while it grows"
 
+    pieces.first.get_by_role("button", name="Redo bars").click()
+    ann.get_by_label(say("en", "redo_bars")).fill("10")
+    check_access(ann)
+    ann.keyboard.press("Enter")
+    pieces.nth(2).locator("audio").wait_for()
+    assert "bars 10 to 10 of 10 composed again" in pieces.nth(2).locator(".content").inner_text()
+
     pieces.first.get_by_role("button", name="Again with").click()
     ann.get_by_label(say("en", "form_bars")).fill("many")
     check_access(ann)
@@ -213,7 +220,7 @@ def test_settings_and_refusals_are_in_the_language_of_the_person(
     drop(page, "broken.mid", b"MThd and nothing more")
     choose(page, "/compose")
     page.keyboard.press("Enter")
-    assert whispered(page) == say(language, "not_midi")
+    assert whispered(page) == say(language, "no_notes")
     check_access(page)
     assert page.locator("html").get_attribute("lang") == {"en": "en-US", "zh": "zh-CN"}[language]
 

@@ -21,7 +21,7 @@ from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.errors import CheckpointError
 from composer.music.midi import dump_midi
 from composer.music.score import TICKS_PER_BAR, Note, TempoChange, in_four
-from composer.piece import Order
+from composer.order import Order
 from composer.request import Guards
 from composer.sampling import SamplingParams
 from composer.training.train import CONFIG, CURVE_FIELDS, CURVES
@@ -59,7 +59,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "mine & <yours>"
     folder.mkdir()
     for seed, step in enumerate(STEPS):
-        checkpoint = random_checkpoint(seed=seed)
+        checkpoint = random_checkpoint(seed=4 + seed)  # of those that play much
         save_checkpoint(folder / f"step-{step:06}", checkpoint.model, checkpoint.vocabulary)
     with (folder / CURVES).open("w", newline="") as file:
         rows = csv.DictWriter(file, CURVE_FIELDS)
@@ -139,7 +139,7 @@ def test_every_candidate_is_measured_on_every_opening(report: Path) -> None:
         assert group["all"]["broken"] == 0
         assert 0 < group["all"]["spread"] <= 1
         assert group["all"]["overlap"] < 0.6  # ten pieces of noise
-        assert {piece["seed"] for piece in group["pieces"]} == {7, 8}
+        assert [piece["seed"] for piece in group["pieces"]] == list(range(7, 17)), "each has its own"
         assert all(piece["copying"]["share"] <= 1 for piece in group["pieces"])
     assert set(found["groups"]["songs"]["real"]) == {"the songs themselves", "the songs in words"}
     assert found["copies_searched_in"] == ["songs"]

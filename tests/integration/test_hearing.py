@@ -29,10 +29,10 @@ from composer.line.asking import Limits
 from composer.line.jobs import Jobs
 from composer.line.schema import PERFORMANCE, Job, Kind, State
 from composer.line.schema import jobs as jobs_table
-from composer.piece import Order
+from composer.music.words import default_vocabulary
+from composer.order import Order
 from composer.telemetry import Exposition
 from composer.transcription.synchronise import Listening, performance_of
-from composer.words import default_vocabulary
 
 PATIENCE = 60.0  # seconds that no test needs
 VOCABULARY = default_vocabulary()

@@ -18,9 +18,8 @@ from composer.errors import CheckpointError, SettingsError
 from composer.music.midi import dump_midi
 from composer.music.score import TICKS_PER_BAR, Note, TempoChange, in_four
 from composer.training.card import promote
-from composer.training.dataset import load_corpus
+from composer.training.corpora import load_lessons
 from composer.training.train import CURVES, STATE, read_curves
-from composer.words import default_vocabulary
 
 MODEL = ["--dim", "32", "--layers", "1", "--heads", "2", "--kv-heads", "1", "--window", "64", "--dropout", "0.1"]
 RUN = ["--batch", "4", "--length", "48", "--evaluate-every", "5", "--save-every", "10", "--device", "cpu"]
@@ -111,7 +110,7 @@ def test_a_run_that_could_not_resume_to_its_curve_is_refused(corpus: Path, tmp_p
 
 
 def test_nothing_of_validation_is_trained_on(corpus: Path) -> None:
-    loaded = load_corpus(corpus, default_vocabulary(), corpus / "cache")
+    loaded = load_lessons([corpus], corpus / "cache")
     trained = {song.name.split("/")[0] for song in loaded.train}
     validated = {song.name.split("/")[0] for song in loaded.validation}
     assert trained == {f"{n:03}.mid" for n in range(10)}
@@ -183,4 +182,4 @@ def test_a_folder_without_a_split_is_refused(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "001.mid").write_bytes(song(60))
     with pytest.raises(SettingsError, match=r"no train\.txt"):
-        load_corpus(folder, default_vocabulary(), tmp_path)
+        load_lessons([folder], tmp_path)

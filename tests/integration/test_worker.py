@@ -34,13 +34,14 @@ from composer.line.jobs import Jobs
 from composer.line.schema import Draft, Job, State
 from composer.line.schema import jobs as jobs_table
 from composer.line.schema import workers as workers_table
+from composer.music.words import END, Family, Word, default_vocabulary
 from composer.request import MAX_BARS, Composed, Request
 from composer.sampling import SamplingParams
-from composer.words import BAR, END, Family, Word, default_vocabulary
 from composer.worker import EngineHangsError, Worker
 
 CHECKPOINT = random_checkpoint(positions="rotary", alibi=False)  # left to torch: slow enough to be interrupted
 VOCABULARY = CHECKPOINT.vocabulary
+BAR = Word(Family.BAR, meter=VOCABULARY.meters.index("4/4") + 1)
 BREAKING = Path(__file__).with_name("breaking_worker.py")
 SLOTS = 2
 LONG = 32  # bars: some seconds, in which much can happen to a piece that shall be finished
@@ -140,12 +141,16 @@ def unusable() -> Iterator[dict[str, Any]]:
     yield {}
     yield {"words": [1]}
     for name, values in {
-        "words": ([], None, "bars", [1, 0], list(END), [*BAR, *END], [*BAR, Family.NOTE, 0, 999, 1, 1, 0, 0]),
+        "words": ([], None, "bars", [1, 0], list(END), [*BAR, *END], [*BAR, Family.NOTE, 0, 999, 1, 1, 0, 0, 0, 1]),
         "bars": (0, -1, None, "many", MAX_BARS + 1, 10**30),
         "seed": (-1, 2**63, None, [7]),
+        "given": (None, [[]], [[*BAR], [*BAR], [*BAR]], [[*END], [*BAR]]),
+        "meters": (None, [1], [1, 99], "many"),
+        "wishes": (None, [[0, "weather", 1, False]], [7]),
         "sampling": (None, 5, {"temperature": {"pitch": 9}}, {"top_k": {"pitch": 1}}, {"top_p": {"pitch": 10**400}}),
     }.items():
-        yield {key: value for key, value in good.items() if key != name}
+        if name in ("words", "bars", "seed", "sampling"):  # the others may be left out
+            yield {key: value for key, value in good.items() if key != name}
         for value in values:
             yield good | {name: value}
 

@@ -202,6 +202,8 @@ def _stacked_notes() -> Files:
         yield f"{size}, half of them released", midi(strike * size + release * (size // 2))
     yield "released in turn with strikes", midi(strike * 1_000 + (release + strike) * 10_000)
     yield "never released", midi(strike * 29_000)
+    yield "never released, one after the other", midi(b"\x01\x90\x3c\x40" * 40_000)
+    yield "never released, of all pitches", midi(b"".join(b"\x01\x90" + bytes((n % 128, 64)) for n in range(40_000)))
     yield "of the drums", midi((strike * 5_000 + release * 5_000).replace(b"\x90", b"\x99").replace(b"\x80", b"\x89"))
     yield "of all pitches", midi(b"".join(b"\x00\x90" + bytes((pitch, 64)) for pitch in range(128)) * 200)
     yield "at one tick", midi((strike + b"\x00\x80\x3c\x40") * 14_000)
@@ -212,6 +214,7 @@ def _far_ticks() -> Files:
     far = length(2**28 - 1)
     for resolution in (1, 480, 32767):
         yield f"a note of 2^28 ticks, {resolution} a beat", midi(NOTE + far + NOTE[1:], resolution=resolution)
+    yield "2^28 ticks forty thousand times", midi((far + NOTE[1:4]) * 40_000)
     yield "2^28 ticks a hundred times", midi(NOTE + (far + NOTE[1:]) * 100, resolution=32767)
     yield "a tempo at 2^28", midi(NOTE + far + meta(0x51, b"\x07\xa1\x20")[1:])
     yield "the end of the track at 2^28", header() + chunk(b"MTrk", NOTE + far + END[1:])
@@ -242,6 +245,10 @@ def _many_tracks() -> Files:
     yield "513", midi(*[NOTE] * 513)
     yield "5000", midi(*[NOTE] * 5_000)
     yield "512 without an event", header(512) + chunk(b"MTrk", b"") * 512
+    yield "half a million that are nothing but names", header() + b"MTrk" * 500_000
+    yield "names all over", header() + chunk(b"MTrk", b"MTrkMThd" * 200_000, 2**31)
+    yield "512 of lengths that lie", header(512) + (chunk(b"MTrk", NOTE * 400 + END, 2**31)) * 512
+    yield "512 of format 2 without a note", midi(*[b"\x00\x80\x3c\x40" * 290] * 512, kind=2)
     yield "512 in all channels", midi(*[_events(56, b"\x00\x90\x3c\x40", b"\x01\x80\x3c\x00", channels=16)] * 512)
 
 

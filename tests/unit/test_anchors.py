@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -9,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import some_words
 import torch
 from engine_models import random_checkpoint, random_words
 from hypothesis import given
 from hypothesis import strategies as st
+from some_words import BAR, at_sixteenth, bar_word, metrical
 from torch import Tensor
 
 from composer.engine.anchors import (
@@ -36,11 +39,12 @@ from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.model import CompoundWordTransformer
 from composer.engine.scheduler import Piece
+from composer.music.grid import POSITIONS_PER_QUARTER
 from composer.music.key import find_key
-from composer.music.score import Note
+from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Meter, Note, Role
+from composer.music.words import ATTRIBUTES, END, Family, Word, default_vocabulary
 from composer.request import Guards, Request
 from composer.sampling import SamplingParams
-from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
@@ -50,19 +54,17 @@ C_MAJOR = (60, 60, 60, 62, 64, 64, 65, 67, 67, 67, 69, 71)
 LOUDEST = VOCABULARY.sizes["velocity"] - 1
 
 
-def metrical(position: int) -> Word:
-    return Word(Family.METRICAL, position=position, chord=1, tempo=1)
-
-
-def note(pitch: int, velocity: int = 10, duration: int = 4) -> Word:
-    return Word(Family.NOTE, pitch=VOCABULARY.pitch_id(pitch), velocity=velocity, duration=duration)
+def note(pitch: int, velocity: int = 10, quarters: float = 1, role: Role = Role.UNSAID) -> Word:
+    """pitch: of MIDI   velocity: its id"""
+    duration = VOCABULARY.duration_id(quarters * POSITIONS_PER_QUARTER)
+    return some_words.note(VOCABULARY.pitch_id(pitch), velocity, duration, role)
 
 
 def bar_of(onsets: int, notes: int = 1, velocity: int = 10, pitches: Sequence[int] = C_MAJOR) -> list[Word]:
     """A bar with so many onsets of so many notes each."""
     words, cycled = [BAR], [pitches[n % len(pitches)] for n in range(onsets)]
     for onset, pitch in enumerate(cycled):
-        words += [metrical(onset + 1), *(note(pitch - 12 * octave, velocity) for octave in range(notes))]
+        words += [at_sixteenth(onset + 1), *(note(pitch - 12 * octave, velocity) for octave in range(notes))]
     return words
 
 
@@ -75,7 +77,7 @@ def said(opening: Iterable[Word]) -> dict[str, int]:
 
 def test_an_opening_word_for_word() -> None:
     """Two bars in C major of 4 notes on 2 onsets and of 12 on 12: 8 notes and 7 onsets a bar."""
-    first = [BAR, metrical(1), note(72, 9), note(67, 9), metrical(9), note(64, 9), note(60, 9)]
+    first = [BAR, at_sixteenth(1), note(72, 9), note(67, 9), at_sixteenth(9), note(64, 9), note(60, 9)]
     opening = [*first, *bar_of(12, velocity=9)]
     assert said(opening) == {
         "key": 1 + 0,
@@ -96,21 +98,25 @@ def test_the_key_is_that_of_the_notes(transposed: int, minor: bool) -> None:
 
 
 def test_in_a_key_long_notes_count_more_and_none_more_than_a_bar() -> None:
-    def key(duration: int) -> int:
-        """Of a long fifth on B below C major in quarters."""
-        low = [metrical(1), note(54, duration=duration), note(47, duration=duration)]
-        c = [metrical(n + 2) for n in range(6)]
-        quarters = [word for at, pitch in zip(c, (60, 64, 67, 72, 65, 62), strict=True) for word in (at, note(pitch))]
-        return said([BAR, *low, *quarters])["key"]
+    def key(bass: float) -> int:
+        """Of a fifth on B, so many quarters long, below C major in quarters."""
+        low = [at_sixteenth(1), note(54, quarters=bass), note(47, quarters=bass)]
+        places = [at_sixteenth(n + 2) for n in range(6)]
+        upper = [word for at, pitch in zip(places, (60, 64, 67, 72, 65, 62), strict=True) for word in (at, note(pitch))]
+        return said([BAR, *low, *upper])["key"]
 
-    assert key(1) == 1 + 0
-    assert key(16) == key(17) == key(32) != key(1)
-    notes = [Note(0, pitch, 16 * 120, 50) for pitch in (47, 54)] + [
-        Note(0, pitch, 4 * 120, 50) for pitch in (60, 64, 67, 72, 65, 62)
-    ]
-    found = find_key(notes)
-    assert found is not None
-    assert key(16) == 1 + found.tonic + 12 * found.minor
+    def found(bass: float) -> int:
+        """The key by the notes themselves."""
+        low = [Note(0, pitch, int(bass * TICKS_PER_BEAT), 50) for pitch in (47, 54)]
+        upper = [Note(0, pitch, TICKS_PER_BEAT, 50) for pitch in (60, 64, 67, 72, 65, 62)]
+        key = find_key([*low, *upper])
+        assert key is not None
+        return 1 + key.tonic + 12 * key.minor
+
+    assert key(0.25) == 1 + 0
+    assert key(4) == key(5) == key(8) != key(0.25)
+    for bass in (0.25, 0.5, 1, 1.5, 2, 3, 4, 8, 12):
+        assert key(bass) == found(bass)
 
 
 @pytest.mark.parametrize(
@@ -140,11 +146,29 @@ def test_silent_bars_count_and_less_than_a_note_a_bar_is_the_lowest_bin() -> Non
     assert (sparse["notes"], sparse["onsets"]) == (1, 1)
 
 
+@pytest.mark.parametrize("meter", ["1/8", "2/4", "3/4", "6/8", "5/4", "12/8"])
+def test_a_bar_of_another_meter_counts_as_much_as_it_is_long(meter: str) -> None:
+    """Notes and onsets are counted by the whole note."""
+    bar = Meter.parse(meter).ticks
+    once = [bar_word(meter), metrical(1), note(64), note(60)]
+    wholes = bar / TICKS_PER_BAR
+    assert said(once * 8)["notes"] == 1 + max(0, round(3 * math.log2(2 / wholes)))
+    assert said(once * 8)["onsets"] == 1 + max(0, round(4 * math.log2(1 / wholes)))
+
+
+def test_the_roles_of_notes_change_nothing() -> None:
+    plain, parts = (
+        [BAR, metrical(1), *(note(pitch, role=role) for pitch, role in zip((72, 67, 60), roles, strict=True))]
+        for roles in ((Role.UNSAID,) * 3, (Role.MELODY, Role.INNER, Role.BASS))
+    )
+    assert said(parts) == said(plain)
+
+
 def test_a_position_without_a_note_is_no_onset() -> None:
     chords_change = [BAR, metrical(1), note(60), metrical(5), metrical(9)]
     assert said(chords_change)["onsets"] == 1
     # Nor is the last word of the opening, whatever comes behind it.
-    assert said([*bar_of(3), metrical(16)])["onsets"] == said(bar_of(3))["onsets"]
+    assert said([*bar_of(3), at_sixteenth(16)])["onsets"] == said(bar_of(3))["onsets"]
 
 
 @pytest.mark.parametrize(("velocity", "expected"), [(1, 1), (2, 2), (3, 2), (4, 3), (28, 15), (29, 15)])
@@ -177,14 +201,15 @@ def test_the_first_of_the_last_bars_speaks_too() -> None:
 
 
 def random_opening(rng: np.random.Generator, bars: int) -> list[list[Word]]:
-    """Bars of chords at some positions."""
+    """Bars of several meters, with chords at some positions."""
     found = []
     for _ in range(bars):
-        words = [BAR]
-        for position in sorted(rng.choice(np.arange(1, 17), int(rng.integers(0, 9)), replace=False)):
+        words = [bar_word(str(rng.choice(["4/4", "3/4", "6/8"])))]
+        positions = np.arange(1, VOCABULARY.bar_lengths[words[0].meter] + 1)
+        for position in sorted(rng.choice(positions, int(rng.integers(0, 9)), replace=False)):
             words.append(metrical(int(position)))
             pitches = sorted(rng.choice(np.arange(30, 96), int(rng.integers(0, 4)), replace=False), reverse=True)
-            words += [note(int(pitch), int(rng.integers(1, 30)), int(rng.integers(1, 33))) for pitch in pitches]
+            words += [note(int(pitch), int(rng.integers(1, 30)), int(rng.integers(1, 97)) / 12) for pitch in pitches]
         found.append(words)
     return found
 
@@ -323,7 +348,7 @@ def likeliest(model: CompoundWordTransformer, words: Sequence[Word], anchors: Te
     key have words behind them that are counted
     """
     new = anchors[:, 0] != UNKNOWN
-    ids = torch.tensor(words)[:, : len(VOCABULARY.sizes)]
+    ids = torch.tensor(words)
     following = ids[1:][new]
     logits = model.logits(model(ids[None, :-1], anchors=anchors[None])[0][new], following)
     right = used = 0
@@ -403,11 +428,10 @@ def test_an_end_in_sight_changes_what_stands_near_it_alone() -> None:
     """A model that plays as loud as it can where it is told that there is no bar left, or one."""
     checkpoint = random_checkpoint(anchors=True)
     weights = dict(checkpoint.model.named_parameters())
-    last = len(checkpoint.model.stages) - 1  # of tempo and velocity
-    loudest = VOCABULARY.sizes["tempo"] + LOUDEST
+    last = len(checkpoint.model.stages) - 1  # of velocity
     weights[f"anchors.embeddings.{BARS_LEFT}.weight"][1:3, 0] = 1000.0
-    weights[f"stages.{last}.heads.weight"][loudest] = torch.eye(checkpoint.model.config.dim)[0] * 100
-    weights[f"stages.{last}.heads.bias"][loudest] = -450.0
+    weights[f"stages.{last}.heads.weight"][LOUDEST] = torch.eye(checkpoint.model.config.dim)[0] * 100
+    weights[f"stages.{last}.heads.bias"][LOUDEST] = -450.0
 
     def loudest_bars(ending: bool) -> list[set[bool]]:
         """Of pieces of six bars: whether the notes of the first four, of the fifth and of the last are the loudest."""

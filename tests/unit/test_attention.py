@@ -11,7 +11,7 @@ from torch import Tensor
 from composer.engine.attention import SelfAttention
 from composer.engine.causal import BLOCK, block_distances, causal_attention
 from composer.engine.shape import Positions
-from composer.words import default_vocabulary
+from composer.music.words import default_vocabulary
 
 VOCABULARY = default_vocabulary()
 

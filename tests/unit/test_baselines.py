@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import math
+import random
 
 import numpy as np
 import torch
+from drawn_scores import grid_scores, scores
 from engine_models import random_checkpoint
+from hypothesis import given
 from torch.nn import functional as F
 
-from bench.baselines.gpt2 import Gpt2, gpt2, remi_ids
+from bench.baselines.gpt2 import Gpt2, gpt2
 from bench.baselines.paper import LinearAttention, Paper, PaperConfig, PaperModel, sample
-from bench.baselines.remi import RemiTransformer
+from bench.baselines.remi import (
+    RemiToken,
+    RemiTransformer,
+    from_remi,
+    remi_ids,
+    remi_vocabulary_size,
+    to_remi,
+)
 from bench.baselines.uncached import Uncached
 from bench.music import density, example_words
-from composer.encoding import from_remi, remi_vocabulary_size, to_remi
 from composer.engine.model import ModelConfig
-from composer.words import IGNORE, Family, default_vocabulary
+from composer.music.encoding import decode, encode, quantise
+from composer.music.score import CHORD_QUALITIES, TICKS_PER_BAR, Chord, Note, Part, Role, Score, TempoChange, in_four
+from composer.music.words import END, IGNORE, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 OPENING = example_words(VOCABULARY)
@@ -84,12 +95,103 @@ def test_each_remi_token_has_an_id_of_its_own() -> None:
     ids = remi_ids(tokens, VOCABULARY)
     assert len(set(ids)) == len(set(tokens))
     assert max(ids) < remi_vocabulary_size(VOCABULARY)
-    highest = [(name, size - 1) for name, size in VOCABULARY.sizes.items() if name != "family"]
-    lowest = [(name, 1) for name, _ in highest]
-    ends = [("family", int(Family.BAR)), ("family", int(Family.END)), *lowest, *highest]
-    found = sorted(remi_ids([type(tokens[0])(*token) for token in ends], VOCABULARY))
-    assert (found[0], found[1], found[-1]) == (0, 1, remi_vocabulary_size(VOCABULARY) - 1)
-    assert len(set(found)) == len(found)
+    every = [RemiToken(name, i) for name, size in VOCABULARY.sizes.items() if name != "family" for i in range(1, size)]
+    found = remi_ids([RemiToken("family", Family.END), *every], VOCABULARY)
+    assert found == list(range(remi_vocabulary_size(VOCABULARY)))
+
+
+# ------------------------------------------------------------------ REMI tokens
+
+
+def ballad(bars: int = 8) -> Score:
+    """A left hand in eighths, chords on the beats and a tune: about what a page of pop has."""
+    rng = random.Random(8)
+    notes, tune, chords = [], [], []
+    for bar in range(bars):
+        root, quality = rng.choice([(0, ""), (7, ""), (9, "m"), (5, "")])
+        tick = bar * TICKS_PER_BAR
+        chords.append(Chord(tick, root, quality))
+        tones = [root + interval for interval in CHORD_QUALITIES[quality]]
+        notes += [Note(tick + i * 240, 36 + tones[i % 3], tick + (i + 1) * 240, 64) for i in range(8)]
+        notes += [Note(tick + i * 480, 60 + tone, tick + (i + 1) * 480, 60) for i in range(4) for tone in tones]
+        tune += [Note(tick + i * 480, 80 + rng.randrange(7), tick + i * 480 + 240, 88) for i in range(4)]
+    parts = (Part(tuple(tune), Role.MELODY), Part(tuple(sorted(notes)), Role.ACCOMPANIMENT))
+    return Score(
+        parts,
+        in_four((), end=bars * TICKS_PER_BAR).bars,
+        (TempoChange(0, VOCABULARY.tempos[28]),),
+        tuple(chords),
+    )
+
+
+@given(scores())
+def test_remi_gives_the_words_back(score: Score) -> None:
+    words = encode(score, VOCABULARY)
+    assert from_remi(to_remi(words)) == words
+    assert from_remi(to_remi([*words, END])) == [*words, END]
+
+
+@given(grid_scores())
+def test_music_comes_back_from_remi_as_from_words(score: Score) -> None:
+    assert decode(from_remi(to_remi(encode(score, VOCABULARY))), VOCABULARY) == score
+
+
+@given(scores())
+def test_remi_takes_three_tokens_a_note_and_one_for_all_else_that_is_said(score: Score) -> None:
+    quantised = quantise(score, VOCABULARY)
+    said = {tempo.tick for tempo in quantised.tempos} | {chord.tick for chord in quantised.chords}
+    notes = sorted((note.start, part.role) for part in quantised.parts for note in part.notes)
+    positions = said | {start for start, _ in notes}
+    roles = [role for _, role in notes]
+    changes = sum(one is not other for one, other in zip([None, *roles], roles, strict=False))
+    assert len(to_remi(encode(score, VOCABULARY))) == (
+        len(quantised.bars) + len(positions) + len(quantised.tempos) + len(quantised.chords) + changes + 3 * len(notes)
+    )
+
+
+def test_remi_is_more_than_twice_as_long_for_music() -> None:
+    words = encode(ballad(), VOCABULARY)
+    assert len(words) == 8 * (1 + 8 + 8 + 12 + 4)
+    assert 2 < len(to_remi(words)) / len(words) < 3
+
+
+def test_remi_token_for_token() -> None:
+    c, g = VOCABULARY.chord_ids["C"], VOCABULARY.chord_ids["G"]
+    words = [
+        Word(Family.BAR, meter=9),
+        Word(Family.METRICAL, position=1, chord=c, tempo=9),
+        Word(Family.NOTE, pitch=40, velocity=12, duration=4, role=2),
+        Word(Family.NOTE, pitch=30, velocity=12, duration=4, role=4),
+        Word(Family.METRICAL, position=9, chord=c, tempo=9),
+        Word(Family.NOTE, pitch=41, velocity=13, duration=5, role=4),
+        Word(Family.BAR, meter=6),
+        Word(Family.METRICAL, position=1, chord=g, tempo=9),
+        END,
+    ]
+    names = (
+        "meter position chord tempo role pitch velocity duration role pitch velocity duration "
+        "position pitch velocity duration meter position chord"
+    )
+    ids = (9, 1, c, 9, 2, 40, 12, 4, 4, 30, 12, 4, 9, 41, 13, 5, 6, 1, g)
+    assert to_remi(words) == [
+        *(RemiToken(name, i) for name, i in zip(names.split(), ids, strict=True)),
+        RemiToken("family", Family.END),
+    ]
+
+
+def test_the_remi_vocabulary_counts_every_token_once() -> None:
+    values = (
+        VOCABULARY.meters,
+        VOCABULARY.pitches,
+        VOCABULARY.velocities,
+        VOCABULARY.durations,
+        VOCABULARY.chords,
+        VOCABULARY.tempos,
+    )
+    assert remi_vocabulary_size(VOCABULARY) == 1 + 96 + len(Role) + sum(map(len, values))
+
+
+# ------------------------------------------------------------------ without a cache, and in training
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ import pytest
 from bot.services import load_vocabulary
 from bot.settings import HOW_TO_GET_A_TOKEN, ConfigurationError, Settings, load_settings
 from composer.database import Database
-from composer.words import default_vocabulary
+from composer.music.words import default_vocabulary
 
 TOKEN = "a.made-up.token"
 

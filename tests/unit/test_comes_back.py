@@ -10,16 +10,17 @@ import symusic
 from hostile_midi import length, meta, midi
 
 from bot.studio import Read, finish_piece, read_opening
-from composer.encoding import CONTINUATION, encode
+from composer.music.encoding import encode
 from composer.music.midi import parse_midi
-from composer.music.score import TICKS_PER_BAR, Note, in_four
-from composer.piece import HEARD_BARS, Order
-from composer.request import Composed
-from composer.words import END, default_vocabulary
+from composer.music.roles import with_roles
+from composer.music.score import TICKS_PER_BAR, Note, Part, Role, Score, in_four
+from composer.music.words import END, default_vocabulary
+from composer.order import HEARD_BARS, Order
+from composer.request import Composed, Request
 
 VOCABULARY = default_vocabulary()
 BARS = 8
-NEW = in_four(tuple(Note(beat * 480, 60, beat * 480 + 400, 80) for beat in range(16)), end=4 * TICKS_PER_BAR)
+PITCHES = {Role.UNSAID: 60, Role.MELODY: 79, Role.INNER: 70, Role.ACCOMPANIMENT: 55, Role.BASS: 33}  # what is new
 
 
 def track(name: str, *timed: tuple[int, bytes]) -> bytes:
@@ -99,11 +100,26 @@ FILES = {
 files = pytest.mark.parametrize("data", FILES.values(), ids=FILES)
 
 
+def roles_heard(request: Request) -> list[Role]:
+    return sorted({Role(word.role - 1) for word in request.words if word.role})
+
+
+def answer(request: Request) -> Composed:
+    """Four bars, and in each role that was heard as many beats."""
+    notes = {
+        role: tuple(Note(beat * 480, PITCHES[role], beat * 480 + 400, 80) for beat in range(16))
+        for role in roles_heard(request)
+    }
+    parts = tuple(Part(played, role) for role, played in notes.items())
+    new = Score(parts, in_four((), end=4 * TICKS_PER_BAR).bars)
+    return Composed((*encode(new, VOCABULARY), END), "none", "", "cpu", 0.5)
+
+
 def piece_of(data: bytes) -> tuple[Read, bytes, Any]:
     """What is read, the file that comes back, and its receipt."""
     read = read_opening(data, Order(bars=4), VOCABULARY)
-    composed = Composed((*encode(NEW, VOCABULARY), END), "none", "", "cpu", 0.5)
-    finished = finish_piece(read.midi, read.bars, read.requests[0], composed, VOCABULARY, read.program, "title")
+    (request,) = read.requests
+    finished = finish_piece(read.midi, read.bars, request, answer(request), VOCABULARY, read.program, "title", {})
     return read, finished.midi, finished.receipt
 
 
@@ -128,25 +144,41 @@ def test_every_track_comes_back_note_by_note(data: bytes) -> None:
     assert read.heard is None
     boundary = read.bars * TICKS_PER_BAR
     given, whole = seen(data, boundary), seen(back, boundary)
-    assert whole[: len(given)] == given
-    assert len(whole) - len(given) <= 1
+    assert whole == given
     was, now = symusic.Score.from_midi(data), symusic.Score.from_midi(back)
     assert [(t.time, t.mspq) for t in now.tempos if t.time < boundary] == [(t.time, t.mspq) for t in was.tempos]
     assert [(m.time, m.numerator) for m in now.time_signatures] == [(m.time, m.numerator) for m in was.time_signatures]
 
 
 @files
-def test_the_continuation_is_in_the_one_part_or_in_one_of_its_own(data: bytes) -> None:
+def test_every_part_goes_on_by_its_role_and_none_is_added(data: bytes) -> None:
     read, back, receipt = piece_of(data)
     boundary = read.bars * TICKS_PER_BAR
-    given, whole = parse_midi(data).playing, parse_midi(back).parts
-    (new,) = (part for part in whole if any(note.start >= boundary for note in part.notes))
-    assert sum(note.start >= boundary for note in new.notes) == len(NEW.notes)
-    if len(given) == 1:
-        assert (new.name, new.program, new.channel) == (given[0].name, given[0].program, given[0].channel)
-    else:
-        assert (new.name, new.program) == (CONTINUATION, 0)
-        assert new.channel not in {9, *(part.channel for part in given)}
+    given, whole = with_roles(parse_midi(data)).parts, parse_midi(back).parts
+    assert [(part.name, part.program, part.channel, part.is_drum) for part in whole] == [
+        (part.name, part.program, part.channel, part.is_drum) for part in given
+    ]
+    heard = roles_heard(read.requests[0])
+    assert set(heard) == {part.role for part in given if part.notes and not part.is_drum}
+    for role in heard:
+        new = [
+            note
+            for part, now in zip(given, whole, strict=True)
+            for note in now.notes
+            if part.role is role and not part.is_drum and note.start >= boundary
+        ]
+        assert [(note.start - boundary, note.pitch, note.end - note.start) for note in new] == [
+            (beat * 480, PITCHES[role], 400) for beat in range(16)
+        ]
     tracks = [(track["name"], track["notes"], track["drum"]) for track in receipt["opening"]["tracks"]]
     assert tracks == [(part.name, len(part.notes), part.is_drum) for part in parse_midi(data).parts if part.notes]
     assert receipt["opening"]["bars_heard"] == min(read.bars, HEARD_BARS)
+
+
+def test_a_band_has_a_bass_chords_and_a_tune() -> None:
+    read, back, _ = piece_of(FILES["a band"])
+    boundary = read.bars * TICKS_PER_BAR
+    behind = {part.name: {n.pitch for n in part.notes if n.start >= boundary} for part in parse_midi(back).parts}
+    assert behind["Bass"] == {PITCHES[Role.BASS]}
+    assert behind["Drums"] == set()
+    assert sum(map(bool, behind.values())) == 3

@@ -4,11 +4,13 @@ import random
 
 import numpy as np
 
-from composer.audition.copying import LONGEST_COMMON, CopyIndex
+from composer.audition.copying import LONGEST_COMMON, CopyIndex, compact_index
 from composer.audition.grid import Notes, notes_of, notes_of_words
+from composer.engine.runs import run_hashes
+from composer.music.encoding import encode
 from composer.music.score import TICKS_PER_BAR, Note, in_four
-from composer.training.dataset import Corpus, Song
-from composer.words import default_vocabulary
+from composer.music.words import default_vocabulary
+from composer.training.lessons import Lessons, Song
 
 STEP = TICKS_PER_BAR // 16
 
@@ -65,15 +67,19 @@ def test_fewer_notes_than_a_run_and_no_songs_at_all() -> None:
 
 
 def test_encoded_corpora_are_looked_through_by_their_training_songs() -> None:
-    from composer.encoding import encode
-
     vocabulary = default_vocabulary()
     songs = []
     for seed in (1, 2):
         notes = tuple(Note(at * 240, pitch, at * 240 + 240, 80) for at, pitch in enumerate(melody(seed)))
         words = np.array(encode(in_four(notes, end=15 * TICKS_PER_BAR), vocabulary), dtype=np.uint8)
-        songs.append(Song(f"{seed}.mid/0", words))
-    index = CopyIndex.of_corpora([Corpus("mine", songs[:1], songs[1:], {})], vocabulary)
-    found = index.look_up(notes_of_words(songs[0].words, vocabulary))
-    assert (found.common, found.song) == (120, "mine/1.mid/0")
-    assert index.look_up(notes_of_words(songs[1].words, vocabulary)).common == 0
+        songs.append(Song(f"{seed}.mid/0", words, corpus=0))
+    lessons = Lessons(vocabulary, ["mine"], [0], [True], [1.0], train=songs[:1], validation=songs[1:])
+    found, held_out = (notes_of_words(song.words, vocabulary) for song in songs)
+    index = CopyIndex.of_lessons(lessons)
+    copied = index.look_up(found)
+    assert (copied.common, copied.song) == (120, "mine/1.mid/0")
+    assert index.look_up(held_out).common == 0
+    compact = compact_index(lessons)
+    assert set(compact.owners(run_hashes(found.time, found.pitch))) == {0}
+    assert set(compact.owners(run_hashes(held_out.time, held_out.pitch))) == {-1}
+    assert compact.names == ["mine/1.mid/0"]

@@ -8,12 +8,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from some_words import BAR, SIXTEENTH, metrical, note
 from test_returns import a_piece
 
 from composer.engine.returns import places_of
+from composer.music.score import Role
+from composer.music.words import ATTRIBUTES, END, IGNORE, Family, Word, default_vocabulary
 from composer.rules import broken_rules
 from composer.training.corruption import LAGS, LONGEST_CROWD, SHARE_CROWDED, SHARE_THINNED, corrupted, crowded
-from composer.words import ATTRIBUTES, BAR, END, IGNORE, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 SEEDS = 120
@@ -26,7 +28,7 @@ def test_slips_change_notes_alone_and_keep_their_order() -> None:
     notes = words[..., 0] == Family.NOTE
     assert torch.equal(slipped[~notes], words[~notes])
     assert torch.equal(slipped == IGNORE, words == IGNORE)
-    names = enumerate(ATTRIBUTES[: words.shape[-1]])
+    names = enumerate(ATTRIBUTES)
     changed = {name for i, name in names if not torch.equal(slipped[..., i], words[..., i])}
     assert changed == {"pitch", "velocity", "duration"}
     assert (places_of(slipped).key.diff() > 0).all()
@@ -44,16 +46,20 @@ def test_the_words_themselves_are_left_alone() -> None:
 
 
 def music(bars: int = 11) -> list[Word]:
-    """Up to four notes a position, from end to end of the piano; each position names a chord and a tempo of its own."""
+    """Up to four notes a sixteenth, of any roles, from end to end of the piano; each position names a chord and a tempo
+    of its own.
+    """
     rng = np.random.default_rng(3)
     words = []
     for bar in range(bars):
         words.append(BAR)
-        onsets = rng.choice(np.arange(1, 17), 0 if bar == 5 else int(rng.integers(2, 9)), replace=False)
-        for position in sorted(onsets.tolist()):
-            words.append(Word(Family.METRICAL, position=position, chord=bar + position, tempo=position))
+        onsets = rng.choice(np.arange(16), 0 if bar == 5 else int(rng.integers(2, 9)), replace=False)
+        for onset in sorted(onsets.tolist()):
+            words.append(metrical(1 + onset * SIXTEENTH, chord=bar + onset + 1, tempo=onset + 1))
             pitches = sorted(rng.choice(np.arange(1, 89), int(rng.integers(0, 5)), replace=False).tolist())
-            words += [Word(Family.NOTE, 0, pitch, 1 + bar, 1 + len(pitches)) for pitch in reversed(pitches)]
+            roles = sorted(rng.choice(list(Role), len(pitches)).tolist())
+            played = sorted(zip(roles, pitches, strict=True), key=lambda pair: (pair[0], -pair[1]))
+            words += [note(pitch, 1 + bar, 1 + len(pitches), Role(role)) for role, pitch in played]
     return words
 
 
@@ -78,15 +84,18 @@ def pairs(begins: str) -> list[Pair]:
     return [([Word(*row) for row in heard.tolist()], [Word(*row) for row in asked.tolist()]) for heard, asked in found]
 
 
-def places(words: Sequence[Word]) -> list[tuple[int, int, int]]:
-    """Bar, position and depth of each word: in this order music is written."""
+Place = tuple[int, int, int, int]
+
+
+def places(words: Sequence[Word]) -> list[Place]:
+    """Bar, position, role and depth of each word: in this order music is written."""
     found, bar, position = [], 0, 0
     for word in words:
         if word.family in (Family.BAR, Family.END):
             bar, position = bar + 1, 0
         if word.family == Family.METRICAL:
             position = word.position
-        found.append((bar, position, 999 - word.pitch if word.family == Family.NOTE else 0))
+        found.append((bar, position, word.role, 999 - word.pitch if word.family == Family.NOTE else 0))
     return found
 
 
@@ -100,7 +109,7 @@ def bars(words: Sequence[Word]) -> list[list[Word]]:
     return found
 
 
-def notes(words: Sequence[Word]) -> set[tuple[tuple[int, int, int], Word]]:
+def notes(words: Sequence[Word]) -> set[tuple[Place, Word]]:
     return {(at, word) for at, word in zip(places(words), words, strict=True) if word.family == Family.NOTE}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from engine_models import random_checkpoint
+from some_words import BAR, at_sixteenth, note
 
 from composer.engine.generator import Generator
 from composer.engine.guards import DRIFT_BARS, NO_PULL, DriftGuard, Pull
+from composer.music.words import Family, Word, default_vocabulary
 from composer.request import Guards, Request
 from composer.sampling import SamplingParams
-from composer.words import BAR, Family, Word, default_vocabulary
 
 FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
 
@@ -17,8 +18,8 @@ FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
 def bar(onsets: int = 4, notes: int = 1, velocity: int = 10, pitch: int = 40) -> list[Word]:
     words = [BAR]
     for onset in range(onsets):
-        words.append(Word(Family.METRICAL, position=onset + 1, chord=1, tempo=1))
-        words += [Word(Family.NOTE, pitch=pitch - n, velocity=velocity, duration=1) for n in range(notes)]
+        words.append(at_sixteenth(onset + 1))
+        words += [note(pitch - n, velocity) for n in range(notes)]
     return words
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import re
+import string
 
 import pytest
 
 from composer import errors
-from composer.errors import DatabaseError, LineFullError, OpeningError, SegueError
+from composer.errors import DatabaseError, LineFullError, OpeningError, SegueError, TaskError
 
 EXAMPLES = {
     "reason": "it hurts",
@@ -18,7 +20,7 @@ EXAMPLES = {
     "limit": 64,
     "notes": 9000,
 }
-EXAMPLES |= {"pitch": 5, "lowest": 21, "highest": 108, "drum_notes": 7}
+EXAMPLES |= {"lowest": 21, "highest": 108, "drum_notes": 7}
 EXAMPLES |= {"name": "pich", "value": 9.5, "what": "preset", "known": ("pitch",), "likely": ("Violin",), "path": "here"}
 EXAMPLES |= {"heard": "speech", "least": 4, "missing": "transkun", "size": 20_000_000}
 EXAMPLES |= {"kind": "in_line", "place": 2, "again_in_seconds": 90.0, "database": "postgresql+asyncpg://host/segue"}
@@ -40,17 +42,35 @@ def test_every_error_of_a_request_carries_its_data_and_says_what_to_do(kind: typ
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in leaves(SegueError) if kind.__module__ == errors.__name__], ids=lambda kind: kind.__name__
+    "kind",
+    [kind for kind in leaves(SegueError) if kind.__module__ == errors.__name__ and kind is not TaskError],
+    ids=lambda kind: kind.__name__,
 )
 def test_every_error_passes_from_one_process_to_another(kind: type[Exception]) -> None:
     names = list(inspect.signature(kind.__init__).parameters)[1:]
     error = kind(**{name: EXAMPLES[name] for name in names}) if set(names) <= set(EXAMPLES) else kind("A sentence.")
+    assert_passes(error)
+
+
+def assert_passes(error: Exception) -> None:
     arrived = pickle.loads(pickle.dumps(error))
-    assert (type(arrived), str(arrived), vars(arrived)) == (kind, str(error), vars(error))
+    assert (type(arrived), str(arrived), vars(arrived)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.parametrize("kind", TaskError.SENTENCES)
+def test_whatever_cannot_be_done_with_a_piece_is_said_with_its_values_and_passes(kind: str) -> None:
+    names = [name for _, name, _, _ in string.Formatter().parse(TaskError.SENTENCES[kind]) if name]
+    error = TaskError(kind, {name: f"<{name}>" for name in names})
+    assert all(f"<{name}>" in str(error) for name in names)
+    assert "{" not in str(error)
+    assert len([part for part in re.split(r"[.:;] ", str(error)) if part]) >= 2, "what was found, and what to do"
+    assert_passes(error)
 
 
 def test_the_tree_at_the_top_of_the_file_is_the_tree() -> None:
     for name, kind in inspect.getmembers(errors, inspect.isclass):
+        if kind.__module__ != errors.__name__:
+            continue
         assert issubclass(kind, errors.SegueError)
         assert name in (errors.__doc__ or "")
 

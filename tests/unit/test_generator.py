@@ -3,25 +3,27 @@ from __future__ import annotations
 import math
 import resource
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
-from engine_models import KINDS, random_checkpoint, steps_of
+from asked import FREE, REQUESTS, versatile_checkpoint
+from engine_models import KINDS, TINY, random_checkpoint, steps_of
+from some_words import BAR, IN_A_BAR, metrical, note
 
-from composer.encoding import decode, encode
 from composer.engine.generator import Generator
 from composer.engine.scheduler import Piece
 from composer.engine.steps import PREFILL_WORDS, Drawn
 from composer.errors import PieceError
+from composer.music.encoding import encode
 from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.words import Family, Vocabulary, Word, default_vocabulary
 from composer.request import Request
 from composer.rules import broken_rules
 from composer.sampling import Nucleus, SamplingParams
-from composer.words import BAR, Family, Vocabulary, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 CHECKPOINT = random_checkpoint()
-FREE = SamplingParams().with_setting("temperature", "all", 1.0).with_setting("top_p", "all", 1.0)
 
 
 def opening(bars: int = 1, pitch: int = 60) -> tuple[Word, ...]:
@@ -49,35 +51,39 @@ def requests(count: int, bars: int = 2) -> list[Request]:
 
 def test_a_hundred_thousand_random_words_break_no_rule() -> None:
     """The model is random and its settings are the hottest there are: every word that can be drawn is drawn."""
-    tiny = Vocabulary(8, tuple(range(60, 66)), (60, 90), (1, 2, 4), ("N", "C", "Am"), (90.0, 120.0))
-    checkpoint = random_checkpoint(tiny, dim=16, layers=1, heads=2, kv_heads=1, window=16)
+    tiny = Vocabulary(
+        meters=("1/8", "1/4"),
+        pitches=tuple(range(60, 66)),
+        velocities=(60, 90),
+        durations=(1, 2, 4),
+        chords=("N", "C", "Am"),
+        tempos=(90.0, 120.0),
+        roles=2,
+    )
+    checkpoint = random_checkpoint(tiny, **(TINY | {"window": 16}))
     slots = 500
     hot = SamplingParams().with_setting("temperature", "all", 2.0).with_setting("top_p", "all", 1.0)
     generator = Generator(checkpoint, slots)
     total, bars, drawn = 0, 24, set[Word]()
-    start = tuple(encode(in_four((Note(0, 60, 240, 90),), end=TICKS_PER_BAR), tiny))
+    start = Request((Word(Family.BAR, meter=2), metrical(1), note(1)), bars, 0, hot, roles=(1, 2), meters=(0,) * bars)
     while total < 100_000:
-        pieces = compose(generator, [Request(start, bars, seed=total + k, sampling=hot) for k in range(slots)])
-        for piece in pieces:
+        for piece in compose(generator, [replace(start, seed=total + k) for k in range(slots)]):
             assert list(broken_rules(piece.words, tiny, bars)) == []
             total += piece.drawn
             drawn.update(piece.words)
-    metrical, notes = 8 * 3 * 2, 6 * 2 * 3
-    assert len(drawn) == 2 + metrical + notes, "a bar, the end, and all the others that there are"
-
-
-def test_the_default_vocabulary_keeps_its_rules_too() -> None:
-    for piece in compose(Generator(CHECKPOINT, 8), [Request(opening(), 3, seed, FREE) for seed in range(24)]):
-        assert list(broken_rules(piece.words, VOCABULARY, 3)) == []
-        assert len(decode([*opening(), *piece.words], VOCABULARY).bars) == 4
+    places, notes = 12 * 3 * 2, 2 * 6 * 2 * 3
+    assert len(drawn) == 2 + 1 + places + notes, "both bars, the end, and all the others that there are"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_neighbours_do_not_change_a_piece(kind: str) -> None:
-    """Nine pieces through four slots, so that they join and leave at different steps, against each one alone."""
-    asked = requests(9)
-    together = compose(Generator(CHECKPOINT, 4, steps=steps_of(kind, CHECKPOINT, 4)), asked)
-    generator = Generator(CHECKPOINT, 4, steps=steps_of(kind, CHECKPOINT, 4))
+    """Pieces of every task through four slots, so that they join and leave at different steps, against each one
+    alone.
+    """
+    checkpoint = versatile_checkpoint()
+    asked = [*requests(9), *(make() for make in REQUESTS.values())]
+    together = compose(Generator(checkpoint, 4, steps=steps_of(kind, checkpoint, 4)), asked)
+    generator = Generator(checkpoint, 4, steps=steps_of(kind, checkpoint, 4))
     for request, piece in zip(asked, together, strict=True):
         (alone,) = compose(generator, [request])
         assert (alone.words, alone.nats) == (piece.words, piece.nats)
@@ -162,13 +168,13 @@ def test_an_opening_longer_than_the_window_is_read_to_its_end(kind: str) -> None
     generator = Generator(CHECKPOINT, 2, steps=steps_of(kind, CHECKPOINT, 2))
     drawn = compose(generator, [Request(long, 1, 0, greedy)])[0].words[1]
 
-    context = CHECKPOINT.model(torch.tensor([[*long, BAR]])[..., : len(VOCABULARY.sizes)])[:, -1]
+    context = CHECKPOINT.model(torch.tensor([[*long, BAR]]))[:, -1]
     by_family, by_position = CHECKPOINT.model.stages[0], CHECKPOINT.model.stages[1]
     family = by_family(context, {})["family"][0]
     assert family[Family.METRICAL] > torch.logaddexp(family[Family.BAR], family[Family.END])
     assert drawn.family == Family.METRICAL
     position = by_position(context, {"family": torch.tensor([Family.METRICAL])})["position"][0]
-    assert drawn.position == int(position[1:].argmax()) + 1
+    assert drawn.position == int(position[1 : 1 + IN_A_BAR].argmax()) + 1
 
 
 def test_a_long_opening_holds_nobody_up() -> None:
@@ -242,7 +248,7 @@ def test_what_breaks_in_one_piece_ends_that_piece_alone(broken: str, monkeypatch
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_without_numbers_ends_its_piece_alone_and_leaves_a_clean_slot(kind: str) -> None:
-    checkpoint = random_checkpoint(dim=16, layers=1, heads=2, kv_heads=1, window=200)
+    checkpoint = random_checkpoint(**(TINY | {"window": 200}))
     asked = [Request(opening(2, pitch), 2, seed) for seed, pitch in enumerate((50, 60, 62))]
     expected = compose(Generator(checkpoint, 2, steps=steps_of(kind, checkpoint, 2)), asked)
     steps = steps_of(kind, checkpoint, 2)
@@ -261,10 +267,10 @@ def test_a_row_without_numbers_ends_its_piece_alone_and_leaves_a_clean_slot(kind
     assert [(piece.words, piece.nats) for piece in others] == [(piece.words, piece.nats) for piece in expected[1:]]
 
 
-@pytest.mark.parametrize("kind", ["torch", "native float32", "native int8"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_model_that_gives_no_numbers_breaks_pieces_and_not_the_engine(kind: str) -> None:
     """Weights are finite, what is made of them is not."""
-    checkpoint = random_checkpoint(dim=16, layers=1, heads=2, kv_heads=1, window=24)
+    checkpoint = random_checkpoint(**TINY)
     for name, weight in checkpoint.model.named_parameters():
         if "feed" in name and weight.ndim == 2:
             torch.nn.init.constant_(weight, 1e30)

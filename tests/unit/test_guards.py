@@ -6,28 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scores import in_meters
+from some_words import BAR, IN_A_BAR, metrical, note
 
 from composer.audition.copying import CopyIndex
 from composer.audition.grid import Notes, notes_of_words
-from composer.encoding import encode
 from composer.engine.guards import LONGEST_PERIOD, MOST_RETURNS, MOST_TRIES, CopyGuard, LoopGuard, Verdict, Watch, alike
 from composer.engine.runs import RUN, RunIndex, run_hashes
 from composer.engine.scheduler import Piece
-from composer.music.score import TICKS_PER_BAR, Note, Score, in_four
+from composer.music.encoding import encode
+from composer.music.grid import BINARY, EITHER
+from composer.music.score import TICKS_PER_BAR, Note, Role, Score, in_four
+from composer.music.words import END, Vocabulary, Word, default_vocabulary
 from composer.request import Guards, Request, Watched
-from composer.words import BAR, END, Family, Vocabulary, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 AGAIN = Verdict(1, 1)  # one bar, and that one warmer
 STEP = TICKS_PER_BAR // 16
-
-
-def metrical(position: int) -> Word:
-    return Word(Family.METRICAL, position=position, chord=1, tempo=1)
-
-
-def note(pitch: int) -> Word:
-    return Word(Family.NOTE, pitch=pitch, velocity=1, duration=1)
 
 
 def bar(pitch: int) -> list[Word]:
@@ -55,8 +50,8 @@ def first_loop(pitches: Sequence[int]) -> tuple[int, int] | None:
 
 @pytest.mark.parametrize("period", range(1, LONGEST_PERIOD + 1))
 def test_bars_that_go_round_are_noticed_before_they_are_a_loop(period: int) -> None:
-    loop = max(8, 3 * period)  # bars
-    assert first_loop([10 * (k % period) + 10 for k in range(40)]) == (loop - 1, period)
+    loop = max(8, min(3 * period, period + 24))  # bars
+    assert first_loop([2 * (k % period) + 2 for k in range(70)]) == (loop - 1, period)
 
 
 @pytest.mark.parametrize("ahead", [1, 5])
@@ -69,8 +64,13 @@ def test_a_verse_heard_twice_is_no_loop() -> None:
     assert first_loop([*verse, *verse, 70, 80]) is None
 
 
-def test_a_period_longer_than_a_verse_is_no_loop() -> None:
-    assert first_loop([8 * (k % 9) + 8 for k in range(60)]) is None
+def test_a_period_of_half_a_song_is_no_loop() -> None:
+    assert first_loop([2 * (k % (LONGEST_PERIOD + 1)) + 2 for k in range(200)]) is None
+
+
+def test_a_chorus_that_comes_back_is_no_loop() -> None:
+    chorus = list(range(2, 46, 2))  # 22 bars, as long as any that returns in real songs
+    assert first_loop([*chorus, *range(50, 66, 2), *chorus, *range(66, 82, 2)]) is None
 
 
 def test_music_that_goes_on_and_silence_are_left_alone() -> None:
@@ -252,15 +252,17 @@ def test_the_longest_of_several_stretches_is_told_with_a_song_that_it_is_in() ->
     assert said(heard(INDEX, words_of([*mixed, *melody(8, 5), *SONG[30:65]]))) == (35, "song")
 
 
-def test_the_guard_hears_what_the_measure_of_copying_sees() -> None:
+@pytest.mark.parametrize("lines", [BINARY, EITHER], ids=["sixteenths", "and triplets of them"])
+def test_the_guard_hears_what_the_measure_of_copying_sees(lines: Sequence[int]) -> None:
     """Chords, rests and several songs, against CopyIndex, which looks at the whole piece at once."""
     draw = random.Random(9)
+    positions = [1 + quarter + int(line) for quarter in range(0, IN_A_BAR, lines[-1]) for line in lines[:-1]]
 
     def music(bars: int) -> list[Word]:
         words = []
         for _ in range(bars):
             words.append(BAR)
-            for position in sorted(draw.sample(range(1, 17), draw.choice([0, 2, 5]))):
+            for position in sorted(draw.sample(positions, draw.choice([0, 2, 5]))):
                 pitches = sorted(draw.sample(range(20, 60), draw.choice([1, 1, 3])), reverse=True)
                 words += [metrical(position), *map(note, pitches)]
         return words
@@ -285,9 +287,23 @@ def test_the_guard_hears_what_the_measure_of_copying_sees() -> None:
     assert len(lengths) > 15
 
 
-def test_a_vocabulary_with_a_finer_grid_finds_the_same() -> None:
-    finer = replace(VOCABULARY, positions=32, durations=tuple(range(1, 65)))
-    assert said(heard(INDEX, encode(score(SONG[:30]), finer), finer)) == (30, "song")
+@pytest.mark.parametrize("meter", [(3, 4), (7, 8), (6, 4)])
+def test_between_other_bar_lines_the_same_is_found(meter: tuple[int, int]) -> None:
+    copied = score(SONG[:30])
+    other = in_meters(copied.notes, (0, *meter), end=copied.end)
+    assert said(heard(INDEX, encode(other, VOCABULARY))) == (30, "song")
+
+
+def test_the_roles_of_the_notes_change_nothing() -> None:
+    """The lower notes of a chord come first in a run, in whatever order the words name them."""
+    lower = [pitch - 30 for pitch in SONG]
+    parts = [score(SONG[:24]).parts[0], score(lower[:24]).parts[0]]
+    together = tuple(sorted(note for part in parts for note in part.notes))
+    whole = replace(score(SONG[:24]), parts=(replace(parts[0], notes=together),))
+    split = replace(whole, parts=(replace(parts[1], role=Role.MELODY), replace(parts[0], role=Role.BASS)))
+    words, other = encode(whole, VOCABULARY), encode(split, VOCABULARY)
+    assert [word.pitch for word in words] != [word.pitch for word in other]
+    assert said(heard(index_of(song=words), other)) == (48, "song")
 
 
 # ---------------------------------------------------------------------- what is done about them

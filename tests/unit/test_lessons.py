@@ -1,4 +1,4 @@
-"""Sequences for training in the second edition: what is given, what is asked for, and what each word is told."""
+"""Sequences for training: what is given, what is asked for, and what each word is told."""
 
 from __future__ import annotations
 
@@ -7,31 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from some_words import bar_word, metrical, note
 
 from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN
 from composer.engine.checkpoint import load_checkpoint, load_model, save_checkpoint
+from composer.engine.generator import Generator
 from composer.engine.model import DRAWN, GIVEN, HEARD, CompoundWordTransformer, ModelConfig, loss_by_attribute
-from composer.errors import CheckpointError
-from composer.music.words import default_vocabulary
-from composer.training.carrying import carried_over
+from composer.music.score import Role
+from composer.music.words import COLUMN, END, IGNORE, Family, Word, default_vocabulary
+from composer.order import STYLES
+from composer.request import Request
+from composer.rules import broken_rules
 from composer.training.corruption import corrupted
-from composer.training.lessons import STYLES, Batch, Lessons, Sampler, validation_windows
+from composer.training.lessons import Batch, Lessons, Sampler, validation_windows
 from composer.training.tasks import Words, given, redo, split_bars
-from composer.words import ATTRIBUTES, COLUMN, END, IGNORE, Family
-from composer.words import default_vocabulary as first_vocabulary
 
 VOCABULARY = default_vocabulary()
-METERS = {name: VOCABULARY.meters.index(name) + 1 for name in ("4/4", "3/4", "6/8")}
-MELODY, ACCOMPANIMENT = 2, 4  # ids of roles
+MELODY, ACCOMPANIMENT = Role.MELODY + 1, Role.ACCOMPANIMENT + 1
 LENGTH, PAST = 96, 64
-
-
-def word(family: Family, **ids: int) -> list[int]:
-    row = [0] * len(ATTRIBUTES)
-    row[0] = family
-    for name, value in ids.items():
-        row[COLUMN[name]] = value
-    return row
 
 
 def song(
@@ -39,16 +32,17 @@ def song(
 ) -> Words:
     """A bar has a melody note and an accompaniment of two on each of its quarters."""
     rng = np.random.default_rng(seed)
-    quarters = VOCABULARY.lengths[METERS[meter] - 1] // 12
+    line = bar_word(meter)
+    quarters = VOCABULARY.bar_lengths[line.meter] // 12
     rows = []
     for _ in range(bars):
-        rows.append(word(Family.BAR, meter=METERS[meter]))
+        rows.append(line)
         chord = int(rng.integers(1, 100))
         for quarter in range(quarters):
-            rows.append(word(Family.METRICAL, position=quarter * 12 + 1, chord=chord, tempo=30))
+            rows.append(metrical(quarter * 12 + 1, chord, tempo=30))
             for role in roles:
                 pitches = sorted(rng.choice(np.arange(20, 60), size=1 if role == MELODY else 2, replace=False))[::-1]
-                rows += [word(Family.NOTE, role=role, pitch=int(p), velocity=15, duration=10) for p in pitches]
+                rows += [note(int(pitch), velocity=15, duration=10, role=Role(role - 1)) for pitch in pitches]
     return np.array([*rows, END] if ends else rows, dtype=np.int64)
 
 
@@ -71,7 +65,7 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
         corpus=np.array([i % 2 for i in range(8)]),
         validation=np.array([i >= 6 for i in range(8)]),
     )
-    return Lessons(path)
+    return Lessons.load(path)
 
 
 # ------------------------------------------------------------------ tasks
@@ -200,7 +194,7 @@ def test_validation_asks_for_every_word_once_by_corpus_and_by_meter(lessons: Les
 def config(**changes: object) -> ModelConfig:
     shapes: dict[str, object] = {"dim": 32, "layers": 2, "heads": 2, "kv_heads": 2, "window": 128, "memory": PAST - 32}
     told: dict[str, object] = {"lags": (1, 2), "farthest": 4, "anchors": True, "styles": STYLES, "segments": True}
-    return ModelConfig(VOCABULARY.sizes, head_order="roles", **(shapes | told | changes))  # type: ignore[arg-type]
+    return ModelConfig(VOCABULARY.sizes, **(shapes | told | changes))  # type: ignore[arg-type]
 
 
 def losses_of(model: CompoundWordTransformer, batch: Batch) -> torch.Tensor:
@@ -210,7 +204,7 @@ def losses_of(model: CompoundWordTransformer, batch: Batch) -> torch.Tensor:
     return torch.stack([nats for nats, *_ in loss_by_attribute(logits, truth).values()]).sum()
 
 
-def test_a_model_of_the_second_edition_learns_from_every_task(lessons: Lessons) -> None:
+def test_a_model_learns_from_every_task(lessons: Lessons) -> None:
     torch.manual_seed(0)
     model = CompoundWordTransformer(config())
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
@@ -254,32 +248,14 @@ def test_slips_keep_to_the_grammar_and_what_is_given_does_not_slip() -> None:
     assert falls[same].all()
 
 
-def test_a_checkpoint_of_the_second_edition_is_read_again_and_does_not_compose_yet(tmp_path: Path) -> None:
+def test_what_was_learned_is_read_again_and_composes(tmp_path: Path) -> None:
     model = CompoundWordTransformer(config())
     save_checkpoint(tmp_path, model, VOCABULARY)
     again, vocabulary = load_model(tmp_path)
     assert vocabulary == VOCABULARY
     assert again.config == model.config
-    with pytest.raises(CheckpointError, match="second edition"):
-        load_checkpoint(tmp_path)
-
-
-def test_a_model_of_the_first_edition_knows_the_same_notes_in_the_second() -> None:
-    """The likeliest pitch at a position stays the likeliest: what the old model knew is where the new one looks."""
-    torch.manual_seed(0)
-    old = CompoundWordTransformer(
-        ModelConfig(first_vocabulary().sizes, dim=32, layers=2, heads=2, kv_heads=2, window=128)
-    ).eval()
-    new = CompoundWordTransformer(config(lags=(), farthest=0, anchors=False, styles=(), segments=False)).eval()
-    weights = carried_over(old, first_vocabulary(), new, VOCABULARY)
-    fitting = {name: tensor for name, tensor in weights.items() if new.state_dict()[name].shape == tensor.shape}
-    assert set(new.state_dict()) - set(fitting) == {"embeddings.7.weight", "embeddings.8.weight"}  # meter and role
-    new.load_state_dict(fitting, strict=False)
-    with torch.no_grad():
-        new.project.weight[:, old.project.weight.shape[1] :] = 0
-        first = torch.zeros(1, 6, 7, dtype=torch.long)
-        first[0, :, :3] = torch.tensor([[1, 0, 0], [2, 5, 0], [3, 0, 40], [2, 9, 0], [3, 0, 44], [3, 0, 40]])
-        second = torch.zeros(1, 6, len(ATTRIBUTES), dtype=torch.long)
-        second[..., :7] = first
-        second[..., 1] = torch.where(first[..., 1] > 0, 3 * first[..., 1] - 2, 0)
-        assert torch.allclose(old(first).vector, new(second).vector, atol=1e-5)
+    for name, weight in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight.bfloat16().float())
+    opening = tuple(Word(*map(int, row)) for row in song(2, "3/4", 1, ends=False))
+    *_, (piece,) = Generator(load_checkpoint(tmp_path), 1).compose([Request(opening, 2, 0, style=3)])
+    assert list(broken_rules(piece.words, VOCABULARY, 2)) == []

@@ -4,7 +4,9 @@ import ast
 import inspect
 import re
 import string
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_type_hints
 
@@ -62,7 +64,7 @@ EXAMPLES = {
     "limit": 64,
     "notes": 9000,
 }
-EXAMPLES |= {"pitch": 5, "lowest": 21, "highest": 108, "drum_notes": 7, "name": "pich", "value": 9.5, "what": "preset"}
+EXAMPLES |= {"lowest": 21, "highest": 108, "drum_notes": 7, "name": "pich", "value": 9.5, "what": "preset"}
 EXAMPLES |= {"known": ("pitch", "beat"), "likely": ("Violin",), "place": 3, "again_in_seconds": 90.0, "size": 9_000_000}
 EXAMPLES |= {"heard": "speech", "least": 4, "missing": "transkun"}
 EXAMPLES |= {"channels": (11, 12), "text": "loud", "whole": False, "kind": "in_line"}
@@ -80,8 +82,23 @@ def kinds() -> list[type[SegueError]]:
 
 def example(kind: type[SegueError]) -> SegueError:
     names = [name for name in inspect.signature(kind.__init__).parameters if name in EXAMPLES]
-    values = EXAMPLES | ({"name": "a temperature"} if kind is errors.OutOfRangeError else {})
+    values: dict[str, object] = dict(EXAMPLES)
+    if kind is errors.OutOfRangeError:
+        values["name"] = "a temperature"
+    if kind is errors.MeterError:
+        values["known"] = "3/4, 4/4"
     return kind(**{name: values[name] for name in names})
+
+
+def task(kind: str) -> errors.TaskError:
+    """What cannot be done with a piece, of which there are many kinds."""
+    values = {"text": "loud", "known": "C, Cm"}
+    return errors.TaskError(kind, {name: values.get(name, 7) for name in fields(errors.TaskError.SENTENCES[kind])})
+
+
+REFUSALS = {kind.__name__: partial(example, kind) for kind in kinds() if kind is not errors.TaskError}
+REFUSALS |= {f"TaskError {kind}": partial(task, kind) for kind in errors.TaskError.SENTENCES}
+every_refusal = pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
 
 
 def has_chinese(text: str) -> bool:
@@ -116,6 +133,7 @@ def test_every_text_is_used_and_every_text_used_is_there() -> None:
     }
     made_up = {f"button_{act}" for act in Act} | {f"does_{name}" for name in MUSICAL_NAMES}
     made_up |= {"knob_temperature", "knob_top_p", "major", "minor"}
+    made_up |= {f"task_{kind}" for kind in errors.TaskError.SENTENCES}
     assert {name for name in TEXTS if name not in asked_for | made_up} == set()
     said = {name for text in code for name in re.findall(r"""say\(\s*[\w.()]+,\s*"(\w+)\"""", text)}
     assert said <= set(TEXTS)
@@ -123,9 +141,11 @@ def test_every_text_is_used_and_every_text_used_is_there() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_every_refusal_has_a_sentence_that_says_what_to_do(kind: type[SegueError], language: Language) -> None:
-    text = describe(example(kind), language)
+@every_refusal
+def test_every_refusal_has_a_sentence_that_says_what_to_do(
+    refusal: Callable[[], SegueError], language: Language
+) -> None:
+    text = describe(refusal(), language)
     assert text != say(language, "ours")
     assert "{" not in text
     assert len(re.split("[.?。？]\\s*", text.rstrip(".。"))) >= 2 or "；" in text or ";" in text, text  # noqa: RUF001
@@ -284,13 +304,18 @@ def test_however_many_channels_are_allowed_the_refusal_is_a_sentence(language: L
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_every_refusal_fits_and_keeps_its_end_whatever_it_is_about(kind: type[SegueError], language: Language) -> None:
-    error = example(kind)
+@every_refusal
+def test_every_refusal_fits_and_keeps_its_end_whatever_it_is_about(
+    refusal: Callable[[], SegueError], language: Language
+) -> None:
+    error = refusal()
+    if isinstance(error, errors.TaskError):
+        endless = {"text": "[*" * 3000, "known": error.values.get("known", "")}
+        error.values = {name: endless.get(name, 10**30) for name in error.values}
     for name, value in vars(error).items():
         if name in ("name", "text") and not isinstance(error, errors.OutOfRangeError):
             setattr(error, name, "[*" * 3000)
-        elif name in ("known", "channels"):
+        elif name in ("known", "channels") and isinstance(value, tuple):
             setattr(error, name, (10**40 if name == "channels" else "preset",) * 900)
         elif isinstance(value, int) and not isinstance(value, bool):
             setattr(error, name, 10**30)
@@ -370,9 +395,13 @@ def test_a_strangers_words_are_one_line_without_controls_and_nothing_in_them_act
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_no_refusal_repeats_what_a_stranger_wrote_as_it_is(kind: type[SegueError], language: Language) -> None:
-    error = example(kind)
+@every_refusal
+def test_no_refusal_repeats_what_a_stranger_wrote_as_it_is(
+    refusal: Callable[[], SegueError], language: Language
+) -> None:
+    error = refusal()
+    if isinstance(error, errors.TaskError) and "text" in error.values:
+        error.values = {**error.values, "text": "[a](https://e.example) @here <@1>\n\u202e"}
     for name in {"name", "text", "reason"} & set(vars(error)):
         if not isinstance(error, errors.OutOfRangeError):
             setattr(error, name, "[a](https://e.example) @here <@1>\n\u202e")

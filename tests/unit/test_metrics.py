@@ -20,11 +20,11 @@ from composer.audition.metrics import (
     measure,
 )
 from composer.audition.structureness import structureness
-from composer.encoding import decode, encode
 from composer.engine.runs import run_hashes
+from composer.music.encoding import decode, encode
 from composer.music.midi import dump_midi
 from composer.music.score import TICKS_PER_BAR, Note, Score, cut_at_repeats, in_four
-from composer.words import default_vocabulary
+from composer.music.words import default_vocabulary
 
 STEP = TICKS_PER_BAR // 16
 C_MAJOR = (60, 62, 64, 65, 67, 69, 71, 72)

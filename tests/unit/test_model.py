@@ -7,7 +7,7 @@ import torch
 from engine_models import assert_later_stages_alone_change, random_checkpoint, random_words
 
 from composer.engine.model import STAGES, CompoundWordTransformer, Context, ModelConfig, loss_by_attribute
-from composer.words import ATTRIBUTES, default_vocabulary
+from composer.music.words import ATTRIBUTES, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 
@@ -26,7 +26,7 @@ def test_the_family_is_predicted_first_and_alone() -> None:
 
 def test_no_two_attributes_of_a_note_or_of_a_position_share_a_chained_stage() -> None:
     stage_of = {name: index for index, stage in enumerate(STAGES["chained"]) for name in stage}
-    assert stage_of["pitch"] < stage_of["duration"] < stage_of["velocity"]
+    assert stage_of["role"] < stage_of["pitch"] < stage_of["duration"] < stage_of["velocity"]
     assert stage_of["position"] < stage_of["chord"] < stage_of["tempo"]
 
 
@@ -37,7 +37,7 @@ def test_loss_counts_only_words_that_use_the_attribute() -> None:
     word[0, 2, ATTRIBUTES.index("pitch")] = 40
     flat = {name: torch.zeros(1, 4, size) for name, size in sizes.items()}
     losses = loss_by_attribute(flat, word)
-    assert [int(losses[name][1]) for name in sizes] == [3, 0, 1, 0, 0, 0, 0]
+    assert [int(losses[name][1]) for name in sizes] == [3, 0, 1, 0, 0, 0, 0, 0, 0]
     assert float(losses["pitch"][0]) == pytest.approx(math.log(sizes["pitch"]))
     assert float(losses["family"][0]) == pytest.approx(3 * math.log(sizes["family"]))
     assert float(losses["tempo"][0]) == 0
@@ -74,6 +74,8 @@ def test_a_model_can_learn_a_sequence_by_heart() -> None:
         {"positions": "nonsense"},
         {"head_order": "nonsense"},
         {"sizes": {"pitch": 3}},
+        {"sizes": {name: size for name, size in VOCABULARY.sizes.items() if name != "role"}},
+        {"sizes": dict(reversed(VOCABULARY.sizes.items()))},
     ],
 )
 def test_impossible_models_are_refused(bad: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scores import changed, in_meters, pedal
 
-from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError, PitchRangeError
+from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError
 from composer.music.score import (
     CONTROLLER,
     EARLY_TICKS,
@@ -24,7 +24,8 @@ from composer.music.score import (
     TempoChange,
     in_four,
 )
-from composer.opening import Opening, to_opening
+from composer.music.words import METERS, default_vocabulary
+from composer.opening import KNOWN_METERS, Opening, to_opening
 
 BAR = TICKS_PER_BAR
 IN_4_4 = ((0, 4, 4),)
@@ -64,7 +65,7 @@ def test_notes_earlier_than_that_are_a_pickup() -> None:
 
 
 def test_a_note_that_ends_before_its_bar_line_is_still_struck() -> None:
-    short = in_four((Note(BAR - 50, 60, BAR - 20, 64), Note(BAR, 48, BAR + 100, 64)), end=2 * BAR)
+    short = in_four((Note(BAR - 25, 60, BAR - 10, 64), Note(BAR, 48, BAR + 100, 64)), end=2 * BAR)
     assert to_opening(short).score.notes == (Note(0, 48, 100, 64), Note(0, 60, SHORTEST_TICKS, 64))
 
 
@@ -133,37 +134,63 @@ def test_the_pedal_stays_where_it_was_when_time_begins_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("meters", "bar"),
+    ("meters", "found", "bar"),
     [
-        pytest.param([(0, 3, 4)], 1, id="throughout"),
-        pytest.param([(0, 4, 4), (2 * BAR, 3, 4)], 3, id="in the middle"),
-        pytest.param([(0, 4, 4), (2 * BAR, 2, 4), (2 * BAR + 960, 4, 4)], 3, id="for one bar"),
-        pytest.param([(0, 3, 4), (2 * BAR, 4, 4)], 1, id="for longer than a pickup"),
-        pytest.param([(0, 6, 8), (BAR, 3, 4)], 1, id="one after another"),
-        pytest.param([(0, 4, 4), (BAR + 480, 2, 2)], 3, id="as long as 4/4, but off the bar line"),
+        pytest.param([(0, 11, 16)], (11, 16), 1, id="throughout"),
+        pytest.param([(0, 4, 4), (2 * BAR, 13, 8)], (13, 8), 3, id="in the middle"),
+        pytest.param([(0, 4, 4), (2 * BAR, 9, 16), (2 * BAR + 1080, 4, 4)], (9, 16), 3, id="for one bar"),
+        pytest.param([(0, 15, 8), (2 * 3600, 4, 4)], (15, 8), 1, id="for longer than a pickup"),
+        pytest.param([(0, 4, 4), (BAR + 1800, 3, 4)], (3, 4), 3, id="a bar that is cut, to a length that is none"),
+        pytest.param([(0, 4, 4), (BAR + 360, 2, 2)], (2, 2), 3, id="as long as 4/4, but off the bar line"),
     ],
 )
-def test_other_meters_are_refused_where_they_begin(meters: list[tuple[int, int, int]], bar: int) -> None:
+def test_a_bar_that_no_word_says_is_refused_where_it_begins(
+    meters: list[tuple[int, int, int]], found: tuple[int, int], bar: int
+) -> None:
     with pytest.raises(MeterError) as caught:
         to_opening(score(0, BAR, 3 * BAR, bars=4, meters=tuple(meters)))
+    assert (caught.value.numerator, caught.value.denominator) == found
     assert caught.value.bar == bar
+    assert caught.value.known == KNOWN_METERS
 
 
 def test_bars_are_counted_as_a_notation_program_counts_them() -> None:
-    meters = (0, 3, 4), (3 * 1440, 4, 4), (3 * 1440 + 2 * BAR, 5, 4)
+    meters = (0, 3, 4), (3 * 1440, 4, 4), (3 * 1440 + 2 * BAR, 11, 4)
     with pytest.raises(MeterError) as caught:
         to_opening(score(3 * 1440, 3 * 1440 + 2 * BAR, bars=8, meters=meters))
-    assert (caught.value.numerator, caught.value.denominator, caught.value.bar) == (5, 4, 6)
+    assert (caught.value.numerator, caught.value.denominator, caught.value.bar) == (11, 4, 6)
 
 
-@pytest.mark.parametrize(("numerator", "denominator"), [(2, 2), (8, 8), (16, 16)])
-def test_meters_with_bars_as_long_are_taken(numerator: int, denominator: int) -> None:
+def test_the_meters_that_are_named_are_taken() -> None:
+    assert set(KNOWN_METERS.split(", ")) <= set(METERS)
+
+
+@pytest.mark.parametrize("name", [*METERS, "2/2", "3/2", "4/8", "8/8", "16/16", "6/16", "8/4"])
+def test_every_meter_whose_bars_have_a_word_is_taken_as_it_is(name: str) -> None:
+    numerator, denominator = map(int, name.split("/"))
     played = score(0, BAR, bars=2, meters=((0, numerator, denominator),))
     assert to_opening(played).score == played
 
 
+@pytest.mark.parametrize(
+    ("meters", "lengths"),
+    [
+        pytest.param([(0, 4, 4), (2 * BAR, 2, 4), (2 * BAR + 960, 4, 4)], [4, 4, 2, 4, 4], id="for one bar"),
+        pytest.param([(0, 3, 4), (1440, 6, 8), (2880, 5, 4)], [3, 3, 5, 5], id="one after another"),
+        pytest.param([(0, 4, 4), (BAR + 480, 3, 4)], [4, 1, 3, 3, 3], id="a bar that is cut to a quarter"),
+        pytest.param([(0, 1, 8), (240, 6, 8)], [0.5, 3, 3, 3], id="an upbeat"),
+    ],
+)
+def test_meters_may_change(meters: list[tuple[int, int, int]], lengths: list[float]) -> None:
+    played = score(0, 240, 2 * BAR + 5, bars=4, meters=tuple(meters))
+    opening = to_opening(played)
+    assert opening.score == played
+    assert [bar.ticks / 480 for bar in opening.score.bars][: len(lengths)] == lengths
+    assert all(default_vocabulary().meter_id(bar.meter, bar.ticks) for bar in opening.score.bars)
+
+
 def test_a_meter_replaced_before_the_first_note_does_not_matter() -> None:
-    late = in_meters((Note(1440 + BAR, 60, 1440 + BAR + 9, 64),), (0, 3, 4), (1440, 4, 4), end=1440 + 2 * BAR)
+    late = in_meters((Note(1320 + BAR, 60, 1320 + BAR + 9, 64),), (0, 11, 16), (1320, 4, 4), end=1320 + 2 * BAR)
     assert to_opening(late).score == in_four((Note(0, 60, 9, 64),), end=BAR)
 
 
@@ -213,16 +240,10 @@ def test_an_opening_may_be_as_dense_as_the_limit_and_no_denser() -> None:
     assert (caught.value.notes, caught.value.limit) == (4, 3)
 
 
-@pytest.mark.parametrize("pitch", [20, 109])
-def test_pitches_off_the_piano_are_refused(pitch: int) -> None:
-    with pytest.raises(PitchRangeError) as caught:
-        to_opening(in_four((Note(0, 60, 9, 64), Note(9, pitch, 19, 64)), end=BAR))
-    assert (caught.value.pitch, caught.value.lowest, caught.value.highest) == (pitch, 21, 108)
-
-
-@pytest.mark.parametrize("pitch", [21, 108])
-def test_the_outermost_keys_are_taken(pitch: int) -> None:
-    assert to_opening(in_four((Note(0, pitch, 9, 64),), end=BAR)).score.notes[0].pitch == pitch
+@pytest.mark.parametrize("pitch", [0, 20, 21, 108, 109, 127])
+def test_every_key_is_taken_and_those_off_the_piano_too(pitch: int) -> None:
+    played = in_four((Note(0, 60, 9, 64), Note(9, pitch, 19, 64)), end=BAR)
+    assert to_opening(played).score == played
 
 
 def test_a_score_without_notes_is_no_opening() -> None:

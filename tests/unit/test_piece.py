@@ -16,26 +16,27 @@ from hypothesis import strategies as st
 from scores import changed, in_meters, pedal
 
 from composer.cli import app
-from composer.encoding import PEDAL_TICKS, decode, encode, quantise
 from composer.errors import OutOfRangeError, RequestError
+from composer.music.encoding import decode, encode, quantise
+from composer.music.joining import PEDAL_TICKS, SAME_TEMPO
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import EARLY_TICKS, TICKS_PER_BAR, Note, Part, Score, TempoChange, cut_at_repeats, in_four
-from composer.piece import (
+from composer.music.words import ATTRIBUTES, END, Family, Word, default_vocabulary
+from composer.order import (
     HEARD_BARS,
     HEARD_NOTES,
     MAX_SEED,
     MAX_SPARE,
     MAX_TAKES,
     Order,
-    Take,
-    command_line,
-    finish,
+    bars_from,
+    chords_from,
     heard,
-    receipt,
+    settings_from,
 )
-from composer.request import MAX_BARS, Composed, Guards, Request, Watched
+from composer.piece import Take, command_line, finish, receipt
+from composer.request import MAX_BARS, Composed, Guards, Request, Watched, Wish
 from composer.sampling import KNOBS, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Nucleus, SamplingParams
-from composer.words import ATTRIBUTES, BAR, END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 
@@ -51,6 +52,22 @@ orders = st.builds(
     guards=guards,
     ending=st.booleans(),
     spare=st.integers(0, MAX_SPARE),
+)
+chord_names = st.sampled_from(["Am", "C#m7", "F/A", "N", "bb", "E7"])
+tasks: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "chords": st.lists(st.lists(chord_names, min_size=1, max_size=3).map(tuple), max_size=4).map(tuple),
+        "key": st.sampled_from(["", "A minor", "Eb"]),
+        "amounts": st.sampled_from([(), (("density", "fuller"),), (("loudness", "softer"), ("density", "thinner"))]),
+        "from_bar": st.integers(0, 99),
+        "style": st.sampled_from(["", "pop", "pop transcribed"]),
+    },
+)
+places_to_compose: st.SearchStrategy[dict[str, Any]] = (
+    st.just({})
+    | st.just({"accompany": True})
+    | st.tuples(st.integers(1, 99), st.integers(1, 99)).map(lambda bars: {"redo": bars})
 )
 
 
@@ -146,7 +163,7 @@ def test_the_opening_is_untouched_and_behind_it_stands_what_was_composed(opening
         assert note.end == min(played.end, again.get(played.pitch, played.end)), "until its key is struck again"
     expected = quantise(following, VOCABULARY).notes
     assert after == tuple(replace(n, start=n.start + opening.end, end=n.end + opening.end) for n in expected)
-    assert take.continuation_notes == len(expected)
+    assert take.new_notes == len(expected)
     assert list(take.score.notes) == sorted(take.score.notes)
 
 
@@ -157,9 +174,10 @@ def test_the_opening_keeps_its_tempi_and_the_continuation_has_its_own(opening: S
     assert before == opening.tempos
     model = quantise(following, VOCABULARY)
     for tick in sorted({0, 1, following.end - 1} | {change.tick for change in model.tempos}):
-        assert VOCABULARY.tempo_id(tempo_at(take.score, take.boundary + tick)) == VOCABULARY.tempo_id(
-            tempo_at(model, tick)
-        )
+        there, asked = tempo_at(take.score, take.boundary + tick), tempo_at(model, tick)
+        goes_on = tick < (model.tempos[1].tick if len(model.tempos) > 1 else following.end)
+        assert there == asked or (goes_on and there == opening.tempos[-1].bpm)
+        assert 1 / SAME_TEMPO < there / asked < SAME_TEMPO
     in_force, new = take.tempos
     assert in_force == opening.tempos[-1].bpm
     assert new[0] == tempo_at(take.score, take.boundary)
@@ -173,7 +191,8 @@ def test_a_long_opening_leads_to_what_its_last_bars_lead_to(opening: Score, foll
     line = opening.line(len(opening.bars) - HEARD_BARS)  # where something sounds, for it is from there that one hears
     opening = changed(opening, notes=cut_at_repeats([*opening.notes, Note(line, 60, line + 100, 50)]))
     whole, part = finished(opening, following), finished(heard(opening), following)
-    assert whole.request == part.request
+    assert replace(whole.request, before=0) == part.request
+    assert whole.request.before == len(opening.bars) - HEARD_BARS
     shift = whole.boundary - part.boundary
 
     def behind(take: Take, by: int) -> Any:
@@ -245,8 +264,8 @@ def test_bars_in_which_only_drums_play_are_not_heard() -> None:
     assert len(heard(opening).bars) == 3
     assert receipt(finished(opening, steady(1)), "")["opening"] == {
         "tracks": [
-            {"name": "", "program": 0, "notes": 24, "drum": True},
-            {"name": "", "program": 0, "notes": 12, "drum": False},
+            {"name": "", "program": 0, "drum": True, "notes": 24, "added": 4},
+            {"name": "", "program": 0, "drum": False, "notes": 12, "added": 4},
         ],
         "bars_heard": 3,
     }
@@ -280,10 +299,12 @@ def test_a_receipt_is_json_and_tells_the_numbers_of_the_piece(
     take = finished(opening, following)
     take = replace(take, request=replace(take.request, sampling=own))
     told = json.loads(json.dumps(receipt(take, "segue compose"), allow_nan=False))
-    assert told["bars"] == {"opening": len(opening.bars), "added": len(following.bars)}
+    bars, more = len(opening.bars), len(following.bars)
+    assert told["bars"] == {"opening": bars, "added": more, "composed": [bars + 1, bars + more]}
     assert told["opening"]["bars_heard"] == len(heard(opening).bars)
     (track,) = told["opening"]["tracks"]
-    assert track == {"name": "", "program": 0, "notes": len(opening.notes), "drum": False}
+    added = len(take.score.notes) - len(opening.notes)
+    assert track == {"name": "", "program": 0, "drum": False, "notes": len(opening.notes), "added": added}
     assert told["seed"] == take.request.seed
     assert SamplingParams.from_json(told["settings"]) == own
     assert told["notes"]["added"] == len(quantise(following, VOCABULARY).notes)
@@ -329,6 +350,22 @@ def test_a_piece_keeps_its_key_that_goes_a_fifth_up_or_down_at_most(minor: bool)
     assert finished(scale(3), in_four((), end=TICKS_PER_BAR)).keeps_key
 
 
+@pytest.mark.parametrize("position", [1, 37, 47, 48])
+@pytest.mark.parametrize("order", [Order(bars=2), Order(redo=(2, 3)), Order(accompany=True)])
+def test_a_note_is_heard_wherever_in_the_last_bar_it_was_composed(order: Order, position: int) -> None:
+    """A player who comes so little before a line means the next bar; a model does not."""
+    opening = steady(4)
+    (request,) = order.requests(opening, VOCABULARY)
+    role = (request.roles or (1,))[0]
+    bar = Word(Family.BAR, meter=VOCABULARY.meters.index("4/4") + 1)
+    place = Word(Family.METRICAL, position=position, chord=1, tempo=35)
+    note = Word(Family.NOTE, pitch=70, velocity=9, duration=4, role=role)
+    words = (*[bar] * request.bars, place, note, END)
+    take = finish(opening, request, Composed(words, "", "", "cpu", 1.0), VOCABULARY)
+    line = take.score.line(take.composed_bars[1] - 1)
+    assert [n.start - line for part in take.score.parts for n in part.notes if n.pitch == 90] == [40 * (position - 1)]
+
+
 # ---------------------------------------------------------------------- the command that repeats it
 
 COMPOSE = typer.main.get_command(app).commands["compose"]  # type: ignore[attr-defined]
@@ -350,22 +387,32 @@ names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"
 @given(
     opening=names | names.map(lambda name: f"a folder/{name}") | names.map(lambda name: f"-{name}"),
     order=orders,
+    task=tasks,
+    place=places_to_compose,
     instrument=st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
         lambda text: not text.startswith("-")
     ),
 )
-@example("--bars.mid", Order(bars=1, takes=1, seed=0), "piano")
-@example("$(rm -rf ~) 'and' \"more\" `x`;\n.mid", Order(2, 3, MAX_SEED - 3), "Lead 5 (charang)")
-@example("a.mid", Order(guards=Guards(loops=False), ending=False, spare=4), "piano")
-@example("a.mid", Order(guards=Guards(copies=False), takes=2, spare=1), "piano")
-@example("a.mid", Order(guards=Guards(drift=False)), "piano")
-def test_the_command_typed_into_a_shell_asks_for_the_same(opening: str, order: Order, instrument: str) -> None:
+@example("--bars.mid", Order(bars=1, takes=1, seed=0), {}, {}, "piano")
+@example("$(rm -rf ~) 'and' \"more\" `x`;\n.mid", Order(2, 3, MAX_SEED - 3), {}, {}, "Lead 5 (charang)")
+@example("a.mid", Order(guards=Guards(loops=False), ending=False, spare=4), {}, {}, "piano")
+@example("a.mid", Order(guards=Guards(copies=False), takes=2, spare=1), {}, {"accompany": True}, "piano")
+@example("a.mid", Order(guards=Guards(drift=False)), {}, {"redo": (9, 9)}, "piano")
+@example("a.mid", Order(), {"chords": (("Am", "F"),)}, {}, "piano")
+@example("a.mid", Order(), {"chords": (("Am",), ("F",))}, {}, "piano")
+@example("a.mid", Order(), {"chords": (("Am", "F"), ("C",))}, {}, "piano")
+def test_the_command_typed_into_a_shell_asks_for_the_same(
+    opening: str, order: Order, task: dict[str, Any], place: dict[str, Any], instrument: str
+) -> None:
+    order = replace(order, **task, **place)
     found = typed(command_line(opening, order, ["--device", "cpu", "--instrument", instrument]))
     assert found["opening"] == Path(opening)
-    own = SamplingParams().with_settings(found["settings"] or [])
+    own, amounts = settings_from(found["settings"] or [])
     guards = Guards(loops=found["loop_guard"], copies=found["copy_guard"], drift=found["drift_guard"])
-    numbers = {name: found[name] for name in ("bars", "takes", "seed", "ending", "spare")}
-    assert Order(**numbers, sampling=own, guards=guards) == order
+    told = {name: found[name] for name in ("bars", "takes", "seed", "ending", "spare", "key", "from_bar", "style")}
+    told |= {"redo": bars_from(found["redo"]) if found["redo"] else None, "accompany": found["accompany"] is True}
+    told |= {"chords": chords_from(found["chords"]), "amounts": amounts}
+    assert Order(**told, sampling=own, guards=guards) == order
     assert (found["device"], found["instrument"]) == ("cpu", instrument)
 
 
@@ -439,10 +486,10 @@ def test_what_is_out_of_range_is_refused_with_the_range(
 
 SIZES = [VOCABULARY.sizes.get(name, 1) for name in ATTRIBUTES]
 inner_words = st.builds(Word, *(st.integers(0, (Family.END if n == 0 else size) - 1) for n, size in enumerate(SIZES)))
-places = st.dictionaries(  # position, chord, tempo -> the notes there, by their pitch
+places = st.dictionaries(  # position, chord, tempo -> the notes there, by their role and pitch
     st.tuples(*(st.integers(1, VOCABULARY.sizes[name] - 1) for name in ("position", "chord", "tempo"))),
     st.dictionaries(
-        st.integers(1, VOCABULARY.sizes["pitch"] - 1),
+        st.tuples(st.integers(1, VOCABULARY.sizes["role"] - 1), st.integers(1, VOCABULARY.sizes["pitch"] - 1)),
         st.tuples(*(st.integers(1, VOCABULARY.sizes[name] - 1) for name in ("velocity", "duration"))),
         max_size=3,
     ),
@@ -450,28 +497,65 @@ places = st.dictionaries(  # position, chord, tempo -> the notes there, by their
 )
 
 
-def bar_of(there: dict[tuple[int, int, int], dict[int, tuple[int, int]]]) -> list[Word]:
-    words, last = [BAR], 0
+def bar_of(
+    meter: int, there: dict[tuple[int, int, int], dict[tuple[int, int], tuple[int, int]]], given: bool = False
+) -> tuple[Word, ...]:
+    """The bar, as far as it reaches. given: what is given in part leaves its tempo open"""
+    words, last = [Word(Family.BAR, meter=meter)], 0
     for (position, chord, tempo), notes in sorted(there.items()):
-        if position > last:
-            words.append(Word(Family.METRICAL, position, chord=chord, tempo=tempo))
-            words += [Word(Family.NOTE, 0, pitch, *notes[pitch]) for pitch in sorted(notes, reverse=True)]
+        if last < position <= VOCABULARY.bar_lengths[meter]:
+            words.append(Word(Family.METRICAL, position, chord=chord, tempo=0 if given else tempo))
+            for role, pitch in sorted(notes, key=lambda note: (note[0], -note[1])):
+                velocity, duration = notes[role, pitch]
+                words.append(Word(Family.NOTE, 0, pitch, velocity, duration, role=role))
             last = position
-    return words
+    return tuple(words)
+
+
+meter_ids = st.integers(1, VOCABULARY.sizes["meter"] - 1)
+heard_bars = st.lists(st.tuples(meter_ids, places), min_size=1, max_size=4).map(
+    lambda bars: tuple(word for meter, there in bars for word in bar_of(meter, there))
+)
+
+
+@st.composite
+def more_requests(draw: st.DrawFn) -> Request:
+    """With something behind, given, or wished for."""
+    given = draw(st.lists(st.tuples(meter_ids, places), min_size=1, max_size=3))
+    bars = len(given)
+    one_a_bar = st.lists(meter_ids, min_size=bars, max_size=bars).map(tuple)
+    wish = st.builds(
+        Wish,
+        st.integers(0, 9),
+        st.sampled_from(["key", "notes", "onsets", "velocity"]),
+        st.integers(-9, 9),
+        st.booleans(),
+    )
+    return Request(
+        draw(heard_bars | st.just(())),
+        bars,
+        draw(st.integers(0, MAX_SEED)),
+        behind=draw(heard_bars),
+        given=draw(st.just(()) | st.just(tuple(bar_of(meter, there, given=True) for meter, there in given))),
+        roles=tuple(draw(st.lists(st.integers(1, VOCABULARY.sizes["role"] - 1), unique=True))),
+        meters=draw(st.just(()) | one_a_bar),
+        style=draw(st.integers(0, 9)),
+        before=draw(st.integers(0, 600)),
+        wishes=tuple(draw(st.lists(wish, max_size=3))),
+    )
 
 
 requests = st.builds(
     Request,
-    words=st.lists(places, min_size=1, max_size=4).map(
-        lambda bars: tuple(word for bar in bars for word in bar_of(bar))
-    ),
+    words=heard_bars,
     bars=st.integers(1, MAX_BARS),
     seed=st.integers(0, MAX_SEED),
     sampling=params,
     guards=guards,
     ending=st.booleans(),
 )
-PLACE, NOTE = Word(Family.METRICAL, 1, chord=1, tempo=1), Word(Family.NOTE, 0, 5, 5, 5)
+BAR = Word(Family.BAR, meter=VOCABULARY.meters.index("3/4") + 1)
+PLACE, NOTE = Word(Family.METRICAL, 1, chord=1, tempo=1), Word(Family.NOTE, 0, 5, 5, 5, role=1)
 GOOD = Request((BAR, PLACE, NOTE), 8, 7).to_json()
 
 
@@ -479,7 +563,7 @@ def through_json(data: object) -> Any:
     return json.loads(json.dumps(data))
 
 
-@given(requests)
+@given(requests | more_requests())
 def test_a_request_crosses_the_table(request: Request) -> None:
     assert Request.from_json(through_json(request.to_json()), VOCABULARY) == request
 
@@ -508,7 +592,9 @@ def flat(*words: Word) -> list[int]:
     "words",
     [
         [],
-        flat(Word(Family.NOTE, 0, 5, 5, 5)),
+        flat(NOTE),
+        flat(PLACE, NOTE),
+        flat(Word(Family.BAR)),
         flat(BAR, END),
         flat(BAR, END, BAR),
         flat(BAR)[:-1],
@@ -516,6 +602,9 @@ def flat(*words: Word) -> list[int]:
         flat(BAR, NOTE),
         flat(BAR, PLACE, NOTE, NOTE),
         flat(BAR, PLACE, NOTE, PLACE),
+        flat(BAR, PLACE, NOTE._replace(role=2), NOTE),
+        flat(BAR, PLACE._replace(position=37)),
+        *(flat(BAR._replace(**{name: size})) for name, size in zip(ATTRIBUTES, SIZES, strict=True)),
         *(flat(BAR, PLACE._replace(**{name: size}), NOTE) for name, size in zip(ATTRIBUTES, SIZES, strict=True)),
         *(flat(BAR, PLACE, NOTE._replace(**{name: size})) for name, size in zip(ATTRIBUTES, SIZES, strict=True)),
         *(flat(BAR, PLACE._replace(**{name: -1}), NOTE) for name in ATTRIBUTES),
@@ -527,6 +616,37 @@ def test_words_that_are_no_opening_are_refused(words: list[int]) -> None:
     assert Request.from_json(GOOD, VOCABULARY).to_json() == GOOD
     with pytest.raises(RequestError):
         Request.from_json(GOOD | {"words": words}, VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"behind": flat(PLACE, NOTE)},
+        {"behind": flat(BAR, END)},
+        {"given": [flat(BAR)] * 7},
+        {"given": [flat(BAR)] * 7 + [flat(BAR, BAR)]},
+        {"given": [flat(BAR)] * 7 + [[]]},
+        {"given": [flat(BAR)] * 7 + [flat(BAR, PLACE._replace(position=37), NOTE)]},
+        {"meters": [1] * 7},
+        {"meters": [1] * 7 + [VOCABULARY.sizes["meter"]]},
+        {"meters": [1] * 7 + [0]},
+        {"roles": [0]},
+        {"roles": [VOCABULARY.sizes["role"]]},
+        {"before": -1},
+        {"wishes": [[0, "bars_left", 1, False]]},
+        {"wishes": [[-1, "key", 1, False]]},
+        {"wishes": [[0, "key", 999, False]]},
+        {"words": []},
+    ],
+)
+def test_what_a_request_says_beside_its_words_has_to_fit_too(change: dict[str, Any]) -> None:
+    with pytest.raises(RequestError):
+        Request.from_json(GOOD | change, VOCABULARY)
+
+
+def test_a_row_from_before_there_was_more_to_ask_for_says_nothing_of_it() -> None:
+    old = {name: GOOD[name] for name in ("words", "bars", "seed", "sampling")}
+    assert Request.from_json(old, VOCABULARY) == Request((BAR, PLACE, NOTE), 8, 7)
 
 
 @pytest.mark.parametrize("change", [{"bars": 0}, {"bars": MAX_BARS + 1}, {"seed": -1}, {"seed": MAX_SEED + 1}])
@@ -554,7 +674,14 @@ junk = st.recursive(
     | st.dictionaries(st.text(), junk)
 )
 @example(GOOD | {"seed": float("inf")})
-@example(GOOD | {"words": [float("inf")] * 7})
+@example(GOOD | {"words": [float("inf")] * 9})
+@example(GOOD | {"given": [[float("inf")] * 9] * 8})
+@example(GOOD | {"given": [[]] * 8})
+@example(GOOD | {"given": 7})
+@example(GOOD | {"wishes": [[0]]})
+@example(GOOD | {"wishes": [["key", 0, "key", None]]})
+@example(GOOD | {"roles": "12"})
+@example(GOOD | {"meters": [float("nan")] * 8})
 @example(GOOD | {"sampling": {"temperature": {"pitch": 10**400}}})
 @example(GOOD | {"sampling": {"temperature": {"pitch": 9}}})
 @example(GOOD | {"sampling": {"top_k": {"pitch": 1}}})

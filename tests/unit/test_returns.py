@@ -6,30 +6,24 @@ from typing import Any
 import pytest
 import torch
 from engine_models import assert_later_stages_alone_change, random_checkpoint, random_words
+from some_words import BAR, bar_word, metrical, note
 from torch import Tensor
 
 from composer.engine.generator import Generator
 from composer.engine.model import Cache, CompoundWordTransformer, Context
 from composer.engine.returns import PLACES_PER_POSITION, followers, places_of
+from composer.music.score import Role
+from composer.music.words import END, Family, Word, default_vocabulary
 from composer.request import Guards, Request
 from composer.sampling import SamplingParams
-from composer.words import BAR, END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 RETURNS: dict[str, Any] = {"lags": (1, 2, 4), "farthest": 8, "memory": 300}
 FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
 
 
-def metrical(position: int) -> Word:
-    return Word(Family.METRICAL, position=position, chord=1, tempo=1)
-
-
-def note(pitch: int) -> Word:
-    return Word(Family.NOTE, pitch=pitch, velocity=1, duration=1)
-
-
 def tensor(*words: Word) -> Tensor:
-    return torch.tensor([words])[..., : len(VOCABULARY.sizes)]
+    return torch.tensor([words])
 
 
 def model_of(**config: object) -> CompoundWordTransformer:
@@ -44,7 +38,7 @@ def model_of(**config: object) -> CompoundWordTransformer:
 def a_piece(bars: int = 80) -> Tensor:
     """Words that follow the grammar: (1, words, attributes)."""
     generator = Generator(random_checkpoint(), slots=1)
-    opening = (BAR, metrical(1), note(40))
+    opening = (BAR, metrical(1), *(note(40, role=role) for role in Role))
     *_, (piece,) = generator.compose([Request(opening, bars, 3, FREE, Guards(False, False, False))])
     return tensor(*opening, *piece.words)
 
@@ -64,8 +58,18 @@ def test_a_word_is_told_what_followed_its_own_place() -> None:
     assert same[0, :, 0].tolist() == [True, True, True, False, False]
 
 
+def test_a_place_is_that_of_a_role() -> None:
+    bass = note(60, role=Role.BASS)
+    bars = (BAR, metrical(1), note(60), bass, metrical(5), BAR, metrical(1))
+    for last, followed, at_the_same in ((note(40), bass, False), (bass, metrical(5), True)):
+        words = tensor(*bars, last)
+        index, there, same = followers(places_of(words), 1, torch.tensor([1]), memory=100)
+        assert (there.item(), same.item()) == (True, at_the_same)
+        assert words[0, int(index)].tolist() == list(followed)
+
+
 def test_what_lies_beyond_the_memory_is_not_told() -> None:
-    words = tensor(BAR, *(metrical(i) for i in range(1, 17)), BAR, metrical(1))
+    words = tensor(BAR, *map(metrical, range(1, 17)), BAR, metrical(1))
     assert followers(places_of(words), 1, torch.tensor([1]), memory=17)[1].all()
     assert not followers(places_of(words), 1, torch.tensor([1]), memory=16)[1].any()
 
@@ -157,4 +161,6 @@ def test_a_slot_forgets_the_piece_before() -> None:
 
 
 def test_an_end_word_closes_the_last_bar() -> None:
-    assert places_of(tensor(BAR, metrical(16), note(21), END)).key[0].diff().min() > 0
+    last = (bar_word("4/2"), metrical(VOCABULARY.positions), note(1, role=Role.BASS))
+    for behind in (BAR, END):
+        assert places_of(tensor(*last, behind)).key[0].diff().min() > 0

@@ -24,7 +24,7 @@ from engine_models import looping_checkpoint
 from composer.engine.generator import Generator
 from composer.engine.native.steps import NativeSteps
 from composer.request import Request
-from composer.words import BAR
+from some_words import BAR
 checkpoint = looping_checkpoint(farthest=4)
 for whole in (False, True):
     generator = Generator(checkpoint, 2, steps=NativeSteps(checkpoint, 2, 3, whole))

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from asked import REQUESTS, versatile_checkpoint
 from engine_models import TINY, looping_checkpoint, nats_of, random_checkpoint, steps_of
+from some_words import BAR
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from composer.encoding import encode
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from composer.engine.generator import Generator, why_slow
 from composer.engine.native import library
@@ -26,11 +27,12 @@ from composer.engine.native.weights import LANES, is_supported, pack
 from composer.engine.scheduler import Piece
 from composer.engine.torch_steps import TorchSteps
 from composer.errors import CheckpointError, CompositionError
+from composer.music.encoding import encode
 from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.words import Word, default_vocabulary
 from composer.request import Guards, Request
 from composer.rules import broken_rules
 from composer.sampling import SamplingParams
-from composer.words import BAR, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
@@ -68,6 +70,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "lags": {"lags": (1, 2), "memory": 100},
     "lags and the likest bar": {"lags": (1, 2, 4), "farthest": 8, "memory": 150, "copying": 1.5},
     "anchors": {"anchors": True},
+    "anchors, a style and segments": {"anchors": True, "styles": ("pop", "song"), "segments": True},
 }
 
 
@@ -78,8 +81,9 @@ def told(checkpoint: Checkpoint) -> Checkpoint:
         torch.nn.init.normal_(model.returns.project.weight, std=0.2)
         for stage in model.stages:
             torch.nn.init.normal_(stage.copying.gates.weight, std=0.3)  # type: ignore[union-attr, arg-type]
-    for table in model.anchors.parameters() if model.anchors is not None else ():
-        torch.nn.init.normal_(table, std=0.5)
+    for told_by in (model.anchors, model.segments):
+        for table in told_by.parameters() if told_by is not None else ():
+            torch.nn.init.normal_(table, std=0.5)
     return checkpoint
 
 
@@ -93,6 +97,14 @@ def test_in_float32_the_words_are_those_of_torch_and_as_likely(name: str) -> Non
         assert piece.watch is not None
         assert other.watch is not None
         assert piece.watch.watched == other.watch.watched
+
+
+def test_so_they_are_whatever_is_asked_for() -> None:
+    asked = [make() for make in REQUESTS.values()]
+    expected = compose("torch", versatile_checkpoint(), asked)
+    for piece, other in zip(compose("native float32", versatile_checkpoint(), asked), expected, strict=True):
+        assert piece.words == other.words
+        assert piece.nats == pytest.approx(other.nats, abs=2e-4)
 
 
 def test_with_guards_that_act_too() -> None:
@@ -134,7 +146,7 @@ library.builds = lambda: (sys.argv[1],)
 from engine_models import random_checkpoint, steps_of
 from composer.engine.generator import Generator
 from composer.request import Request
-from composer.words import BAR
+from some_words import BAR
 checkpoint = random_checkpoint(dim=64, lags=(1, 2), farthest=4)
 for kind in ("native float32", "native int8"):
     steps = steps_of(kind, checkpoint, 2)

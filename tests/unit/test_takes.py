@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_models import looping_checkpoint, nats_of, stuck_checkpoint
+from engine_models import TINY, looping_checkpoint, nats_of, random_checkpoint
 
 from composer import cli
 from composer.audition.grid import Notes, notes_of, notes_of_words
@@ -22,7 +22,8 @@ from composer.engine.runs import FILE, LONGEST_COMMON, RunIndex, run_hashes
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import TICKS_PER_BAR, Note, Score, in_four
 from composer.opening import Opening
-from composer.piece import Order, Take
+from composer.order import Order
+from composer.piece import Take
 from composer.request import Guards
 from composer.sampling import SamplingParams
 
@@ -32,7 +33,7 @@ SAME = ("mid", "png")  # of a piece, what is the same to the byte when it is com
 
 
 def opening(bars: int = 2) -> Score:
-    notes = (Note(at, C_MAJOR[at // 480 % 4], at + 240, 80) for at in range(0, bars * TICKS_PER_BAR, 480))
+    notes = (Note(at, C_MAJOR[at // 240 % 4], at + 240, 80) for at in range(0, bars * TICKS_PER_BAR, 240))
     return in_four(tuple(notes), end=bars * TICKS_PER_BAR)
 
 
@@ -41,7 +42,7 @@ def opening(bars: int = 2) -> Score:
 
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
-    return stuck_checkpoint()
+    return random_checkpoint(seed=9, **TINY)
 
 
 @pytest.fixture(scope="module")

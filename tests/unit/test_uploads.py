@@ -11,13 +11,13 @@ from hostile_midi import NOTE, a_song, length, meta, midi
 from scores import changed, in_meters, pedal
 
 from bot.studio import Finished, Read, finish_piece, read_opening, reread_opening
-from composer.encoding import decode, encode, quantise
+from composer.music.encoding import decode, encode, quantise
 from composer.music.midi import dump_midi, parse_midi, read_midi
 from composer.music.score import TICKS_PER_BAR, Note, Score, TempoChange, in_four, pedal_of
+from composer.music.words import END, Family, Word, default_vocabulary
 from composer.opening import to_opening
-from composer.piece import Order, heard
+from composer.order import Order, heard
 from composer.request import Composed, Request
-from composer.words import END, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()
 ROOTS = (48, 45, 53, 55)  # C, A minor, F, G: a bar each
@@ -83,7 +83,7 @@ def composed(score: Score) -> Composed:
 
 
 def finished(read: Read, following: Score) -> Finished:
-    return finish_piece(read.midi, read.bars, read.requests[0], composed(following), VOCABULARY, 0, "title")
+    return finish_piece(read.midi, read.bars, read.requests[0], composed(following), VOCABULARY, 0, "title", {})
 
 
 def finish(read: Read, following: Score) -> bytes:
@@ -120,7 +120,10 @@ def test_a_piece_begins_with_the_opening_as_it_was_heard_when_it_was_read(data: 
     assert until(piece.notes, boundary) == until(opening.notes, boundary)
     assert until(piece.sounding, boundary) == until(opening.sounding, boundary)
     assert [note.pitch for note in piece.notes if note.start >= boundary] == [note.pitch for note in ballad(2).notes]
-    assert bool(pedal_of(piece.playing[-1:])) == bool(pedal(opening))
+    assert len(piece.parts) == len(opening.parts)
+    for before, after in zip(opening.parts, piece.parts, strict=True):  # what was pedalled goes on so
+        behind = [span for span in pedal_of([after]) if span[0] >= boundary]
+        assert bool(behind) == bool(pedal_of([before]))
 
 
 @pytest.mark.parametrize("name", ["silent first bars", "pickup", "a pedal a channel"])

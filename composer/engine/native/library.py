@@ -17,7 +17,7 @@ import torch
 
 from composer.engine.anchors import FIELDS
 from composer.errors import CompositionError
-from composer.words import ATTRIBUTES
+from composer.music.words import ATTRIBUTES
 
 VERSION = 3  # of the structures and functions, as in step.cpp
 DONE, NO_MEMORY = 0, 1  # what the functions return, as in step.cpp

@@ -21,8 +21,8 @@ from composer.engine.native.weights import Weights, is_supported
 from composer.engine.noise import NOISE_WORDS, Noise
 from composer.engine.prompt import Known, OpenBar
 from composer.engine.steps import PREFILL_WORDS, Drawn
+from composer.music.words import ATTRIBUTES, Word
 from composer.sampling import MAX_TEMPERATURE, SamplingParams
-from composer.words import ATTRIBUTES, Word
 
 
 class NativeSteps:

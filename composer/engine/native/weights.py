@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from composer.engine.model import Block, CompoundWordTransformer, Stage
 from composer.engine.native import library
 from composer.errors import CompositionError
-from composer.words import ATTRIBUTES
+from composer.music.words import ATTRIBUTES
 
 LANES = 64  # columns of a packed group, as in step.cpp
 MOST_BARS_BACK, MOST_HINTS, MOST_HEADS = 64, 16, 64  # as in step.cpp

@@ -4,6 +4,7 @@ bytes -- scan --> events -- reading --> Score -- writing --> bytes
 
 scan        the tracks of a file and the events of a track; bounds what a file may cost
 reading     makes them a Score
+channel_10  tells a melody there from drums
 writing     makes a Score a file
 child       reads a stranger's bytes in a process that can be killed
 

@@ -1,11 +1,16 @@
-"""A file's bytes -> its tracks, and a track's bytes -> its events, with a bound on what either may cost."""
+"""A file's bytes -> its tracks, and a track's bytes -> its events, with a bound on what either may cost.
+
+Files are taken as players take them: what their headers and chunks say of themselves is believed where it holds.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from composer.errors import HostileMidiError, NoNotesError, NotMidiError
+from composer.errors import HostileMidiError, NotMidiError
+from composer.music.score import DEFAULT_BPM
 
 # What a file may cost. A file at all limits at once is read within a CPU second and 300 MB, child start included.
 MAX_BYTES = 2 * 2**20  # the longest piano recordings have 0.5 MB
@@ -15,10 +20,17 @@ MAX_NOTES = 40_000  # an opening may have 30,000
 MAX_BEATS = 8_000  # over an hour at 120 BPM
 
 NOTE_ON, SYSEX, META = 0x90, 0xF0, 0xFF
-_SYSEX_PART = 0xF7
+_SYSEX_PART, _END_OF_TRACK = 0xF7, 0x2F
 _DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # by the high half of the status byte
 _BEHIND = {status: _DATA_BYTES[status & 0xF0] for status in range(0x80, 0xF0)}
-_END_OF_TRACK = b"\x00\xff\x2f\x00"
+# What one device tells another while it plays has no place in a file; some recorders put it there.
+_BEHIND |= dict.fromkeys((0xF4, 0xF5, 0xF6, *range(0xF8, 0xFF)), 0) | {0xF1: 1, 0xF2: 2, 0xF3: 1}
+
+_FILE, _TRACK = b"MThd", b"MTrk"
+_CHUNK = re.compile(_FILE + b"|" + _TRACK)
+_HEADER_BYTES = 14
+# Frames a second that SMPTE writes as 29: each thousandth is left out.
+_DROP_FRAME, _DROP_FRAMES_A_SECOND = 29, 30_000 / 1_001
 
 
 Timed = tuple[int, bytes]  # a tick, and an event without its delta time
@@ -44,35 +56,68 @@ def check_size(data: bytes) -> None:
         raise HostileMidiError(f"it has {len(data):,} bytes; {MAX_BYTES:,} are taken")
 
 
-def tracks_of(data: bytes) -> tuple[int, list[bytes]]:
-    """Ticks a beat, and the bytes of each track, of a MIDI file or of one in a RIFF wrapper.
+class Layout(NamedTuple):
+    """What the header of a file says, and the bytes of its tracks."""
+
+    is_collection: bool  # format 2: each track is a pattern by itself
+    is_in_seconds: bool  # times count frames of film (SMPTE); tempi change nothing
+    resolution: float  # ticks a beat; of a file in seconds, a beat at DEFAULT_BPM
+    tracks: list[bytes]
+
+
+def layout_of(data: bytes) -> Layout:
+    """Where the header and the tracks of a MIDI file lie, whatever wrapper or text is around it.
 
     Raises:
-        NotMidiError: the bytes are no MIDI file, or a damaged one.
-        HostileMidiError: it has too many tracks.
-        NoNotesError: it has none.
+        NotMidiError: there is no header, or one without a resolution.
+        HostileMidiError: it has too many bytes or tracks.
     """
     check_size(data)
-    data = _unwrap_riff(data)
-    size = int.from_bytes(data[4:8], "big")
-    if data[:4] != b"MThd" or size < 6 or len(data) < 8 + size:
+    start = data.find(_FILE)
+    if start < 0 or len(data) < start + _HEADER_BYTES:
         raise NotMidiError("it has no MIDI header")
-    kind, count, resolution = (int.from_bytes(data[at : at + 2], "big") for at in (8, 10, 12))
-    _check_header(kind, count, resolution)
+    kind, division = (int.from_bytes(data[start + at : start + at + 2], "big") for at in (8, 12))
     tracks: list[bytes] = []
-    at = 8 + size
-    while len(tracks) < count:
-        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
-        if at + 8 + size > len(data):
-            raise NotMidiError(f"it ends within track {len(tracks) + 1} of {count}")
-        if name == b"MTrk":  # the standard has readers skip all others
-            tracks.append(data[at + 8 : at + 8 + size])
-        at += 8 + size
-    return resolution, tracks
+    for track in _tracks(data, start + _HEADER_BYTES):
+        if len(tracks) == MAX_TRACKS:
+            raise HostileMidiError(f"it has more than {MAX_TRACKS} tracks")
+        tracks.append(track)
+    in_seconds = division >= 0x8000
+    resolution = _ticks_a_second(division) * 60 / DEFAULT_BPM if in_seconds else division
+    if resolution == 0:
+        raise NotMidiError("it has no ticks in a beat")
+    return Layout(kind == 2, in_seconds, resolution, tracks)
+
+
+def _tracks(data: bytes, at: int) -> Iterator[bytes]:
+    """Those from `at` on, up to a second file behind them, however many the header says there are.
+
+    The length that a track says it has holds where another one or the end stands behind it; else it goes on until
+    there, and End of Track ends it. Chunks of other names are to be skipped.
+    """
+    at = data.find(_TRACK, at)
+    while data[at : at + 4] == _TRACK:
+        body = at + 8
+        end = body + int.from_bytes(data[at + 4 : body], "big")
+        if end != len(data) and not _CHUNK.match(data, end):
+            end = _next_chunk(data, body)
+        yield data[body:end]
+        at = _next_chunk(data, end)
+
+
+def _next_chunk(data: bytes, at: int) -> int:
+    found = _CHUNK.search(data, at)
+    return found.start() if found else len(data)
+
+
+def _ticks_a_second(division: int) -> float:
+    """Of SMPTE: the frames a second as a negative number in the high byte, the ticks a frame in the low one."""
+    frames, ticks = 0x100 - (division >> 8), division & 0xFF
+    return ticks * (_DROP_FRAMES_A_SECOND if frames == _DROP_FRAME else frames)
 
 
 def events_of(track: bytes) -> Iterator[Event]:
-    """Walk a track. Raises NotMidiError where its bytes do not add up to events."""
+    """Walk a track up to End of Track. Raises NotMidiError where its bytes go on without adding up to an event."""
     at = tick = running = 0
     size = len(track)
     while at < size:
@@ -87,11 +132,12 @@ def events_of(track: bytes) -> Iterator[Event]:
                 status, body = running, head
             if status in _BEHIND:
                 end = body + _BEHIND[status]
-                running = status
+                # A sysex or a meta event should end running status, but there are files that go on behind it.
+                running = status if status < SYSEX else running
             else:
                 meta, body, end = _long_event(track, status, body)
-                # A sysex ends running status; a meta event should as well, but there are files that go on.
-                running = running if status == META else 0
+            if meta == _END_OF_TRACK:
+                return
             if end > size:
                 raise IndexError
         except IndexError:
@@ -103,7 +149,8 @@ def events_of(track: bytes) -> Iterator[Event]:
 def written(resolution: int, tracks: Sequence[bytes]) -> bytes:
     """A MIDI file of these tracks."""
     header = b"".join(number.to_bytes(2, "big") for number in (1, len(tracks), resolution))
-    return _chunk(b"MThd", header) + b"".join(_chunk(b"MTrk", track + _END_OF_TRACK) for track in tracks)
+    end = b"\x00" + meta(_END_OF_TRACK, b"")
+    return _chunk(_FILE, header) + b"".join(_chunk(_TRACK, track + end) for track in tracks)
 
 
 def as_number(number: int) -> bytes:
@@ -130,32 +177,6 @@ def in_time(events: Iterable[Timed]) -> bytes:
 
 def _chunk(name: bytes, body: bytes) -> bytes:
     return name + len(body).to_bytes(4, "big") + body
-
-
-def _unwrap_riff(data: bytes) -> bytes:
-    """The MIDI file inside a RIFF file (.rmi); other data as it is."""
-    if data[:4] != b"RIFF":
-        return data
-    at = 12
-    while data[8:12] == b"RMID" and at + 8 <= len(data):
-        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        if name == b"data":
-            return data[at + 8 : at + 8 + size]
-        at += 8 + size + size % 2
-    raise NotMidiError("it is a RIFF file with no MIDI inside")
-
-
-def _check_header(kind: int, count: int, resolution: int) -> None:
-    if kind > 1:
-        raise NotMidiError(f"its format is {kind}, and only formats 0 and 1 hold one piece")
-    if count == 0:
-        raise NoNotesError
-    if count > MAX_TRACKS:
-        raise HostileMidiError(f"it has {count:,} tracks; {MAX_TRACKS} are taken")
-    if resolution == 0:
-        raise NotMidiError("it has no ticks in a beat")
-    if resolution & 0x8000:
-        raise NotMidiError("its times count film frames (SMPTE) in place of beats")
 
 
 def _long_event(track: bytes, status: int, body: int) -> tuple[int, int, int]:

@@ -35,15 +35,17 @@ KINDS = {
     "dim7": ("diminished-seventh", "dim7"),
     "aug": ("augmented", "aug"),
 }
+DRUMS = 10  # the channel, counted from 1
 SIGNATURE = "FCGDAEB"  # in the order of the sharps
 
 
 @dataclass(frozen=True)
 class Staves:
-    """What one player reads: one staff or two."""
+    """What one player reads: one staff or two. program: General MIDI, for programs that play the sheet"""
 
     name: str
     notes: tuple[tuple[Note, ...], ...]
+    program: int = 0
 
     @property
     def clefs(self) -> tuple[str, ...]:
@@ -60,17 +62,17 @@ def staves_of(score: Score) -> list[Staves]:
     alone = melodies if len(melodies) < len(parts) else []
     others = [part for part in parts if part not in alone]
     keys = [part for part in others if part.program in PIANOS]
-    players = [Staves(part.name or "Melody", (part.notes,)) for part in alone]
+    players = [Staves(part.name or "Melody", (part.notes,), part.program) for part in alone]
     players += [_own(part) for part in sorted(others, key=_height, reverse=True) if part not in keys]
     if keys or not players:
         notes = sorted({(note.start, note.pitch): note for part in keys for note in part.notes}.values())
         right, left = hands(notes)
-        players.append(Staves("Piano", (tuple(right), tuple(left))))
+        players.append(Staves("Piano", (tuple(right), tuple(left)), keys[0].program if keys else 0))
     return players
 
 
 def _own(part: Part) -> Staves:
-    return Staves(part.name or INSTRUMENTS[part.program], (part.notes,))
+    return Staves(part.name or INSTRUMENTS[part.program], (part.notes,), part.program)
 
 
 def _height(part: Part) -> float:
@@ -93,12 +95,21 @@ def to_musicxml(score: Score, title: str, boundary: int | None = None) -> bytes:
     for number, player in enumerate(players, start=1):
         entry = SubElement(listed, "score-part", id=f"P{number}")
         SubElement(entry, "part-name").text = player.name
+        _instrument(entry, f"P{number}-I1", player, channel=number + (number >= DRUMS))
     for number, player in enumerate(players, start=1):
         writer = _Writer(score, player, grid, boundary, first=number == 1)
         writer.write(SubElement(root, "part", id=f"P{number}"))
     indent(root)
     text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return text
+
+
+def _instrument(entry: Element, name: str, player: Staves, channel: int) -> None:
+    """channel: counted from 1"""
+    SubElement(SubElement(entry, "score-instrument", id=name), "instrument-name").text = INSTRUMENTS[player.program]
+    instrument = SubElement(entry, "midi-instrument", id=name)
+    SubElement(instrument, "midi-channel").text = str(min(channel, 16))
+    SubElement(instrument, "midi-program").text = str(player.program + 1)
 
 
 class _Writer:
