@@ -25,10 +25,12 @@ from composer.database import Database, metadata
 from composer.errors import OutOfRangeError, SettingsError, UnknownNameError
 from composer.line.jobs import Jobs
 from composer.line.schema import DAY_SECONDS, Draft, Job
+from composer.order import Order
 from composer.sampling import KNOBS, SETTABLE, Nucleus, SamplingParams
 from composer.transcription.synchronise import Listening
 
 ANN, BOB = 2**63 - 1, 80351110224678912  # the largest that a snowflake can be, and a real one
+TASK = {"chords": [["Am", "F"], ["C"]], "key": "A minor"}
 PLACE = Place(
     guild=41771983423143937,
     channel=2**63 - 2,
@@ -260,6 +262,7 @@ class Desk:
             "seed": 2**53 - 5,
             "program": 73,
             "sampling": SamplingParams().with_setting("top_p", "pitch", 0.5),
+            "task": TASK,
             "place": PLACE,
         }
         async with self.database.write() as connection:
@@ -308,6 +311,8 @@ async def test_a_piece_comes_back_as_it_was_asked_for(database_url: str) -> None
         assert (piece.id, piece.owner, piece.parent, piece.title.raw) == (job.id, ANN, parent, "Ständchen")
         assert (piece.opening_bars, piece.bars, piece.seed, piece.program) == (4, 8, 2**53 - 5, 73)
         assert piece.sampling == SamplingParams().with_setting("top_p", "pitch", 0.5)
+        assert Order.doing(piece.task) == Order.doing(TASK) == Order(chords=(("Am", "F"), ("C",)), key="A minor")
+        assert (piece.first_new, piece.all_bars) == (4, 12)
         assert piece.place == PLACE
         assert (piece.receipt, piece.posting_at, piece.deleted) == (None, None, False)
         assert 0 <= piece.asked_at - job.submitted_at < 60
@@ -315,6 +320,16 @@ async def test_a_piece_comes_back_as_it_was_asked_for(database_url: str) -> None
         assert await at.storage.midi_of(job.id) is None
         assert await at.storage.piece(job.id + 1) is None
         assert await at.storage.opening_of(job.id + 1) is None
+
+
+@pytest.mark.parametrize(("task", "first"), [({"redo": [2, 3]}, 1), ({"accompany": True}, 0)])
+async def test_what_is_composed_inside_of_a_piece_makes_it_no_longer(
+    database_url: str, task: dict[str, Any], first: int
+) -> None:
+    async with desk(database_url) as at:
+        piece = await at.storage.piece((await at.submit(task=task)).id)
+        assert piece is not None
+        assert (piece.first_new, piece.all_bars) == (first, 4)
 
 
 async def test_the_settings_of_a_piece_do_not_follow_the_defaults(
