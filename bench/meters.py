@@ -10,25 +10,22 @@ triplets, the share of the onsets off the beat that stand on triplets, against t
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
-from bench.tasks import ASKED_BARS, HEARD_BARS, Bars, Tried, interval, words_of
+from bench.tasks import ASKED_BARS, HEARD_BARS, Bars, Tried, interval, run, words_of
 from composer.audition.comparison import columns_of, compare
 from composer.audition.grid import TICKS_PER_STEP, on_grid
 from composer.audition.metrics import Figures, judge
-from composer.engine.checkpoint import load_checkpoint
 from composer.music.encoding import decode
 from composer.music.grid import POSITIONS_PER_QUARTER
 from composer.music.score import Meter
 from composer.music.words import COLUMN, Family, Word
 from composer.request import Request
 from composer.rules import broken_rules
-from composer.training.lessons import Lessons, Song
+from composer.training.lessons import Song
 from composer.training.tasks import split_bars
 
 FOLLOWING = 32  # bars that are compared
@@ -36,20 +33,6 @@ METERS = ("4/4", "3/4", "2/4", "6/8", "3/8", "9/8", "12/8", "5/4", "6/4", "7/8")
 TRIPLET_SHARE = 0.5  # of the onsets off the beat of an opening that is in triplets
 TERNARY = (POSITIONS_PER_QUARTER // 3, 2 * POSITIONS_PER_QUARTER // 3)
 BINARY = tuple(POSITIONS_PER_QUARTER * at // 4 for at in (1, 2, 3))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, default=Path(".cache/corpora.npz"))
-    parser.add_argument("--songs", type=int, default=40, help="of each meter, at most")
-    parser.add_argument("--only", nargs="*", choices=MEASURES, default=list(MEASURES))
-    options = parser.parse_args()
-    tried = Tried(load_checkpoint(options.checkpoint), Lessons.load(options.data), options.songs)
-    for name in options.only:
-        print(f"\n{name}")
-        for line in MEASURES[name](tried):
-            print(f"  {line}", flush=True)
 
 
 def songs_in(tried: Tried, meter: str, bars: int) -> list[tuple[Song, Bars]]:
@@ -138,4 +121,4 @@ def offbeats(tried: Tried) -> Iterator[str]:
 MEASURES = {"kept": kept, "close": close, "offbeats": offbeats}
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, MEASURES)

@@ -12,7 +12,7 @@ interval, by drawing songs anew (bootstrap).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,17 +43,18 @@ OFF = Guards(loops=False, copies=False, drift=False)
 MELODY, INNER, ACCOMPANIMENT = (role + 1 for role in (Role.MELODY, Role.INNER, Role.ACCOMPANIMENT))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(description: str | None, measures: Mapping[str, Callable[[Tried], Iterator[str]]]) -> None:
+    """The command of a benchmark of such measures."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, default=Path(".cache/corpora.npz"))
     parser.add_argument("--songs", type=int, default=40, help="of each corpus or meter, at most")
-    parser.add_argument("--only", nargs="*", choices=MEASURES, default=list(MEASURES))
+    parser.add_argument("--only", nargs="*", choices=measures, default=list(measures))
     options = parser.parse_args()
     tried = Tried(load_checkpoint(options.checkpoint), Lessons.load(options.data), options.songs)
     for name in options.only:
         print(f"\n{name}")
-        for line in MEASURES[name](tried):
+        for line in measures[name](tried):
             print(f"  {line}", flush=True)
 
 
@@ -282,4 +283,4 @@ def seams(tried: Tried) -> Iterator[str]:
 MEASURES = {"redo": redo, "seams": seams, "chords": chords, "accompany": accompany}
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, MEASURES)

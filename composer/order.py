@@ -9,7 +9,7 @@ from typing import Any
 
 from composer.errors import OutOfRangeError, TaskError, UnknownNameError
 from composer.music.encoding import to_words
-from composer.music.key import find_key
+from composer.music.key import Key, find_key
 from composer.music.roles import with_roles
 from composer.music.score import CHORD_QUALITIES, EARLY_TICKS, PITCH_CLASSES, Bar, Role, Score
 from composer.music.words import IGNORE, Family, Vocabulary, Word, parse_chord
@@ -209,7 +209,7 @@ class Order:
         asked = iter(self._chords([_meter(bar, vocabulary) for bar in opening.bars], vocabulary))
         given = [_with_chords(bar, next(asked, ())) for bar in _bars(_unsaid(to_words(score, vocabulary)))]
         score_key = find_key(score.notes)
-        wishes = (Wish(0, "key", 1 + score_key.tonic + 12 * score_key.minor),) if score_key else ()
+        wishes = (Wish(0, "key", 1 + score_key.number),) if score_key else ()
         taken = {part.role for part in score.playing}
         roles = tuple(role + 1 for role in (Role.INNER, Role.ACCOMPANIMENT) if role not in taken)
         return replace(
@@ -265,7 +265,7 @@ class Order:
         return tuple(bars)
 
     def _wishes(self, request: Request) -> Iterator[Wish]:
-        heard = request.before + sum(word.family == Family.BAR for word in request.words)
+        heard = request.first_new
         first = max(0, self.from_bar - 1 - heard)
         if self.from_bar and first >= request.bars:
             last = heard + request.bars
@@ -342,7 +342,7 @@ def key_id(name: str) -> int:
         raise TaskError("key", {"text": name})
     root = match[1][0].upper() + match[1][1:].replace("♯", "#").replace("♭", "b")
     tonic = PITCH_CLASSES.index(SPELLED.get(root, root))
-    return 1 + tonic + 12 * (match[2] in ("minor", "min", "m"))
+    return 1 + Key(tonic, match[2] in ("minor", "min", "m")).number
 
 
 def _meter(bar: Bar, vocabulary: Vocabulary) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
@@ -12,7 +12,7 @@ from composer.music.encoding import decode
 from composer.music.joining import joined
 from composer.music.key import Key, find_key
 from composer.music.score import Part, Score, TempoChange
-from composer.music.words import Family, Vocabulary, Word
+from composer.music.words import Family, Vocabulary, bars_in
 from composer.order import Order
 from composer.request import Composed, Request
 
@@ -94,11 +94,6 @@ class Take:
         ]
 
     @property
-    def only_new(self) -> Score:
-        """The new bars, with every part."""
-        return self.score.excerpt(*self.composed_bars)
-
-    @property
     def keeps_key(self) -> bool:
         """Whether what is new stays in the opening's scale, or goes to a neighbour of it: a sharp more or less."""
         key, new = self.keys
@@ -111,16 +106,12 @@ class Take:
 
 def finish(opening: Score, request: Request, composed: Composed, vocabulary: Vocabulary) -> Take:
     """The whole piece: the opening, with what was composed behind its end, in its bars or beside its parts."""
-    first = request.before + bars_in(request.words)
+    first = request.first_new
     new = decode(composed.words, vocabulary)
     if all(word.family != Family.METRICAL for word in composed.words):  # silence says nothing of tempo and chords
         new = replace(new, tempos=(TempoChange(0, opening.tempos[-1].bpm),), chords=())
     take = Take(opening, opening, new, first, request, composed)
     return replace(take, score=joined(opening, new, first, take.beside is not None, request.drums))
-
-
-def bars_in(words: Iterable[Word]) -> int:
-    return sum(word.family == Family.BAR for word in words)
 
 
 def receipt(take: Take, command: str) -> dict[str, Any]:

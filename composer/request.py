@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from composer.errors import RequestError, SettingsError
-from composer.music.words import ATTRIBUTES, Vocabulary, Word
+from composer.music.words import ATTRIBUTES, Vocabulary, Word, bars_in
 from composer.rules import broken_given, broken_opening
 from composer.sampling import SamplingParams
 
@@ -123,6 +123,11 @@ class Request:
         if broken := next(request.broken(vocabulary), None):
             raise RequestError(f"it breaks a rule of words, {broken}")
         return request
+
+    @property
+    def first_new(self) -> int:
+        """How many bars of the piece stand before those that are composed."""
+        return self.before + bars_in(self.words)
 
     def broken(self, vocabulary: Vocabulary) -> Iterator[str]:
         """What is wrong with its words, and with what it says of the bars to compose."""

@@ -81,8 +81,9 @@ def compose(
     from composer.cli.results import folder_for, renewed, write_take
     from composer.composing import compose as compose_takes
     from composer.music.midi import dump_midi
+    from composer.music.words import bars_in
     from composer.opening import to_opening
-    from composer.piece import bars_in, receipt
+    from composer.piece import receipt
     from composer.rendering.audio import check_installed
     from composer.rendering.instruments import program_of
 

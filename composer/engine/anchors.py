@@ -72,7 +72,7 @@ class Bars:
         key = key_of(np.roll(sounding, transposed))
         assert key is not None
         return (
-            1 + key.tonic + 12 * key.minor,
+            1 + key.number,
             1 + _log_bin(notes / bars, NOTES_STEPS, SIZES[FIELDS.index("notes")] - 2),
             1 + _log_bin(onsets / bars, ONSETS_STEPS, SIZES[FIELDS.index("onsets")] - 2),
             1 + min(int(velocity / notes / VELOCITY_BIN), SIZES[FIELDS.index("velocity")] - 2),

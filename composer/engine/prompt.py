@@ -59,7 +59,7 @@ class Prompt:
         self._request, self._vocabulary = request, vocabulary
         self._style = (request.style,) if config.styles else ()
         self._opening = anchors_of(request.words, vocabulary)[:BARS_BEFORE]
-        self._heard = request.before + sum(word.family == Family.BAR for word in request.words)
+        self._heard = request.first_new
         self._segment = DRAWN if request.behind else HEARD
         self._chords = list(_chords(request.given, vocabulary))
         # What stands farther back than this is out of every layer's sight, and of what is remembered.

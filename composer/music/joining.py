@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from statistics import fmean
 
 from composer.music.chords import chords_of
 from composer.music.drums import going_on
@@ -114,7 +113,7 @@ def _parts(score: Score, new: Score, start: int, end: int, pedal: Spans, beside:
             unplayed[name] = replace(part, name=name, notes=cut_at_repeats([*before, *part.notes]))
             continue
         for note in part.notes:
-            nearest = min(theirs, key=lambda index: abs(fmean(n.pitch for n in parts[index].notes) - note.pitch))
+            nearest = min(theirs, key=lambda index: abs(parts[index].height - note.pitch))
             shares[nearest].append(note)
     for index, notes in shares.items():
         parts[index] = _replaced(parts[index], notes, start, end, pedal, is_behind=start >= score.end)

@@ -24,6 +24,11 @@ class Key(NamedTuple):
         return f"{PITCH_CLASSES[self.tonic]} {'minor' if self.minor else 'major'}"
 
     @property
+    def number(self) -> int:
+        """From 0: the major keys from C up, then the minor ones."""
+        return self.tonic + 12 * self.minor
+
+    @property
     def scale(self) -> int:
         """The pitch class of the major scale with the same seven notes: C for C major and A minor."""
         return (self.tonic + 3) % 12 if self.minor else self.tonic

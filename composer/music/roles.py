@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from statistics import fmean
+from operator import attrgetter
 
 from composer.music.score import Part, Role, Score
 
@@ -58,17 +58,13 @@ def _called(part: Part, role: Role) -> bool:
 
 
 def _low(lines: list[Part]) -> list[Part]:
-    return [part for part in lines if _height(part) <= HIGHEST_BASS]
+    return [part for part in lines if part.height <= HIGHEST_BASS]
 
 
 def _first(parts: list[Part], *, lowest: bool) -> Part | None:
     """The lowest or the highest one."""
-    ordered = sorted(parts, key=_height)
+    ordered = sorted(parts, key=attrgetter("height"))
     return ordered[0 if lowest else -1] if ordered else None
-
-
-def _height(part: Part) -> float:
-    return fmean(note.pitch for note in part.notes)
 
 
 def _notes_an_onset(part: Part) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from itertools import islice, pairwise
+from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 TICKS_PER_BEAT = 480
@@ -201,6 +202,11 @@ class Part:
     is_drum: bool = False
     channel: int = 0
     controls: tuple[Control, ...] = ()
+
+    @cached_property
+    def height(self) -> float:
+        """The mean of its pitches, of a part that has notes."""
+        return fmean(note.pitch for note in self.notes)
 
     def moved(self, by: int) -> Part:
         """So many ticks later."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -220,6 +220,10 @@ def parse_chord(name: str, tick: int = 0) -> Chord:
         if name.startswith(letter) and name[len(letter) :] in CHORD_QUALITIES:
             return Chord(tick, root, name[len(letter) :])
     raise ValueError(f"no chord is called {name!r}")
+
+
+def bars_in(words: Iterable[Word]) -> int:
+    return sum(word.family == Family.BAR for word in words)
 
 
 # One of each length first is what a short bar is written as. 4/8 and 8/8 go by length, as 2/2 does.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION
@@ -63,7 +64,7 @@ def staves_of(score: Score) -> list[Staves]:
     others = [part for part in parts if part not in alone]
     keys = [part for part in others if part.program in PIANOS]
     players = [Staves(part.name or "Melody", (part.notes,), part.program) for part in alone]
-    players += [_own(part) for part in sorted(others, key=_height, reverse=True) if part not in keys]
+    players += [_own(part) for part in sorted(others, key=attrgetter("height"), reverse=True) if part not in keys]
     if keys or not players:
         notes = sorted({(note.start, note.pitch): note for part in keys for note in part.notes}.values())
         right, left = hands(notes)
@@ -73,11 +74,6 @@ def staves_of(score: Score) -> list[Staves]:
 
 def _own(part: Part) -> Staves:
     return Staves(part.name or INSTRUMENTS[part.program], (part.notes,), part.program)
-
-
-def _height(part: Part) -> float:
-    """The mean of its pitches: the highest instrument stands at the top."""
-    return sum(note.pitch for note in part.notes) / len(part.notes)
 
 
 def to_musicxml(score: Score, title: str, boundary: int | None = None) -> bytes:
