@@ -120,5 +120,10 @@ def offbeats(tried: Tried) -> Iterator[str]:
 
 MEASURES = {"kept": kept, "close": close, "offbeats": offbeats}
 
-if __name__ == "__main__":
+
+def main() -> None:
     run(__doc__, MEASURES)
+
+
+if __name__ == "__main__":
+    main()

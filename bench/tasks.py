@@ -282,5 +282,10 @@ def seams(tried: Tried) -> Iterator[str]:
 
 MEASURES = {"redo": redo, "seams": seams, "chords": chords, "accompany": accompany}
 
-if __name__ == "__main__":
+
+def main() -> None:
     run(__doc__, MEASURES)
+
+
+if __name__ == "__main__":
+    main()
