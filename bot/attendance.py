@@ -321,7 +321,7 @@ class Attendance:
         request = Request.from_json(job.payload, self._studio.vocabulary)
         composed = Composed.from_json(job.result or {})
         finished = await self._studio.finish(
-            opening, piece.opening_bars, request, composed, piece.program, piece.title.bare, piece.task
+            opening, piece.opening_bars, request, composed, piece.program, piece.title.bare, piece.task, piece.heard
         )
         if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
             raise GoneError

@@ -1,8 +1,9 @@
 """What a person asks for, checked and put into the line. No Discord objects: places, orders and pieces.
 
     admit, read, check          before anything is put into the line
-    take, listen                an opening, or a recording that is heard first     (a command)
+    take, listen, ask           an opening, or what is heard first                 (a command)
     work_on, compose_again      from a piece that there is                          (a button)
+    compose_as_written          from a file, however it was played                  (a button)
 
 What has been put into the line is handed on in `taken`; bot.attendance sees to it from there.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +24,7 @@ from bot.messages import Stranger
 from bot.storage import Storage
 from bot.storage.pieces import MAX_TITLE, Hearing, Piece, Place
 from bot.storage.servers import Guild
-from bot.studio import Read, Studio
+from bot.studio import Doubtful, Read, Studio
 from composer.database import Database
 from composer.errors import OpeningError, to_reason
 from composer.line.asking import Limits
@@ -31,6 +33,7 @@ from composer.line.schema import PERCENT, PERFORMANCE, Draft, Kind
 from composer.order import Order
 from composer.transcription.synchronise import Listening
 
+AS_WRITTEN = Listening(as_written=True)
 MAX_BARS = 128  # of one request; a piece goes on with Continue
 
 log = structlog.get_logger("intake")
@@ -112,7 +115,7 @@ class Intake:
         """
         await self._jobs.check(str(user), _scope(guild), await self.limits(await self._storage.guild(guild)))
 
-    async def read(self, user: int, data: bytes, order: Order, listening: Listening) -> Read:
+    async def read(self, user: int, data: bytes, order: Order, listening: Listening, asks: bool) -> Read | Doubtful:
         """A stranger's MIDI file.
 
         Args:
@@ -120,11 +123,12 @@ class Intake:
             data: the file.
             order: what to compose on.
             listening: where it was played without a click.
+            asks: whether the person is asked where its bars are in doubt.
 
         Raises:
             OpeningError: it cannot be continued.
         """
-        return await self._studio.read(data, order, listening, owner=user)
+        return await self._studio.read(data, order, listening, user, asks)
 
     async def check(self, key: str, user: int, guild: int | None, recording: bytes) -> None:
         """A stranger's recording, before it is put into the line.
@@ -141,7 +145,7 @@ class Intake:
         try:
             await self._studio.check(recording, owner=user)
         except OpeningError as error:
-            await self._jobs.refuse(_to_be_heard(key, user, guild, recording), to_reason(error))
+            await self._jobs.refuse(_to_be_heard(key, user, guild), to_reason(error))
             raise
 
     # ------------------------------------------------------------------ into the line
@@ -186,9 +190,38 @@ class Intake:
         Raises:
             LineFullError: there is no room for it.
         """
-        draft = _to_be_heard(ask.key, ask.user, ask.place.guild, recording)
+        draft = replace(_to_be_heard(ask.key, ask.user, ask.place.guild), recording=recording)
         (piece,) = await self._into_line(ask, [_Row(draft, None, 0, ask.order)], hearing=hearing)
         return piece
+
+    async def ask(self, ask: Ask, doubtful: Doubtful, hearing: Hearing) -> Piece:
+        """Have the person look at the bars that were found in a MIDI file, as in a recording.
+
+        Raises:
+            LineFullError: there is no room for it.
+        """
+        draft = replace(
+            _to_be_heard(ask.key, ask.user, ask.place.guild),
+            payload={"midi": b64encode(doubtful.midi).decode()},
+            result=doubtful.performance,
+        )
+        (piece,) = await self._into_line(ask, [_Row(draft, None, 0, ask.order)], hearing=hearing)
+        return piece
+
+    async def compose_as_written(self, ask: Ask, parent: Piece) -> list[Piece]:
+        """Go on from a MIDI file on its own beats, about which the person was asked.
+
+        Raises:
+            GoneError: the file is no longer kept.
+            OpeningError: on its own beats it cannot be continued.
+            LineFullError: there is no room for another.
+        """
+        job = await self._jobs.get(parent.id)
+        if job is None or "midi" not in job.payload:
+            raise GoneError
+        read = await self._studio.read(b64decode(job.payload["midi"]), ask.order, AS_WRITTEN, ask.user)
+        assert isinstance(read, Read)
+        return await self.take(ask, read)
 
     async def work_on(self, ask: Ask, parent: Piece) -> list[Piece]:
         """Go on from where a finished piece ends, or do with it what else is asked for.
@@ -270,7 +303,7 @@ def _scope(guild: int | None) -> str:
     return str(guild or "")
 
 
-def _to_be_heard(key: str, user: int, guild: int | None, recording: bytes) -> Draft:
+def _to_be_heard(key: str, user: int, guild: int | None) -> Draft:
     return Draft(
         key=f"{key}:ear",
         owner=str(user),
@@ -279,5 +312,4 @@ def _to_be_heard(key: str, user: int, guild: int | None, recording: bytes) -> Dr
         payload={},
         bars=PERCENT,
         kind=Kind.TRANSCRIBE,
-        recording=recording,
     )

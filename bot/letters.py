@@ -124,6 +124,8 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
         lines.append(descent(language, piece, parent))
     elif piece.heard:
         lines.append(_tell_of_opening(language, piece.heard))
+    if receipt["opening"]["ends_early"]:
+        lines.append(say(language, "ends_early"))
     if len(receipt["opening"]["tracks"]) > 1:
         lines.append(say(language, "tracks", tracks=_tell_tracks(receipt["opening"]["tracks"])))
     if sound.mp3 is None:
@@ -200,14 +202,18 @@ def heard_letter(piece: Piece, card: Card, note: str = "") -> Letter:
     language, name = piece.place.language, file_name(piece.title.bare)
     kind = "heard_melody" if card.heard["accompanied"] else "heard"
     lines = [say(language, kind, title=piece.title, heard=say_heard(language, card.heard)), note]
+    if card.heard["kind"] == "midi":
+        lines.append(say(language, "doubtful"))
     lines.append(say(language, "heard_right", bars=piece.bars))
     files = {f"{name}.mid": card.midi, f"{name}.png": card.picture}
-    return Letter("\n".join(filter(None, lines)), _heard_acts(card.heard["tempo"]), files)
+    return Letter("\n".join(filter(None, lines)), _heard_acts(card.heard), files)
 
 
-def _heard_acts(tempo: float) -> tuple[Act, ...]:
-    """Half and double where there are such tempos."""
-    return (Act.GO, *[Act.HALF] * (tempo / 2 >= SLOWEST), *[Act.DOUBLE] * (2 * tempo <= FASTEST), Act.DELETE)
+def _heard_acts(heard: Mapping[str, Any]) -> tuple[Act, ...]:
+    """Half and double where there are such tempos; its own beats of what has some."""
+    slower, faster = heard["tempo"] / 2 >= SLOWEST, 2 * heard["tempo"] <= FASTEST
+    written = heard["kind"] == "midi"
+    return (Act.GO, *[Act.HALF] * slower, *[Act.DOUBLE] * faster, *[Act.WRITTEN] * written, Act.DELETE)
 
 
 def say_heard(language: Language, heard: Mapping[str, Any]) -> str:
@@ -219,7 +225,13 @@ def say_heard(language: Language, heard: Mapping[str, Any]) -> str:
     """
     key = say_key(language, heard["key"])
     return say(
-        language, "heard_figures", tempo=round(heard["tempo"]), key=key, bars=heard["bars"], notes=heard["notes"]
+        language,
+        "heard_figures",
+        tempo=round(heard["tempo"]),
+        key=key,
+        bars=heard["bars"],
+        notes=heard["notes"],
+        sure=round(100 * heard["sure"]),
     )
 
 

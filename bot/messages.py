@@ -155,7 +155,13 @@ TEXTS: Mapping[str, Text] = {
         "🎧 **{title}** · 听到：{heard}，一条旋律。下面的简单和弦是加上的；用 `伴奏: False` 可以不加。",
     ),
     "heard_figures": Text(
-        "{tempo} BPM · {key} · {bars} bars · {notes} notes", "{tempo} BPM · {key} · {bars} 小节 · {notes} 个音"
+        "{tempo} BPM · {key} · {bars} bars ({sure} % sure) · {notes} notes",
+        "{tempo} BPM · {key} · {bars} 小节（把握 {sure}%）· {notes} 个音",
+    ),
+    "doubtful": Text(
+        "The file was played without a click, so I found its beats from the notes, and am not sure of them. **As "
+        "written** takes those that the file has.",
+        "这个文件没有按节拍器演奏，拍子是从音符里找的，我没有把握。“按原谱”用文件自己的拍子。",
     ),
     "heard_right": Text(
         "**That's it, go on** adds {bars} bars. If your beat is half or twice as fast, press that first.",
@@ -164,8 +170,8 @@ TEXTS: Mapping[str, Text] = {
     "by_ear": Text("The opening is from a recording, heard as {heard}.", "开头来自录音，听到的是 {heard}。"),
     "unclicked": Text(
         "The file was played without a click; its beats were found from the notes: {heard}. If they are wrong, give "
-        "/compose the option `bpm`.",
-        "这个文件没有按节拍器演奏；拍子是从音符里找出来的：{heard}。如果不对，请给 /作曲 加上选项 `速度`。",
+        "/compose the option `bpm` or `as_written`.",
+        "这个文件没有按节拍器演奏；拍子是从音符里找出来的：{heard}。如果不对，请给 /作曲 加上选项 `速度` 或 `按原谱`。",
     ),
     "from_recording": Text(
         "It goes on from [what was heard here]({link}), for {person}.", "从[这段录音]({link})续写，为 {person} 而作。"
@@ -200,6 +206,11 @@ TEXTS: Mapping[str, Text] = {
     "another": Text(
         "Another way on from the opening of [this piece]({link}), for {person}.",
         "[这首作品]({link})的开头的另一种写法，为 {person} 而作。",
+    ),
+    "ends_early": Text(
+        "The opening's last bar is half empty, and the new ones begin behind it; with `cut: True` they begin at its "
+        "last note.",
+        "开头的最后一小节空了一半，新的小节从它之后开始；/作曲 用 `紧接: True` 会紧接最后一个音。",
     ),
     "tracks": Text("Notes by track: {tracks}.", "各音轨音符：{tracks}。"),
     "shortened": Text(
@@ -237,6 +248,7 @@ TEXTS: Mapping[str, Text] = {
     "button_go": Text("That's it, go on", "没错，接着写"),
     "button_half": Text("Half tempo", "速度减半"),
     "button_double": Text("Double tempo", "速度加倍"),
+    "button_written": Text("As written", "按原谱"),
     "button_forget": Text("Delete everything about me", "删除我的全部数据"),
     "form_title": Text("Again with …", "改设置再来"),
     "form_bars": Text("Bars to add", "续写小节数"),
@@ -344,12 +356,12 @@ TEXTS: Mapping[str, Text] = {
         "第 {bar} 小节是 {numerator}/{denominator} 拍；能续写的小节长度与 {known} 相同。请换一个只用这些拍号的开头。",
     ),
     "too_long": Text(
-        "The opening lasts {minutes} minutes; it may last at most {limit}. Trim it and try again.",
-        "开头长 {minutes} 分钟，最多接受 {limit} 分钟。请截短再试。",
+        "The opening lasts {minutes} minutes; it may last at most {limit}. Choose some of it with `from` and `to`.",
+        "开头长 {minutes} 分钟，最多接受 {limit} 分钟。请用 `从` 和 `到` 选一段。",
     ),
     "too_dense": Text(
-        "The opening has {notes} notes; it may have at most {limit}. Trim it and try again.",
-        "开头有 {notes} 个音符，最多接受 {limit} 个。请截短再试。",
+        "The opening has {notes} notes; it may have at most {limit}. Choose some of it with `from` and `to`.",
+        "开头有 {notes} 个音符，最多接受 {limit} 个。请用 `从` 和 `到` 选一段。",
     ),
     "piece_full": Text(
         "The piece would have {bars} bars, and {limit} is the most. Ask for fewer bars, or send its last bars to "
@@ -396,6 +408,10 @@ TEXTS: Mapping[str, Text] = {
     "task_two": Text(
         "Ask for bars again or for an accompaniment; one after the other, both can be had.",
         "请选择重写小节或者配伴奏；可以先后进行。",
+    ),
+    "task_redo_place": Text(
+        "Bars that are composed again are counted in the whole piece. Leave its first and last bar out.",
+        "重写的小节按整首计数。请不要再给起止小节。",
     ),
     "task_not_new": Text(
         "Bar {bar} is not composed: the new bars are {first} to {last}. Take one of these.",
@@ -588,9 +604,22 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "Its tempo, where it is heard wrong: quarter notes a minute": "速度听错时：每分钟多少个四分音符",
     "downbeat": "强拍",
     "On which beat of the bar it begins, where that is heard wrong": "小节听错时：从第几拍开始",
+    "from": "从",
+    "The opening's first bar, where it is not the first there is": "开头从第几小节算起",
+    "to": "到",
+    "The opening's last bar: it goes on from there, and what is behind is left out": "开头到第几小节为止，从那里往下写",
+    "cut": "紧接",
+    "Whether to begin right behind the opening's last note, not at the next bar line": "紧接最后一个音，不等下一小节",
+    "as_written": "按原谱",
+    "Whether to take the beats that a MIDI file has, however freely it was played": "用 MIDI 文件自己的拍子",
     "accompany": "伴奏",
     "A MIDI melody: accompany it; a hummed one: give it plain chords (yes)": "MIDI 旋律：配伴奏；哼唱：加简单和弦",
     "chords": "和弦",
+    "drums": "鼓",
+    "What drums do behind the opening (their pattern goes on)": "开头之后鼓怎么打（默认延续节奏型）",
+    "OFF": "停止",
+    "PATTERN": "延续节奏型",
+    "FILLS": "加花",
     "Of the new bars in turn: Am F C G; with | between bars: Am F | C": "新小节依次的和弦：Am F C G，或用 | 分小节",
     "key": "调",
     "Of what is new: A minor": "新写部分的调：A minor",

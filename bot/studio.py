@@ -18,7 +18,7 @@ from composer.music.midi import dump_midi, parse_midi
 from composer.music.notation import read_written
 from composer.music.score import Score
 from composer.music.words import Vocabulary
-from composer.opening import to_opening
+from composer.opening import Place, to_opening
 from composer.order import Order
 from composer.piece import command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
@@ -28,7 +28,7 @@ from composer.rendering.sheet import Sheet, sheet_of
 from composer.request import Composed, Request
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
-from composer.transcription.synchronise import Heard, Listening, on_its_grid, performance_of, synchronise
+from composer.transcription.synchronise import SURE, Heard, Listening, performance_of, synchronise
 
 # Tried one after the other until the file is small enough: (bitrate, seconds at most).
 QUALITIES = (
@@ -75,13 +75,26 @@ class Card:
     Attributes:
         midi: bars and beats, as they were found.
         picture: a piano roll, as PNG.
-        heard: kind, tempo, key, bars, notes and accompanied, as JSON.
+        heard: as composer.transcription.synchronise.Heard tells it.
     """
 
     midi: bytes
     bars: int
     picture: bytes
     heard: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """An opening that was played without a click, and whose bars the person has to be asked about.
+
+    Attributes:
+        midi: what was understood of its file, on its own beats.
+        performance: what it sounds like, as JSON.
+    """
+
+    midi: bytes
+    performance: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -125,14 +138,26 @@ class Studio:
         self._readers, self._renderers = Children(READERS, READ_SECONDS), Children(processes, RENDER_SECONDS)
 
     async def read(
-        self, data: bytes, order: Order, listening: Listening | None = None, owner: int | None = None
-    ) -> Read:
+        self,
+        data: bytes,
+        order: Order,
+        listening: Listening | None = None,
+        owner: int | None = None,
+        asks: bool = False,
+    ) -> Read | Doubtful:
         """A stranger's MIDI file.
+
+        Args:
+            data: the file.
+            order: what to compose on.
+            listening: what the person says about its beats.
+            owner: whose it is.
+            asks: whether the person can be asked about bars that are found from the notes.
 
         Raises:
             OpeningError: it cannot be continued.
         """
-        return await self._readers.run(owner, read_opening, data, order, self.vocabulary, listening)
+        return await self._readers.run(owner, read_opening, data, order, self.vocabulary, listening, asks)
 
     async def check(self, recording: bytes, owner: int | None = None) -> None:
         """See whether a stranger's recording can be heard, for nobody need wait to be told that it cannot.
@@ -175,6 +200,7 @@ class Studio:
         program: int,
         title: str,
         task: Mapping[str, Any] | None = None,
+        heard: Mapping[str, Any] | None = None,
     ) -> Finished:
         """What a worker composed, as a piece.
 
@@ -186,9 +212,10 @@ class Studio:
             program: General MIDI, 0-127, of the one part that plays, where only one does.
             title: for the file and the picture.
             task: what was asked for, as composer.order.Order.task.
+            heard: what was found in an opening that was played, see Card.
         """
         return await self._renderers.run(
-            None, finish_piece, opening, bars, request, composed, self.vocabulary, program, title, task or {}
+            None, finish_piece, opening, bars, request, composed, self.vocabulary, program, title, task or {}, heard
         )
 
     async def sound(self, midi: bytes, title: str, limit: int) -> Sound:
@@ -215,15 +242,20 @@ def _wake() -> None:
     """Nothing: to find this function, the child has imported all that the others need."""
 
 
-def read_opening(data: bytes, order: Order, vocabulary: Vocabulary, listening: Listening | None = None) -> Read:
+def read_opening(
+    data: bytes, order: Order, vocabulary: Vocabulary, listening: Listening | None = None, asks: bool = False
+) -> Read | Doubtful:
+    listening = listening or Listening()
     score = read_written(data)
-    told = listening is not None and (listening.bpm is not None or listening.downbeat is not None)
-    if score.notes and (told or not on_its_grid(score)):
-        heard = synchronise(performance_of(score), listening)
-        midi, bars = _taken_down(heard)
-        return replace(_read(midi, bars, order, vocabulary), heard=_tell(heard), program=_program(score))
-    opening = to_opening(score)
-    return _read(dump_midi(opening.score), opening.bars, order, vocabulary)
+    if not score.notes or listening.takes(score):
+        opening = to_opening(score, order.place)
+        return _read(dump_midi(opening.score), opening.bars, order, vocabulary)
+    performance = performance_of(score)
+    heard = synchronise(performance, listening)
+    if asks and heard.sure < SURE and not listening.told:
+        return Doubtful(dump_midi(to_opening(score).score), performance.to_json())
+    midi, bars = _taken_down(heard, order.place)
+    return replace(_read(midi, bars, order, vocabulary), heard=heard.to_json(), program=_program(score))
 
 
 def check_recording(recording: bytes) -> None:
@@ -235,24 +267,13 @@ def hear_performance(performance: Mapping[str, Any], listening: Listening, title
     midi, bars = _taken_down(heard)
     score = _score(midi, bars)
     picture = draw_piano_roll(replace(score, chords=chords_of(score)), bars, title)
-    return Card(midi, bars, picture, _tell(heard))
+    return Card(midi, bars, picture, heard.to_json())
 
 
-def _taken_down(heard: Heard) -> tuple[bytes, int]:
+def _taken_down(heard: Heard, place: Place | None = None) -> tuple[bytes, int]:
     """As a MIDI file that can be continued, and its bars."""
-    opening = to_opening(heard.score)
+    opening = to_opening(heard.score, place)
     return dump_midi(opening.score), opening.bars
-
-
-def _tell(heard: Heard) -> Mapping[str, Any]:
-    return {
-        "kind": heard.kind,
-        "tempo": round(heard.tempo, 1),
-        "key": heard.key,
-        "bars": heard.bars,
-        "notes": heard.notes,
-        "accompanied": heard.accompanied,
-    }
 
 
 def reread_opening(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
@@ -295,6 +316,7 @@ def finish_piece(
     program: int,
     title: str,
     task: Mapping[str, Any],
+    heard: Mapping[str, Any] | None = None,
 ) -> Finished:
     given = _score(opening, bars)
     played = given.played_on(program)
@@ -310,7 +332,7 @@ def finish_piece(
     )
     command = command_line(f"{title}.mid", order, options)
     picture = draw_piano_roll(take.score, take.first, title, request.bars, take.beside)
-    return Finished(dump_midi(take.score, title), picture, receipt(take, command))
+    return Finished(dump_midi(take.score, title), picture, receipt(take, command, heard))
 
 
 def engrave_sheet(midi: bytes, title: str, opening_bars: int) -> Sheet:

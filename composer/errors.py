@@ -99,13 +99,13 @@ class OpeningTooLongError(OpeningError):
     """minutes: rounded up   limit: in minutes"""
 
     def __init__(self, minutes: int, limit: int) -> None:
-        super().__init__(f"The opening lasts {minutes} minutes; {limit} are taken. Trim it and try again.")
+        super().__init__(f"The opening lasts {minutes} minutes; {limit} are taken. Say from which bar to which.")
         self.minutes, self.limit = minutes, limit
 
 
 class OpeningTooDenseError(OpeningError):
     def __init__(self, notes: int, limit: int) -> None:
-        super().__init__(f"The opening has {notes} notes; {limit} are taken. Trim it and try again.")
+        super().__init__(f"The opening has {notes} notes; {limit} are taken. Say from which bar to which.")
         self.notes, self.limit = notes, limit
 
 
@@ -218,6 +218,7 @@ class TaskError(SettingsError):
         "key": "No key is called “{text}”. Say for example A minor or Eb major.",
         "accompanied": "There is an accompaniment already. Send the melody alone, and it gets one.",
         "two": "Ask for bars again or for an accompaniment; one after the other, both can be had.",
+        "redo_place": "Bars that are composed again are counted in the whole piece. Leave its first and last bar out.",
         "not_new": "Bar {bar} is not composed: the new bars are {first} to {last}. Take one of these.",
     }
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.errors import OutOfRangeError, TaskError, UnknownNameError
+from composer.music.drums import Drums
 from composer.music.encoding import to_words
 from composer.music.key import Key, find_key
 from composer.music.roles import with_roles
 from composer.music.score import CHORD_QUALITIES, EARLY_TICKS, PITCH_CLASSES, Bar, Role, Score
 from composer.music.words import IGNORE, Family, Vocabulary, Word, parse_chord
+from composer.opening import Place
 from composer.request import MAX_BARS, Guards, Request, Wish
 from composer.sampling import SamplingParams
 
@@ -44,6 +46,8 @@ TASK = (
     "key",
     "amounts",
     "from_bar",
+    "to_bar",
+    "cut",
     "style",
     "drums",
 )
@@ -69,9 +73,12 @@ class Order:
         chords: for each bar its chords, evenly spread, in turn until the last bar; none for the model's own.
         key: "A minor" or the like; "" for the opening's.
         amounts: "fuller", "louder" and the like, by what they are about.
-        from_bar: of the piece, counted from 1, from which key and amounts hold; 0 for the first new one.
+        from_bar: counted from 1: with key or amounts that of the piece from which they hold, 0 for the first new one;
+            else the opening's first.
+        to_bar: the opening's last, counted likewise; 0 for the last there is.
+        cut: whether what is new begins right behind the opening's last note (composer.opening.Place).
         style: what the music is like, one of the model's; "" leaves it to the opening.
-        drums: whether they go on.
+        drums: what those of the opening do behind its end.
 
     Raises:
         OutOfRangeError: a number is none that can be asked for.
@@ -92,8 +99,10 @@ class Order:
     key: str = ""
     amounts: tuple[tuple[str, str], ...] = ()
     from_bar: int = 0
+    to_bar: int = 0
+    cut: bool = False
     style: str = ""
-    drums: bool = True
+    drums: Drums = Drums.PATTERN
 
     def __post_init__(self) -> None:
         for name, value, lowest, highest in (
@@ -107,6 +116,8 @@ class Order:
             raise OutOfRangeError("a seed", self.seed, 0, MAX_SEED - self.drawn)
         if self.redo is not None and self.accompany:
             raise TaskError("two", {})
+        if self.redo is not None and self.place != Place():  # they are counted in all of it
+            raise TaskError("redo_place", {})
         if self.style and self.style not in STYLES:
             raise UnknownNameError("style", self.style, STYLES)
         for name, amount in self.amounts:
@@ -126,10 +137,17 @@ class Order:
         told = dict(task)
         if redo := told.pop("redo", None):
             told["redo"] = (int(redo[0]), int(redo[1]))
+        if "drums" in told:
+            told["drums"] = Drums(told["drums"])
         for name in ("chords", "amounts"):
             if name in told:
                 told[name] = tuple(map(tuple, told[name]))
         return cls(**told, **others)
+
+    @property
+    def place(self) -> Place:
+        """Which bars of what was given are the opening."""
+        return Place(1 if self.key or self.amounts else self.from_bar or 1, self.to_bar, self.cut)
 
     def bars_of(self, opening_bars: int) -> int:
         """How many bars are composed to an opening of so many."""
@@ -170,8 +188,12 @@ class Order:
     def _onward(self, opening: Score, vocabulary: Vocabulary) -> Request:
         first = heard_from(opening)
         words = tuple(to_words(heard(with_roles(opening)), vocabulary))
-        meters = [next(word.meter for word in reversed(words) if word.family == Family.BAR)] * self.bars
-        return self._request(words, self.bars, before=first, given=self._chords(meters, vocabulary))
+        *before, last = (word.meter for word in words if word.family == Family.BAR)
+        lengths = vocabulary.bar_lengths
+        is_odd = bool(before) and lengths[last] < lengths[before[-1]] and last not in before
+        meters = (before[-1] if is_odd else last,) * self.bars
+        given = self._chords(meters, vocabulary)
+        return self._request(words, self.bars, before=first, given=given, meters=meters if is_odd else ())
 
     def _again(self, opening: Score, vocabulary: Vocabulary) -> Request:
         assert self.redo is not None
@@ -266,8 +288,10 @@ class Order:
 
     def _wishes(self, request: Request) -> Iterator[Wish]:
         heard = request.first_new
+        if not self.key and not self.amounts:
+            return
         first = max(0, self.from_bar - 1 - heard)
-        if self.from_bar and first >= request.bars:
+        if first >= request.bars:
             last = heard + request.bars
             raise TaskError("not_new", {"bar": self.from_bar, "first": heard + 1, "last": last})
         if self.key:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
+from composer.music.drums import Drums
 from composer.music.encoding import decode
 from composer.music.joining import joined
 from composer.music.key import Key, find_key
 from composer.music.score import Part, Score, TempoChange
 from composer.music.words import Family, Vocabulary, bars_in
+from composer.opening import Opening
 from composer.order import Order
 from composer.request import Composed, Request
 
@@ -111,20 +113,29 @@ def finish(opening: Score, request: Request, composed: Composed, vocabulary: Voc
     if all(word.family != Family.METRICAL for word in composed.words):  # silence says nothing of tempo and chords
         new = replace(new, tempos=(TempoChange(0, opening.tempos[-1].bpm),), chords=())
     take = Take(opening, opening, new, first, request, composed)
-    return replace(take, score=joined(opening, new, first, take.beside is not None, request.drums))
+    return replace(take, score=joined(opening, new, first, take.beside is not None, request.drums, request.ending))
 
 
-def receipt(take: Take, command: str) -> dict[str, Any]:
+def receipt(take: Take, command: str, heard: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """All that tells how a piece came about, ready for JSON.
 
-    command: what, typed again, gives the same piece
+    Args:
+        take: the piece.
+        command: what, typed again, gives the same piece.
+        heard: what was found in an opening that was played, as composer.transcription.synchronise.Heard tells it.
     """
     score, composed = take.score, take.composed
     watched = composed.watched
     key, new_key = take.keys
     in_force, tempos = take.tempos
     return {
-        "opening": {"tracks": take.tracks, "bars_heard": bars_in(take.request.words)},
+        "opening": {
+            "tracks": take.tracks,
+            "bars_heard": bars_in(take.request.words),
+            "played": heard and dict(heard),
+            "sure": heard["sure"] if heard else 1.0,
+            "ends_early": take.first == take.opening_bars and Opening(take.opening).ends_early,
+        },
         "checkpoint": {"name": composed.checkpoint, "digest": composed.digest},
         "seed": take.request.seed,
         "settings": take.request.sampling.to_json(),
@@ -173,12 +184,15 @@ def command_line(opening: str, order: Order, options: Sequence[str]) -> str:
         "key": order.key,
         "style": order.style,
         "from-bar": str(order.from_bar or ""),
+        "to-bar": str(order.to_bar or ""),
     }
     words += [word for name, value in asked.items() if value for word in (f"--{name}", value)]
     guards = order.guards
     switches = {
         "accompany": order.accompany,
-        "no-drums": not order.drums,
+        "cut": order.cut,
+        "no-drums": order.drums is Drums.OFF,
+        "fills": order.drums is Drums.FILLS,
         "open-end": not order.ending,
         "no-loop-guard": not guards.loops,
         "no-copy-guard": not guards.copies,

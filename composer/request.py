@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from composer.errors import RequestError, SettingsError
+from composer.music.drums import Drums
 from composer.music.words import ATTRIBUTES, Vocabulary, Word, bars_in
 from composer.rules import broken_given, broken_opening
 from composer.sampling import SamplingParams
@@ -55,7 +56,7 @@ class Request:
         meters: ids, for each bar that is composed; none means that of the last bar heard.
         style: id of one of the model's styles, 0 for none.
         before: how many bars of the piece stand before `words`.
-        drums: whether those of the opening go on.
+        drums: what those of the opening do behind its end.
         wishes: what the model is told of the piece; the last one of those that hold for a bar and a field.
     """
 
@@ -72,7 +73,7 @@ class Request:
     style: int = 0
     before: int = 0
     wishes: tuple[Wish, ...] = ()
-    drums: bool = True
+    drums: Drums = Drums.PATTERN
 
     def to_json(self) -> dict[str, Any]:
         """The ids of all words in one list."""
@@ -113,7 +114,7 @@ class Request:
                 meters=tuple(map(int, data.get("meters", []))),
                 style=int(data.get("style", 0)),
                 before=int(data.get("before", 0)),
-                drums=bool(data.get("drums", True)),
+                drums=Drums(data.get("drums", Drums.PATTERN)),
                 wishes=tuple(_wish(*wish) for wish in data.get("wishes", [])),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:

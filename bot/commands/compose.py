@@ -23,8 +23,9 @@ from bot.intake import MAX_BARS, Ask, new_seed
 from bot.messages import Stranger
 from bot.replies import Interaction, begin, suggestions
 from bot.storage.pieces import Hearing, Piece
-from bot.studio import Read
+from bot.studio import FULL_BARS, Doubtful, Read
 from composer.errors import RecordingTooLongError
+from composer.music.drums import Drums
 from composer.music.midi import MAX_BYTES
 from composer.music.notation import is_notation
 from composer.music.score import BEATS_PER_BAR
@@ -66,11 +67,17 @@ async def _instruments(_: Interaction, current: str) -> list[Choice[str]]:
     private="Whether only you see it",
     bpm="Its tempo, where it is heard wrong: quarter notes a minute",
     downbeat="On which beat of the bar it begins, where that is heard wrong",
+    first="The opening's first bar, where it is not the first there is",
+    last="The opening's last bar: it goes on from there, and what is behind is left out",
+    cut="Whether to begin right behind the opening's last note, not at the next bar line",
+    as_written="Whether to take the beats that a MIDI file has, however freely it was played",
     accompany="A MIDI melody: accompany it; a hummed one: give it plain chords (yes)",
+    drums="What drums do behind the opening (their pattern goes on)",
     chords="Of the new bars in turn: Am F C G; with | between bars: Am F | C",
     key="Of what is new: A minor",
     go="Whether to compose at once, without asking if it was heard right",
 )
+@app_commands.rename(first="from", last="to")
 @app_commands.autocomplete(preset=preset_names, instrument=_instruments)
 async def compose(
     interaction: Interaction,
@@ -83,7 +90,12 @@ async def compose(
     private: bool = False,
     bpm: Range[float, SLOWEST, FASTEST] | None = None,
     downbeat: Range[int, 1, BEATS_PER_BAR] | None = None,
+    first: Range[int, 1, FULL_BARS] | None = None,
+    last: Range[int, 1, FULL_BARS] | None = None,
+    cut: bool = False,
+    as_written: bool = False,
     accompany: bool | None = None,
+    drums: Drums = Drums.PATTERN,
     chords: Range[str, 1, 200] | None = None,
     key: Range[str, 1, 20] | None = None,
     go: bool = False,
@@ -100,8 +112,12 @@ async def compose(
         accompany=accompany is True,
         chords=chords_from(chords or ""),
         key=key or "",
+        from_bar=first or 0,
+        to_bar=last or 0,
+        cut=cut,
+        drums=drums,
     )
-    hearing = Hearing(takes, seed is not None, go, Listening(bpm, downbeat, accompany=accompany is not False))
+    hearing = Hearing(takes, seed is not None, go, Listening(bpm, downbeat, accompany is not False, as_written))
     await _take(interaction, partial(_given, opening), order, hearing, program, private)
 
 
@@ -126,7 +142,7 @@ async def _take(
     What is refused at once is refused in private; only what takes longer is answered before.
     """
     intake = interaction.client.services.intake
-    reading = asyncio.create_task(_read(interaction, fetch, order, hearing.listening))
+    reading = asyncio.create_task(_read(interaction, fetch, order, hearing))
     try:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(reading), PROMPT_SECONDS)
@@ -137,14 +153,16 @@ async def _take(
     ask = Ask(str(interaction.id), interaction.user.id, place, Stranger(title), order, program)
     if isinstance(found, Read):
         await intake.take(ask, found)
+    elif isinstance(found, Doubtful):
+        await intake.ask(ask, found, hearing)
     else:
         # The chords that a hummed line gets are heard with it.
         await intake.listen(replace(ask, order=replace(order, accompany=False)), found, hearing)
 
 
 async def _read(
-    interaction: Interaction, fetch: Callable[[], Awaitable[File]], order: Order, listening: Listening
-) -> tuple[str, Read | bytes]:
+    interaction: Interaction, fetch: Callable[[], Awaitable[File]], order: Order, hearing: Hearing
+) -> tuple[str, Read | Doubtful | bytes]:
     """The title and what was read in a MIDI file, or a recording that somebody has to listen to."""
     intake, user = interaction.client.services.intake, interaction.user.id
     await intake.admit(user, interaction.guild_id)
@@ -152,7 +170,7 @@ async def _read(
     # The name that Discord gives a file is ASCII; what it was called before is its title.
     title = attachment.title or PurePath(attachment.filename).stem
     if not is_recording(data, attachment.filename):
-        return title, await intake.read(user, data, order, listening)
+        return title, await intake.read(user, data, order, hearing.listening, asks=not hearing.go)
     await intake.check(str(interaction.id), user, interaction.guild_id, data)
     return title, data
 

@@ -57,6 +57,7 @@ class Act(StrEnum):
     GO = "go", PROMINENT, NotYourRecordingError  # compose on from what was heard in a recording
     HALF = "half", PLAIN, NotYourRecordingError  # the same notes in half as many bars
     DOUBLE = "double", PLAIN, NotYourRecordingError  # in twice as many
+    WRITTEN = "written", PLAIN, NotYourRecordingError  # compose on from a MIDI file on its own beats
 
 
 FINISHED = (Act.CONTINUE, Act.REDO, Act.VARY, Act.AGAIN, Act.SHEET, Act.INFO, Act.DELETE)

@@ -42,6 +42,15 @@ async def go_on(interaction: Interaction, piece: Piece) -> None:
     await interaction.client.services.intake.compose_again(ask, piece)
 
 
+async def as_written(interaction: Interaction, piece: Piece) -> None:
+    """Compose on from a MIDI file on its own beats, about which was asked.
+
+    Raises:
+        GoneError: it is no longer kept.
+    """
+    await interaction.client.services.intake.compose_as_written(await _ask(interaction, piece, order_of(piece)), piece)
+
+
 async def work_on(interaction: Interaction, piece: Piece, order: Order) -> None:
     """A new piece of a finished one.
 

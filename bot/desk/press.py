@@ -10,7 +10,7 @@ import discord
 
 from bot.desk.again import ask_how
 from bot.desk.buttons import PATTERN, Act, ButtonId, custom_id
-from bot.desk.composing import carry_on, go_on, retry, vary
+from bot.desk.composing import as_written, carry_on, go_on, retry, vary
 from bot.desk.forget import forget
 from bot.desk.hearing import double, half
 from bot.desk.message import cancel, delete, deliver
@@ -51,6 +51,7 @@ ACTIONS: Mapping[Act, Action] = {
     Act.GO: _kept(go_on),
     Act.HALF: _kept(half),
     Act.DOUBLE: _kept(double),
+    Act.WRITTEN: _kept(as_written),
 }
 
 

@@ -21,7 +21,7 @@ from composer.training.sources import ANNOTATIONS, find_sources, read_sources
 Item = TypeVar("Item")
 
 OPENING_BARS = 8  # of a song: what the references begin with too
-WHOLE_SONG = {"max_minutes": 60, "max_notes": 100_000}  # an opening is shorter, but here it is cut from a song
+LONGEST_MINUTES, MOST_NOTES = 60, 100_000  # of a song; an opening is shorter, but here it is cut from one
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _song(name: str, data: bytes, bars: int) -> Song | None:
         score = parse_midi(data, leaving_out(ANNOTATIONS)).without_drums()
         if any(bar.meter != (4, 4) for bar in score.bars):
             return None
-        whole = to_opening(score, **WHOLE_SONG).score
+        whole = to_opening(score, max_minutes=LONGEST_MINUTES, max_notes=MOST_NOTES).score
     except OpeningError:
         return None
     if len(whole.bars) < OPENING_BARS + bars:

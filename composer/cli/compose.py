@@ -48,10 +48,21 @@ def compose(
     from_bar: Annotated[
         int,
         typer.Option(
-            min=0, help="Of the piece, from which --key, density and loudness hold.", show_default="the first new one"
+            min=0,
+            help="The opening's first bar. With --key, density or loudness: the bar from which they hold.",
+            show_default="1; with these the first new one",
         ),
     ] = 0,
+    to_bar: Annotated[
+        int, typer.Option(min=0, help="The opening's last bar: it goes on from there.", show_default="the last")
+    ] = 0,
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Begin right behind the opening's last note, not at the next bar line.")
+    ] = False,
     drums: Annotated[bool, typer.Option(help="Whether drums go on, as their last bars repeat.")] = True,
+    fills: Annotated[
+        bool, typer.Option("--fills", help="Drums go on with a fill at the end of every eight bars.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,6 +78,9 @@ def compose(
     downbeat: Annotated[
         int | None, typer.Option(help="The beat of its bar, 1 to 4, that a recording's first note lies on.")
     ] = None,
+    as_written: Annotated[
+        bool, typer.Option("--as-written", help="Take the beats that a MIDI file has, however freely it was played.")
+    ] = False,
     accompany: Annotated[
         bool | None,
         typer.Option(
@@ -99,11 +113,12 @@ def compose(
     MIDI that was played without a click put on beats; it says what was heard, and heard.mid holds it.
     """
     from composer.cli import wiring
+    from composer.music.drums import Drums
     from composer.order import Order, bars_from, chords_from, settings_from
     from composer.request import Guards
     from composer.transcription.synchronise import Listening
 
-    listening = Listening(bpm, downbeat, accompany is not False)
+    listening = Listening(bpm, downbeat, accompany is not False, as_written)
     guards = Guards(loop_guard, copy_guard, drift_guard)
     sampling, amounts = settings_from(settings or [])
     order = Order(
@@ -120,7 +135,9 @@ def compose(
         key=key,
         amounts=amounts,
         from_bar=from_bar,
+        to_bar=to_bar,
+        cut=cut,
         style=style,
-        drums=drums,
+        drums=Drums.FILLS if fills else Drums.PATTERN if drums else Drums.OFF,
     )
     print(wiring.compose(opening, listening, order, checkpoint, device, instrument, out, audio, sheet))

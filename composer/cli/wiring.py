@@ -94,7 +94,7 @@ def compose(
     model = load_checkpoint(checkpoint)
     _say_if_slow(model, where)
     score, heard = _heard(data, opening.name, listening)
-    given = to_opening(score if program is None else score.played_on(program))
+    given = to_opening(score if program is None else score.played_on(program), order.place)
     order.requests(given.score, model.vocabulary)  # refused before there is a folder
     source = {"file": opening.name, "sha256": hashlib.sha256(data).hexdigest()}
     folder = out or folder_for(source)
@@ -104,15 +104,20 @@ def compose(
     goes_on = takes[0].first == given.bars
     if goes_on and (bars := bars_in(takes[0].request.words)) < given.bars:
         print(f"Of the opening's {given.bars} bars the last {bars} were heard; all of it comes back.", file=sys.stderr)
+    if goes_on and given.ends_early:
+        print(
+            "The opening's last bar ends early; what is new begins behind it. --cut begins at its last note.",
+            file=sys.stderr,
+        )
     command = _command(opening, listening, order, checkpoint, where, instrument)
     with renewed(folder) as new:
         if heard:
             (new / "heard.mid").write_bytes(dump_midi(heard.score, title=opening.stem))
         for number, take in enumerate(takes, start=1):
             path = new / (f"piece-{number}" if order.takes > 1 else "piece")
-            told = receipt(take, command)
-            text = json.dumps({**told, "opening": {**source, **told["opening"]}}, indent=2)
-            path.with_suffix(".json").write_text(text + "\n")
+            told = receipt(take, command, heard.to_json() if heard else None)
+            told["opening"] = {**source, "lost": score.lost._asdict(), **told["opening"]}
+            path.with_suffix(".json").write_text(json.dumps(told, indent=2) + "\n")
             write_take(take, path, opening.stem, audio, sheet)
     return folder
 
@@ -125,6 +130,9 @@ def _heard(data: bytes, name: str, listening: Listening) -> tuple[Score, Heard |
 
     with tqdm(total=100, unit="%", desc="listening", delay=1) as progress:
         score, heard = read_opening(data, name, listening, lambda share: _move(progress, round(100 * share)))
+    if any(score.lost):
+        tracks, notes = score.lost
+        print(f"Of the file {tracks} tracks broke off, and {notes} notes far behind it are left out.", file=sys.stderr)
     if heard:
         print(f"heard: {describe(heard)}", file=sys.stderr)
     return score, heard
@@ -141,6 +149,7 @@ def _command(
     options += [] if listening.bpm is None else ["--bpm", f"{listening.bpm:g}"]
     options += [] if listening.downbeat is None else ["--downbeat", str(listening.downbeat)]
     options += [] if listening.accompany else ["--no-accompany"]
+    options += ["--as-written"] * listening.as_written
     return command_line(str(opening), order, options)
 
 

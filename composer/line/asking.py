@@ -1,6 +1,6 @@
 """Who asks: puts requests in the line within limits, sees how far they are, and takes them out again.
 
-    submit ---> QUEUED ---- claim ----> RUNNING
+    submit ---> QUEUED ---- claim ----> RUNNING     (DONE at once, where the result is known already)
                  |  |                    |  |
                  |  '------ abandon -----'--|-------> FAILED      where nobody works on it
                  '--------- cancel ---------'-------> CANCELLED
@@ -195,8 +195,9 @@ class Asking(JobTable):
         row = {name: getattr(draft, name) for name in _DRAFT_COLUMNS} | {
             "payload": dict(draft.payload),
             "turn": max(lowest or 0, highest or 0),
-            "state": State.QUEUED,
+            "state": State.QUEUED if draft.result is None else State.DONE,
             "submitted_at": now(),
+            "finished_at": None if draft.result is None else now(),
             "tender": tender,
             "tended_until": self._lease if tender else None,
         }

@@ -48,6 +48,7 @@ class Draft:
     scope: str = ""  # where it was asked; limits count within it
     priority: int = 0  # higher goes first, whoever asked
     recording: bytes | None = None  # what a transcription is made from
+    result: Mapping[str, Any] | None = None  # where it is known already: nobody has to work for it
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from composer.music.chords import chords_of
-from composer.music.drums import going_on
+from composer.music.drums import Drums, going_on
 from composer.music.roles import with_roles
 from composer.music.score import (
     BEND,
@@ -38,21 +38,26 @@ NAMES = {Role.UNSAID: "Segue", Role.ACCOMPANIMENT: "Accompaniment", Role.INNER: 
 NAMES |= {Role.MELODY: "Melody", Role.BASS: "Bass"}
 PIANO, BASS = 0, 32  # programs of new parts
 SAME_TEMPO = 1.04  # nearer than the steps of a vocabulary's tempos
+STEADY_BARS, MOST_STEADY = 16, 0.75  # the last bars given, and the share of them that has one tempo if it is steady
+ENDING_BARS = 4  # in which an end may slow down
 
 
-def joined(score: Score, new: Score, first: int, beside: bool = False, drums: bool = True) -> Score:
+def joined(
+    score: Score, new: Score, first: int, beside: bool = False, drums: Drums = Drums.PATTERN, ending: bool = False
+) -> Score:
     """The score with new bars from number `first` on, in its parts by their roles.
 
-    What it has outside of them stays as it is. Behind its end new bars are added, and go on at the tempo that is played
-    last, where that is near to the one heard; elsewhere its own tempos hold. Where the score is played with the pedal,
-    the new bars are pedalled by their chords.
+    What it has outside of them stays as it is. Behind its end new bars are added: at its tempo, where that is steady,
+    also behind a last ritardando; else with tempos of their own. Within it its own tempos hold. Where the score is
+    played with the pedal, the new bars are pedalled by their chords.
 
     Args:
         score: of any parts.
         new: bars from tick 0, its parts by role.
         first: number of the score's bar that becomes the first new one, or how many it has.
         beside: whether what the score has in these bars stays beside what is new.
-        drums: whether they go on behind the score's end, in the pattern of its last bars.
+        drums: what they do behind the score's end.
+        ending: whether the last new bars are an end, which may slow down.
     """
     start = score.line(first)
     whole = _longer(score, new, first)
@@ -61,12 +66,13 @@ def joined(score: Score, new: Score, first: int, beside: bool = False, drums: bo
     chords = tuple(replace(chord, tick=chord.tick + start) for chord in new.chords)
     pedal = _pedal_by_chords(whole, chords, start, end)
     parts = _parts(score, new, start, end, pedal, beside)
-    if drums and start == score.end:
-        parts = tuple(going_on(part, score, whole) if part.is_drum else part for part in parts)
+    if drums is not Drums.OFF and start == score.end:
+        fills = drums is Drums.FILLS
+        parts = tuple(going_on(part, score, whole, fills=fills) if part.is_drum else part for part in parts)
     return replace(
         whole,
         parts=parts,
-        tempos=_tempos(score, new, start) if start == score.end else score.tempos,
+        tempos=_tempos(score, new, ending) if start == score.end else score.tempos,
         chords=_between(chords_of(score), chords, start, end),
     )
 
@@ -80,11 +86,41 @@ def _longer(score: Score, new: Score, first: int) -> Score:
     return replace(score, bars=(*score.bars, *bars))
 
 
-def _tempos(score: Score, new: Score, start: int) -> tuple[TempoChange, ...]:
-    begin, *others = new.tempos
-    ratio = begin.bpm / score.tempos[-1].bpm
-    changes = others if 1 / SAME_TEMPO < ratio < SAME_TEMPO else [begin, *others]
-    return (*score.tempos, *(replace(tempo, tick=tempo.tick + start) for tempo in changes))
+def _tempos(score: Score, new: Score, ending: bool) -> tuple[TempoChange, ...]:
+    """Those of a score, and of new bars behind its end."""
+    steady, last = _steady_tempo(score), score.tempos[-1].bpm
+    if steady is None:
+        begin, *changes = new.tempos
+        returns = not _same_tempo(begin.bpm, last)
+    else:
+        begin, changes = TempoChange(0, steady), _slowing_down(new, steady) if ending else []
+        returns = not _same_tempo(steady, last)
+    changes = [begin, *changes] if returns else changes
+    return (*score.tempos, *(replace(tempo, tick=tempo.tick + score.end) for tempo in changes))
+
+
+def _steady_tempo(score: Score) -> float | None:
+    """The tempo of most of the last bars; None where they have no one tempo."""
+    start = score.bars[-STEADY_BARS:][0].start
+    spans = pairwise([*score.tempos, TempoChange(score.end, 0)])
+    held = [(one.bpm, max(0, min(two.tick, score.end) - max(one.tick, start))) for one, two in spans]
+    for bpm, _ in sorted(held, key=lambda span: -span[1]):
+        near = sum(ticks for other, ticks in held if _same_tempo(bpm, other))
+        if near >= MOST_STEADY * (score.end - start):
+            return score.tempos[-1].bpm if _same_tempo(bpm, score.tempos[-1].bpm) else bpm
+    return None
+
+
+def _same_tempo(one: float, other: float) -> bool:
+    return 1 / SAME_TEMPO < one / other < SAME_TEMPO
+
+
+def _slowing_down(new: Score, bpm: float) -> list[TempoChange]:
+    """The changes in its last bars, as many times slower than bpm as they are than what was before; none is faster."""
+    start = new.bars[-ENDING_BARS:][0].start
+    before = [tempo.bpm for tempo in new.tempos if tempo.tick <= start][-1]
+    late = (tempo for tempo in new.tempos if tempo.tick > start)
+    return [TempoChange(tempo.tick, bpm * min(1.0, tempo.bpm / before)) for tempo in late]
 
 
 def _between(old: Sequence[Chord], new: Sequence[Chord], start: int, end: int) -> tuple[Chord, ...]:

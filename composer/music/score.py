@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from itertools import islice, pairwise
@@ -239,14 +239,27 @@ class Part:
         return next(releases, max([tick, *(note.end for note in self.notes)]))
 
 
+class Lost(NamedTuple):
+    """What of a file is not in its score: tracks that broke off, and notes that lay far behind the music."""
+
+    tracks: int = 0
+    notes: int = 0
+
+
+NOTHING_LOST = Lost()
+
+
 @dataclass(frozen=True)
 class Score:
-    """tempos and chords: sorted, each holds until the next   bars: one behind the other from tick 0, at least one"""
+    """tempos and chords: sorted, each holds until the next   bars: one behind the other from tick 0, at least one
+    lost: of the file that it was read from; an excerpt of it says nothing
+    """
 
     parts: tuple[Part, ...]
     bars: tuple[Bar, ...]
     tempos: tuple[TempoChange, ...] = (TempoChange(0, DEFAULT_BPM),)
     chords: tuple[Chord, ...] = ()
+    lost: Lost = field(default=NOTHING_LOST, compare=False)
 
     @property
     def end(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from composer.music.notation import read_written
 from composer.music.score import Score
 from composer.transcription.recording import is_recording
-from composer.transcription.synchronise import Heard, Listening, on_its_grid, performance_of, synchronise
+from composer.transcription.synchronise import SURE, Heard, Listening, performance_of, synchronise
 from composer.transcription.transcriber import transcribe
 
 
@@ -23,17 +23,20 @@ def read_opening(
         heard = synchronise(transcribe(data, on_progress), listening)
     else:
         score = read_written(data)
-        if on_its_grid(score) and listening.bpm is None and listening.downbeat is None:
+        if listening.takes(score):
             return score, None
         heard = synchronise(performance_of(score), listening)
     return heard.score, heard
 
 
 def describe(heard: Heard) -> str:
-    """What the player is told: "a piano: 92 BPM, A minor, 8 bars, 104 notes"."""
+    """What the player is told: "a piano: 92 BPM, A minor, 8 bars, 104 notes; 97 % sure of its bars"."""
     kind = {"piano": "a piano", "melody": "a single line", "midi": "MIDI that is off its own beats"}[heard.kind]
+    written = " or --as-written" if heard.kind == "midi" else ""
     found = [f"{heard.tempo:.0f} BPM", heard.key or "no key", _many(heard.bars, "bar"), _many(heard.notes, "note")]
-    return f"{kind}: {', '.join(found)}{', chords added' if heard.accompanied else ''}"
+    sure = f"{heard.sure:.0%} sure of its bars".replace("%", " %")
+    ask = "" if heard.sure >= SURE else f"; if they are wrong, say --bpm or --downbeat{written}"
+    return f"{kind}: {', '.join(found)}{', chords added' if heard.accompanied else ''}; {sure}{ask}"
 
 
 def _many(count: int, what: str) -> str:

@@ -38,6 +38,7 @@ ON_GRID_TICKS = TICKS_PER_BEAT // 24
 PLACE_TICKS, MOST_PLACES = 8, 6  # of the beat, where onsets are that were written
 LEAST_ON_GRID = 0.6  # of the onsets of a file in time with its own beats: as for songs that are trained on
 LEAST_JUDGED = 16  # notes; fewer say nothing about a grid
+SURE = 0.9  # of bars that need no asking; `./run bench readings` prints how often what is surer is right
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,29 @@ class Listening:
 
     bpm: quarter notes a minute, about; half of what was heard is how one asks for half the tempo   downbeat: on which
     beat of its bar, 1 to 4, the first note lies   accompany: whether a single line gets chords in the left hand
+    as_written: whether a MIDI file is taken as it is on its own beats, however it was played
     Raises OutOfRangeError.
     """
 
     bpm: float | None = None
     downbeat: int | None = None
     accompany: bool = True
+    as_written: bool = False
 
     def __post_init__(self) -> None:
         if self.bpm is not None and not SLOWEST <= self.bpm <= FASTEST:
             raise OutOfRangeError("the tempo", self.bpm, SLOWEST, FASTEST)
         if self.downbeat is not None and not 1 <= self.downbeat <= BEATS_PER_BAR:
             raise OutOfRangeError("the downbeat", self.downbeat, 1, BEATS_PER_BAR)
+
+    @property
+    def told(self) -> bool:
+        """Whether the player says anything about its bars."""
+        return self.bpm is not None or self.downbeat is not None
+
+    def takes(self, score: Score) -> bool:
+        """Whether a MIDI file's own beats are taken."""
+        return self.as_written or (not self.told and on_its_grid(score))
 
     def to_json(self) -> dict[str, Any]:
         """The keyword arguments that make it again."""
@@ -83,6 +95,18 @@ class Heard:
     @property
     def bars(self) -> int:
         return len(self.score.bars)
+
+    def to_json(self) -> dict[str, Any]:
+        """What is told of it."""
+        return {
+            "kind": self.kind,
+            "tempo": round(self.tempo, 1),
+            "sure": round(self.sure, 2),
+            "key": self.key,
+            "bars": self.bars,
+            "notes": self.notes,
+            "accompanied": self.accompanied,
+        }
 
 
 def synchronise(performance: Performance, listening: Listening | None = None) -> Heard:

@@ -20,7 +20,7 @@ from bot.messages import describe, say
 from bot.playground.protocol import Attachment, Guild, Message, Reply, User
 from composer.errors import LineFullError, NotAudioError, NothingPlayedError, RecordingTooLongError
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import Score, in_four
+from composer.music.score import Note, Score, cut_at_repeats, in_four
 
 PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 HEARD = ["That's it, go on", "Half tempo", "Double tempo", "Delete"]
@@ -285,11 +285,44 @@ async def test_a_file_played_without_a_click_is_put_on_its_beats_and_it_is_said(
     assert "2 bars added to 8" in message.content
 
 
-def unclicked(score: Score) -> Score:
-    """As it is recorded by a program that counts at 120 while somebody plays at the score's tempo."""
+async def test_where_its_bars_are_in_doubt_the_person_is_asked_and_may_have_it_as_written(place: Place) -> None:
+    channel = place.guild.channel("doubtful")
+    score = unclicked(song(8, bpm=92), spread=60)
+    opening = Attachment("free.mid", dump_midi(score))
+    asked = await posted(await place.ann.command("compose", channel, opening=opening, bars=2))
+    assert [button.label for button in asked.buttons] == [*HEARD[:-1], "As written", "Delete"]
+    assert "not sure of them" in asked.content
+    sure = re.search(r"[(](\d+) % sure[)]", asked.content)
+    assert sure is not None
+    assert int(sure[1]) < 90
+    edits = len(asked.versions)
+    await place.ann.click(asked, "Half tempo")
+    await asked.until(lambda message: len(message.versions) > edits, PATIENCE)
+
+    piece = await posted(await place.ann.click(asked, "As written"))
+    assert "without a click" not in piece.content
+    assert f"2 bars added to {len(score.bars)}" in piece.content
+    given = [note for note in parse_midi(file_of(piece, ".mid")).notes if note.start < score.end]
+    assert given[: len(score.notes)] == list(score.notes)
+
+    heard = await posted(await place.ann.click(asked, "That's it, go on"))
+    assert "It goes on from" in heard.content
+    at_once = await posted(await place.ann.command("compose", channel, opening=opening, bars=2, as_written=True))
+    assert f"2 bars added to {len(score.bars)}" in at_once.content
+    at_once = await posted(await place.ann.command("compose", channel, opening=opening, bars=2, go=True))
+    assert "without a click" in at_once.content
+
+
+def unclicked(score: Score, spread: float = 8) -> Score:
+    """As it is recorded by a program that counts at 120 while somebody plays at the score's tempo.
+
+    spread: of the onsets, one standard deviation, in ticks
+    """
     draw, factor = random.Random(3), 120 / score.tempos[0].bpm
-    notes = [
-        replace(note, start=round(note.start * factor + 137 + draw.gauss(0, 8)), end=round(note.end * factor + 137))
-        for note in score.notes
-    ]
-    return in_four(tuple(sorted(notes)), end=round(score.end * factor) + 1920)
+
+    def played(note: Note) -> Note:
+        start = max(0, round(note.start * factor + 137 + draw.gauss(0, spread)))
+        return replace(note, start=start, end=max(start + 60, round(note.end * factor + 137)))
+
+    notes = cut_at_repeats(map(played, score.notes))
+    return in_four(notes, end=notes[-1].start)

@@ -324,6 +324,15 @@ async def test_a_file_on_its_grid_is_left_alone_and_one_beside_it_is_heard(studi
     assert read.heard is not None
     assert (read.heard["kind"], read.heard["notes"], read.heard["bars"]) == ("midi", len(score.notes), read.bars)
     assert read.bpm == pytest.approx(92, rel=0.05)
+    read = await studio.read(beside, Order(), Listening(as_written=True))
+    assert (read.heard, read.bars) == (None, len(parse_midi(beside).bars))
+
+
+async def test_of_a_long_opening_some_bars_are_taken(studio: Studio) -> None:
+    whole = melody(8)
+    read = await studio.read(dump_midi(whole), Order(from_bar=3, to_bar=5))
+    assert read.bars == 3
+    assert parse_midi(read.midi).notes == whole.excerpt(2, 5).notes
 
 
 # ---------------------------------------------------------------------- sound

@@ -71,6 +71,26 @@ def test_what_repeats_goes_on_repeating(pattern: list[frozenset[tuple[int, int]]
         assert in_bar(longer, number) == in_bar(longer, number - period)
 
 
+def test_a_last_bar_that_leaves_the_pattern_is_a_fill_behind_which_the_pattern_goes_on() -> None:
+    part, score = drums(BEAT, OTHER, BEAT, OTHER, BEAT, FILL)
+    longer = going_on(part, score, replace(score, bars=lines(10)))
+    assert [in_bar(longer, number) for number in range(6, 10)] == [BEAT, OTHER, BEAT, OTHER]
+    filled = going_on(part, score, replace(score, bars=lines(23)), fills=True)
+    kept = [in_bar(filled, number) for number in range(6, 23)]
+    assert [number for number, bar in enumerate(kept) if bar == FILL] == [7, 15]
+    assert all(bar in (BEAT, OTHER, FILL) for bar in kept)
+
+
+def test_who_plays_no_fill_gets_a_plain_one_on_the_last_beat_of_each_phrase() -> None:
+    part, score = drums(*[BEAT] * 4)
+    filled = going_on(part, score, replace(score, bars=lines(20)), fills=True)
+    for number in range(4, 20):
+        last = {(12, 38), (13, 38), (14, 48), (15, 45)}
+        expected = {strike for strike in BEAT if strike[0] < 12} | last if number in (11, 19) else BEAT
+        assert in_bar(filled, number) == expected
+    assert going_on(part, score, replace(score, bars=lines(20))).notes[-1].pitch == SNARE
+
+
 def test_a_drummer_who_is_a_little_early_stays_so() -> None:
     part, score = drums(BEAT, BEAT, BEAT, late=-20)
     part = replace(part, notes=tuple(note for note in part.notes if note.start >= 0))

@@ -112,6 +112,7 @@ def test_of_a_file_that_is_cut_short_what_is_there_is_read(left: int) -> None:
     assert 5 < len(cut.notes) < len(whole.notes)
     assert spans(cut)[:-1] == spans(whole)[: len(cut.notes) - 1]
     assert cut.tempos == whole.tempos
+    assert (cut.lost.tracks, whole.lost) == (1, (0, 0))
 
 
 def test_damage_in_one_track_leaves_the_others_whole() -> None:
@@ -262,6 +263,7 @@ FAR = {
 def test_an_event_an_hour_behind_the_last_note_is_no_music(stray: bytes) -> None:
     plain, score = parse_midi(midi(in_line(TUNE))), parse_midi(midi(in_line(TUNE), stray))
     assert replace(score, parts=score.playing) == plain
+    assert score.lost.tracks == 0
     assert to_opening(score).bars == 8
 
 

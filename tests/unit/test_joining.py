@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scores import changed, in_meters, pedal
 
 from composer.music.chords import chords_of
-from composer.music.encoding import decode, to_words
-from composer.music.joining import BASS, NAMES, PEDAL_TICKS, PIANO, joined
+from composer.music.drums import Drums
+from composer.music.joining import BASS, ENDING_BARS, NAMES, PEDAL_TICKS, PIANO, joined
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.roles import with_roles
 from composer.music.score import (
@@ -177,21 +177,38 @@ def test_a_tempo_between_two_bins_does_not_jump_at_the_boundary() -> None:
     assert whole.tempos == (TempoChange(0, 101.3),)
 
 
-def test_behind_a_last_beat_that_slows_down_the_tempo_of_the_phrase_goes_on() -> None:
-    last_beat = TempoChange(2 * TICKS_PER_BAR - TICKS_PER_BEAT, 60.0)
-    opening = replace(opening_at(101.3), tempos=(TempoChange(0, 101.3), last_beat))
-    heard = decode(to_words(opening, VOCABULARY), VOCABULARY).tempos[-1].bpm
-    assert 90 < heard < 101
-    whole = continued(opening, replace(EMPTY_BARS, tempos=(TempoChange(0, heard),)))
-    assert whole.tempos == (*opening.tempos, TempoChange(opening.end, heard))
+LURCHING = tuple(TempoChange(bar * TICKS_PER_BAR, bpm) for bar, bpm in enumerate((55, 60, 50, 55, 44, 33)))
 
 
-def test_a_tempo_that_the_continuation_changes_is_heard() -> None:
-    slower, slowest = VOCABULARY.tempos[20], VOCABULARY.tempos[10]
-    tempos = (TempoChange(0, slower), TempoChange(TICKS_PER_BAR, slowest))
-    whole = continued(opening_at(101.3), replace(EMPTY_BARS, tempos=tempos))
-    end = 2 * TICKS_PER_BAR
-    assert whole.tempos == (TempoChange(0, 101.3), TempoChange(end, slower), TempoChange(3 * TICKS_PER_BAR, slowest))
+@pytest.mark.parametrize("bpm", [24.0, 101.3, 214.0, 300.0])
+@pytest.mark.parametrize("ending", [False, True])
+def test_behind_a_steady_opening_its_tempo_goes_on_but_for_an_end(bpm: float, ending: bool) -> None:
+    opening = opening_at(bpm)
+    whole = joined(opening, replace(EMPTY_BARS, tempos=LURCHING), len(opening.bars), ending=ending)
+    before_the_end = opening.end + (len(EMPTY_BARS.bars) - ENDING_BARS + 1) * TICKS_PER_BAR
+    begin, *others = whole.tempos
+    assert begin == opening.tempos[0]
+    if ending:
+        assert [tempo.tick for tempo in others] == [before_the_end + bar * TICKS_PER_BAR for bar in range(3)]
+        assert [tempo.bpm / bpm for tempo in others] == pytest.approx([1.0, 44 / 50, 33 / 50])
+    else:
+        assert others == []
+
+
+def test_a_new_tempo_that_is_kept_goes_on_and_a_ritardando_gives_way_to_the_one_before() -> None:
+    long = in_four(opening_at(100).notes, end=20 * TICKS_PER_BAR)
+    slow, fast = TempoChange(0, 60.0), TempoChange(4 * TICKS_PER_BAR, 140.0)
+    slowing = [TempoChange(bar * TICKS_PER_BAR, bpm) for bar, bpm in ((18, 120.0), (19, 90.0))]
+    for tempos, goes_on in (((slow, fast), ()), ((slow, fast, *slowing), (TempoChange(long.end, 140.0),))):
+        whole = joined(replace(long, tempos=tempos), replace(EMPTY_BARS, tempos=LURCHING), 20)
+        assert whole.tempos == (*tempos, *goes_on)
+
+
+def test_where_the_opening_is_played_freely_the_continuation_has_its_own_tempos() -> None:
+    free = tuple(TempoChange(beat * TICKS_PER_BEAT, 100.0 + 20 * (beat % 3)) for beat in range(8))
+    opening = replace(opening_at(100), tempos=free)
+    whole = continued(opening, replace(EMPTY_BARS, tempos=LURCHING))
+    assert whole.tempos == (*free, *(replace(tempo, tick=tempo.tick + opening.end) for tempo in LURCHING))
 
 
 def test_a_chord_is_named_where_it_changes() -> None:
@@ -301,7 +318,7 @@ def test_a_role_that_no_part_has_gets_one_of_its_own_on_a_free_channel() -> None
     new = Score(
         (of_role(Role.UNSAID, Note(0, 60, 480, 80)), of_role(Role.INNER, Note(0, 62, 480, 80))), in_four(()).bars
     )
-    *given, first, second = joined(opening, new, len(opening.bars), drums=False).parts
+    *given, first, second = joined(opening, new, len(opening.bars), drums=Drums.OFF).parts
     assert tuple(given) == opening.parts
     assert (first.name, first.program, first.channel) == (NAMES[Role.UNSAID], PIANO, 0)
     assert (second.name, second.program, second.channel) == (NAMES[Role.INNER], PIANO, 6)

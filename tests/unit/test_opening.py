@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scores import changed, in_meters, pedal
 
-from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError
+from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError, TaskError
+from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import (
     CONTROLLER,
     EARLY_TICKS,
@@ -25,7 +26,7 @@ from composer.music.score import (
     in_four,
 )
 from composer.music.words import METERS, default_vocabulary
-from composer.opening import KNOWN_METERS, Opening, to_opening
+from composer.opening import KNOWN_METERS, Opening, Place, to_opening
 
 BAR = TICKS_PER_BAR
 IN_4_4 = ((0, 4, 4),)
@@ -152,6 +153,59 @@ def test_a_bar_that_no_word_says_is_refused_where_it_begins(
     assert (caught.value.numerator, caught.value.denominator) == found
     assert caught.value.bar == bar
     assert caught.value.known == KNOWN_METERS
+
+
+@pytest.mark.parametrize(
+    ("place", "struck"),
+    [
+        (Place(), [0, BAR, 2 * BAR, 3 * BAR]),
+        (Place(2), [0, BAR, 2 * BAR]),
+        (Place(last=3), [0, BAR, 2 * BAR]),
+        (Place(3, 3), [0]),
+        (Place(2, 4), [0, BAR, 2 * BAR]),
+    ],
+)
+def test_bars_are_chosen_from_the_first_that_sounds_on(place: Place, struck: list[int]) -> None:
+    opening = to_opening(score(2 * BAR, 3 * BAR, 4 * BAR, 5 * BAR, bars=6), place)
+    assert onsets(opening) == struck
+    assert opening.bars == len(struck)
+
+
+@pytest.mark.parametrize("place", [Place(5), Place(last=5), Place(0), Place(3, 2)])
+def test_bars_that_are_not_there_are_refused(place: Place) -> None:
+    with pytest.raises(TaskError) as refused:
+        to_opening(score(0, BAR, 3 * BAR, bars=4), place)
+    assert refused.value.kind == "not_there"
+
+
+def test_a_long_or_silent_place_is_refused_and_a_short_one_of_a_long_piece_is_not() -> None:
+    whole = score(0, 100 * BAR, bars=101)
+    with pytest.raises(OpeningTooLongError, match="from which bar"):
+        to_opening(whole, max_minutes=1)
+    assert to_opening(whole, Place(last=20), max_minutes=1).bars == 20
+    with pytest.raises(NoNotesError):
+        to_opening(whole, Place(5, 20))
+
+
+def test_a_meter_that_no_word_says_may_stand_outside_of_the_place() -> None:
+    meters = (0, 4, 4), (2 * BAR, 13, 8), (2 * BAR + 13 * 240, 4, 4)
+    odd = score(0, BAR, 2 * BAR, 2 * BAR + 13 * 240, bars=5, meters=meters)
+    assert to_opening(odd, Place(last=2)).bars == 2
+    assert to_opening(odd, Place(4)).bars >= 1
+
+
+@pytest.mark.parametrize(
+    ("last_onset", "ends_early", "beats"),
+    [(0, True, 1), (240, True, 1), (480, True, 2), (720, True, 2), (721, False, 2), (960, False, 3), (1440, False, 4)],
+)
+def test_a_last_bar_that_ends_early_is_told_and_may_be_cut(last_onset: int, ends_early: bool, beats: int) -> None:
+    whole = score(0, BAR + last_onset, bars=2)
+    assert to_opening(whole).ends_early is ends_early
+    cut = to_opening(whole, Place(cut=True)).score
+    assert cut.bars[-1].ticks == beats * 480
+    assert cut.notes == whole.notes
+    again = to_opening(parse_midi(dump_midi(cut))).score
+    assert (again.bars, again.notes) == (cut.bars, cut.notes)
 
 
 def test_bars_are_counted_as_a_notation_program_counts_them() -> None:

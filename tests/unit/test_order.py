@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from scores import in_meters
 
 from composer.engine.anchors import FIELDS, KEYS
+from composer.engine.model import ModelConfig
+from composer.engine.prompt import Prompt
 from composer.errors import NoNotesError, OutOfRangeError, SettingsError, TaskError, UnknownNameError
 from composer.music.encoding import decode, encode, quantise, to_words
 from composer.music.key import Key
@@ -22,6 +24,7 @@ from composer.music.score import (
     CHORD_QUALITIES,
     PITCH_CLASSES,
     TICKS_PER_BAR,
+    Bar,
     Meter,
     Note,
     Part,
@@ -32,7 +35,7 @@ from composer.music.score import (
     in_four,
 )
 from composer.music.words import END, Family, Word
-from composer.opening import to_opening
+from composer.opening import Place, to_opening
 from composer.order import (
     AMOUNTS,
     HEARD_BARS,
@@ -248,9 +251,13 @@ tasks = st.fixed_dictionaries(
         "key": st.sampled_from(["", "A minor", "Eb"]),
         "amounts": st.lists(st.sampled_from([("density", "fuller"), ("loudness", "softer")])).map(tuple),
         "from_bar": st.integers(0, 99),
+        "to_bar": st.integers(0, 99),
+        "cut": st.booleans(),
         "style": st.sampled_from(["", *STYLES]),
     },
-) | st.just({"accompany": True})
+).filter(lambda task: "redo" not in task or not {"from_bar", "to_bar", "cut"} & set(task)) | st.just(
+    {"accompany": True}
+)
 
 
 @given(tasks)
@@ -259,6 +266,17 @@ def test_a_task_is_kept_as_json(task: dict[str, Any]) -> None:
     assert all(order.task.values())
     assert Order.doing(json.loads(json.dumps(order.task)), bars=3, seed=5) == order
     assert Order(bars=9).task == {}
+
+
+@pytest.mark.parametrize("place", [{"from_bar": 2}, {"to_bar": 9}, {"cut": True}])
+def test_of_a_piece_whose_bars_are_composed_again_nothing_is_left_out(place: dict[str, Any]) -> None:
+    with pytest.raises(TaskError, match="counted in the whole piece"):
+        Order(redo=(2, 3), **place)
+
+
+def test_the_first_bar_is_the_openings_or_the_one_from_which_something_holds() -> None:
+    assert Order(from_bar=5, to_bar=8, cut=True).place == Place(5, 8, cut=True)
+    assert Order(from_bar=5, key="C").place == Order(amounts=(("density", "fuller"),), from_bar=5).place == Place()
 
 
 def test_so_many_bars_are_composed() -> None:
@@ -293,6 +311,27 @@ def test_what_goes_on_has_heard_the_opening_in_its_meter_and_parts(meter: str) -
     assert (request.bars, request.before, request.behind, request.given) == (5, 0, (), ())
     late = request_of(Order(bars=5), piano(HEARD_BARS + 6))
     assert late.before == 6
+
+
+@pytest.mark.parametrize(
+    ("meters", "goes_on"),
+    [
+        (["4/4", "4/4", "2/4"], "4/4"),
+        (["4/4", "2/4", "2/4"], "2/4"),
+        (["4/4", "2/4", "4/4", "2/4"], "2/4"),
+        (["2/4", "2/4", "4/4"], "4/4"),
+        (["6/8", "6/8", "3/8"], "6/8"),
+    ],
+)
+def test_behind_one_bar_that_is_shorter_the_meter_before_it_goes_on(meters: list[str], goes_on: str) -> None:
+    bars, tick = [], 0
+    for meter in map(Meter.parse, meters):
+        bars.append(Bar(tick, tick + meter.ticks, meter))
+        tick = bars[-1].end
+    notes = tuple(Note(bar.start, 60, bar.start + 240, 64) for bar in bars)
+    request = request_of(Order(bars=3), Score((Part(notes),), tuple(bars)))
+    prompt = Prompt(request, VOCABULARY, ModelConfig(VOCABULARY.sizes))
+    assert {VOCABULARY.meters[prompt.meter(bar) - 1] for bar in range(3)} == {goes_on}
 
 
 def test_chords_are_spread_over_the_beats_of_each_new_bar_in_turn() -> None:
@@ -337,7 +376,7 @@ def test_a_key_and_amounts_are_wished_for_from_a_bar_on() -> None:
     [
         (Order(bars=4, from_bar=8), 4, 7),
         (Order(bars=4, from_bar=999), 4, 7),
-        (Order(redo=(2, 2), from_bar=3), 2, 2),
+        (Order(redo=(2, 2), key="C", from_bar=3), 2, 2),
         (Order(accompany=True, from_bar=4), 1, 3),
     ],
 )

@@ -22,11 +22,13 @@ from composer.music.score import (
     DEFAULT_BPM,
     DRUM_CHANNEL,
     EARLY_TICKS,
+    NOTHING_LOST,
     PROGRAM,
     SHORTEST_TICKS,
     TICKS_PER_BEAT,
     Bar,
     Control,
+    Lost,
     Meter,
     Note,
     Part,
@@ -135,6 +137,7 @@ class _File:
     meters: dict[int, Meter] = field(default_factory=lambda: {0: Meter(4, 4)})
     channels: list[_Channel] = field(default_factory=list)
     damage: NotMidiError | None = None  # at which a track broke off
+    lost: Lost = NOTHING_LOST
 
     def read(self, track: bytes) -> None:
         channels: dict[int, _Channel] = {}
@@ -156,6 +159,7 @@ class _File:
                     self._hold(self._scaled(event.tick), event.meta, values)
         except NotMidiError as damage:
             self.damage = damage
+            self.lost = self.lost._replace(tracks=self.lost.tracks + 1)
         for number in sorted(channels):
             channels[number].name = name
             self.channels.append(channels[number])
@@ -199,10 +203,12 @@ class _File:
             raise NoNotesError(sum(len(part.notes) for part in parts if part.is_drum))
         last = max(part.notes[-1].start for part in parts if part.notes)
         tempos = tuple(TempoChange(tick, bpm) for tick, bpm in _changes(self.tempos))
-        return Score(tuple(parts), self._bars(last), tempos)
+        return Score(tuple(parts), self._bars(last), tempos, lost=self.lost)
 
     def _leave_out(self, behind: int) -> None:
         """Forget what is told behind a tick: it is none of the music."""
+        strikes = (key for channel in self.channels for key in channel.keys if key.velocity)
+        self.lost = self.lost._replace(notes=sum(self._scaled(key.time) > behind for key in strikes))
         for channel in self.channels:
             channel.keys = [key for key in channel.keys if self._scaled(key.time) <= behind]
             channel.controls = [control for control in channel.controls if control.tick <= behind]
