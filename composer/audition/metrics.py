@@ -12,7 +12,9 @@ in_key, in_key8           share of the sounding time inside the best diatonic sc
 key_clarity               correlation with the best of the 24 key profiles  (Krumhansl and Kessler 1982)
 CPI                       chord-progression irregularity: different among all chord trigrams  (MusDr)
 echo, near, far           mean over bars of the best overlap with an earlier bar: any, the 4 before, 8 or more back
-rep_bar                   share of bars that are the exact copy of an earlier one
+rep_bar                   share of bars that are the exact copy of an earlier one: 1 - the share of different bars
+equal_run                 most bars in a row that equal those a period before, for one period p <= 40
+novelty                   the lowest share of different bars in any 16 in a row
 loop, loop_max            share of bars that are stuck, and the longest such stretch: J(i, i - p) >= 0.7 for one period
                           p <= 8, at least three periods and eight bars long
 rep8                      1 - different among all 8-grams of (step, pitch)
@@ -28,6 +30,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,14 +38,13 @@ from composer.audition.grid import STEPS, STEPS_PER_BEAT, Floats, Notes, frame_c
 from composer.audition.structureness import structureness
 from composer.engine.runs import run_hashes
 from composer.music.key import MAJOR, MINOR
+from composer.music.repetition import ALIKE, LEAST_BARS, LEAST_PERIODS, WINDOW, Onsets, Repetition, distinct
 
 Figures = dict[str, float]
 
 FEWEST_NOTES = 8  # of fewer nothing can be said
 
-LOOP_OVERLAP = 0.7
-LOOP_PERIODS, LOOP_BARS = 3, 8  # a loop has so many periods and bars at least
-LONGEST_PERIOD = 8  # bars
+LONGEST_LOOP = 8  # bars of its period
 FINGERS = 10
 ZIP_NOTES = 256
 MOTIF = 6  # intervals: what counts as a figure that is taken up again
@@ -114,13 +116,16 @@ def _rhythm_and_harmony(notes: Notes) -> Figures:
 
 
 def _repetition(notes: Notes, overlap: Floats) -> Figures:
-    full = np.unique(notes.bar)
-    earlier = np.tril(np.nan_to_num(overlap, nan=-1), -1)
-    looping, longest = loops(overlap)
+    bars = bar_sets(notes)
+    looping, longest = loops(bars)
     events = list(zip(notes.step.tolist(), notes.pitch.tolist(), strict=True))
     grams = [tuple(events[at : at + 8]) for at in range(len(events) - 7)]
     return {
-        "rep_bar": float((earlier[full].max(axis=1) >= 1).mean()) if len(full) else math.nan,
+        "rep_bar": 1 - distinct(bars),
+        "equal_run": Repetition(bars).longest,
+        "novelty": min(
+            distinct(bars[max(0, end - WINDOW) : end]) for end in range(min(WINDOW, len(bars)), len(bars) + 1)
+        ),
         "echo": best_earlier_overlap(overlap, 1, notes.bars),
         "near": best_earlier_overlap(overlap, 1, 4),
         "far": best_earlier_overlap(overlap, 8, notes.bars),
@@ -235,7 +240,7 @@ def chord_sequence(notes: Notes) -> list[int]:
 # ------------------------------------------------------------------ bars
 
 
-def bar_sets(notes: Notes) -> list[frozenset[tuple[int, int]]]:
+def bar_sets(notes: Notes) -> list[Onsets]:
     """The (step, pitch) of each bar."""
     sets: list[set[tuple[int, int]]] = [set() for _ in range(notes.bars)]
     for bar, step, pitch in zip(notes.bar.tolist(), notes.step.tolist(), notes.pitch.tolist(), strict=True):
@@ -266,19 +271,18 @@ def best_earlier_overlap(overlap: Floats, nearest: int, farthest: int) -> float:
     return float(np.mean(found)) if found else math.nan
 
 
-def loops(overlap: Floats) -> tuple[float, int]:
+def loops(bars: Sequence[Onsets]) -> tuple[float, int]:
     """The share of bars inside a loop, and the longest loop in bars."""
-    bars, longest = len(overlap), 0
-    inside = np.zeros(bars, dtype=bool)
-    for period in range(1, LONGEST_PERIOD + 1):
-        same = np.diagonal(overlap, -period) >= LOOP_OVERLAP  # bar i + period is like bar i
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], same.astype(np.int64), [0]])))
-        for first, end in edges.reshape(-1, 2).tolist():
-            length = end - first + period
-            if length >= max(LOOP_BARS, LOOP_PERIODS * period):
-                inside[first : first + length] = True
-                longest = max(longest, length)
-    return (float(inside.mean()) if bars else 0.0), longest
+    heard = Repetition(alike=ALIKE)
+    longest = 0
+    inside = np.zeros(len(bars), dtype=bool)
+    for end, bar in enumerate(bars, start=1):
+        heard.hear(bar)
+        for period, run in enumerate(heard.runs[1 : LONGEST_LOOP + 1], start=1):
+            if run + period >= max(LEAST_BARS, LEAST_PERIODS * period):
+                inside[end - run - period : end] = True
+                longest = max(longest, run + period)
+    return (float(inside.mean()) if len(bars) else 0.0), longest
 
 
 def _compressibility(notes: Notes) -> float:

@@ -8,7 +8,7 @@ as its own slips add up, what follows is pulled back a little.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -16,13 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from composer.engine.runs import RUN, STEPS, RunIndex, nearest_step, run_hashes
+from composer.music.repetition import ALIKE, Repetition, least_bars
 from composer.music.words import Family, Vocabulary, Word
 from composer.request import Request, Watched
 
-LONGEST_PERIOD = 40  # bars
-ALIKE = 0.7  # two bars are the same to the ear when they share so much of what sounds in either
-LEAST_BARS, LEAST_PERIODS = 8, 3  # from so many on a repetition is a loop
-MOST_ALIKE = 24  # bars in a row that are as those a long period before; in real songs a chorus of 22 returns at most
 MOST_BARS_WARM = 4  # behind a loop; the way out of it is found or not within a phrase
 MOST_RETURNS = 6  # times a piece goes back for a loop; then it is kept, and only told less
 MOST_TRIES = 3  # times a bar is drawn again because it copies; then it is kept, and the receipt says so
@@ -32,8 +29,6 @@ LONGEST_HOME = 16  # bars, the last ones of the opening, that say what it is lik
 # So far real music goes from its opening, and beyond it so much each is pulled; docs/decisions.md has the figures.
 MUCH_FULLER, MUCH_LOUDER, MUCH_HIGHER = 1.0, 1.0, 4.0  # octaves of notes or onsets a bar, steps of velocity, semitones
 NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL, REGISTER_PULL = 3.0, 0.4, 0.1, 0.03  # spread: for each sixteenth
-
-Onsets = frozenset[tuple[int, int]]  # (position, pitch)
 
 
 class Verdict(NamedTuple):
@@ -116,12 +111,11 @@ class LoopGuard:
     """Hears the bars of a piece, and says when it is about to be stuck.
 
     A loop is a run of bars, each like the one a period before it, of 8 bars and 3 periods at least; of a long period
-    MOST_ALIKE bars and one period are enough.
+    so many bars as composer.music.repetition has it (MOST_ALIKE) and one period are enough.
     """
 
     def __init__(self, opening: Iterable[Word]) -> None:
-        self.bars: list[Onsets] = []
-        self.runs = [0] * (LONGEST_PERIOD + 1)  # by period: how many of the last bars are like those before
+        self.heard = Repetition(alike=ALIKE)
         self.open: set[tuple[int, int]] = set()
         self.position = 0
         for word in opening:
@@ -135,25 +129,9 @@ class LoopGuard:
             self.open.add((self.position, word.pitch))
         if word.family not in (Family.BAR, Family.END):
             return 0
-        self.bars.append(frozenset(self.open))
+        self.heard.hear(frozenset(self.open))
         self.open.clear()
-        return next(self._stuck(), 0)
-
-    def _stuck(self) -> Iterator[int]:
-        for period in range(1, min(LONGEST_PERIOD, len(self.bars) - 1) + 1):
-            self.runs[period] = self.runs[period] + 1 if alike(self.bars[-1], self.bars[-1 - period]) else 0
-        for period in range(1, LONGEST_PERIOD + 1):
-            if self.runs[period] + period >= least_bars(period) - 1:
-                yield period
-
-
-def least_bars(period: int) -> int:
-    """How many bars in all make a loop."""
-    return max(LEAST_BARS, min(LEAST_PERIODS * period, period + MOST_ALIKE))
-
-
-def alike(one: Onsets, other: Onsets) -> bool:
-    return bool(one) and len(one & other) >= ALIKE * len(one | other)
+        return next((period for period, run in enumerate(self.heard.runs) if run + period >= least_bars(period) - 1), 0)
 
 
 class DriftGuard:

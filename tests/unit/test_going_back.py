@@ -24,7 +24,7 @@ from some_words import BAR, metrical, note
 
 from composer.audition.copying import CopyIndex
 from composer.audition.grid import Notes, notes_of_words
-from composer.audition.metrics import bar_overlap, loops
+from composer.audition.metrics import bar_sets, loops
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.guards import MOST_RETURNS, MOST_TRIES
@@ -86,7 +86,7 @@ def grid(words: Sequence[Word]) -> Notes:
 
 def longest_loop(piece: Piece) -> int:
     """In bars, by the measure that compares every bar with every other. The opening counts."""
-    return loops(bar_overlap(grid([*piece.request.words, *piece.words])))[1]
+    return loops(bar_sets(grid([*piece.request.words, *piece.words])))[1]
 
 
 REQUESTS = [asked(seed, BARS + seed % 2) for seed in range(5)]

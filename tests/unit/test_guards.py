@@ -11,11 +11,12 @@ from some_words import BAR, IN_A_BAR, metrical, note
 
 from composer.audition.copying import CopyIndex
 from composer.audition.grid import Notes, notes_of_words
-from composer.engine.guards import LONGEST_PERIOD, MOST_RETURNS, MOST_TRIES, CopyGuard, LoopGuard, Verdict, Watch, alike
+from composer.engine.guards import MOST_RETURNS, MOST_TRIES, CopyGuard, LoopGuard, Verdict, Watch
 from composer.engine.runs import RUN, RunIndex, run_hashes
 from composer.engine.scheduler import Piece
 from composer.music.encoding import encode
 from composer.music.grid import BINARY, EITHER
+from composer.music.repetition import LONGEST_PERIOD
 from composer.music.score import TICKS_PER_BAR, Note, Role, Score, in_four
 from composer.music.words import END, Vocabulary, Word, default_vocabulary
 from composer.request import Guards, Request, Watched
@@ -77,15 +78,6 @@ def test_music_that_goes_on_and_silence_are_left_alone() -> None:
     assert first_loop([10 + k % 70 for k in range(70)]) is None
     guard = LoopGuard([BAR])
     assert not any(guard.read(BAR) for _ in range(30))
-
-
-def test_two_bars_are_alike_that_share_seven_tenths_of_what_sounds_in_either() -> None:
-    ten = frozenset((1, pitch) for pitch in range(10))
-    assert alike(frozenset([*ten][:7]), ten)
-    assert alike(ten, frozenset([*ten][:7]))
-    assert not alike(frozenset([*ten][:6]), ten)
-    assert not alike(ten, frozenset((2, pitch) for pitch in range(10))), "at another position"
-    assert not alike(frozenset(), frozenset())
 
 
 # ---------------------------------------------------------------------- what is done about it

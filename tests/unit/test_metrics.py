@@ -12,6 +12,7 @@ import pytest
 from composer.audition.grid import Notes, notes_of, notes_of_words, read_notes
 from composer.audition.metrics import (
     bar_overlap,
+    bar_sets,
     best_earlier_overlap,
     chord_sequence,
     continuation,
@@ -144,7 +145,7 @@ def test_echo_is_what_comes_back() -> None:
     ],
 )
 def test_loops(bars: list[list[int]], share: float, longest: int) -> None:
-    assert loops(bar_overlap(piece(*bars))) == (share, longest)
+    assert loops(bar_sets(piece(*bars))) == (share, longest)
 
 
 def test_empty_bars_neither_repeat_nor_loop() -> None:

@@ -15,7 +15,7 @@ from engine_models import TINY, looping_checkpoint, nats_of, random_checkpoint
 
 from composer import cli
 from composer.audition.grid import Notes, notes_of, notes_of_words
-from composer.audition.metrics import bar_overlap, loops
+from composer.audition.metrics import bar_sets, loops
 from composer.composing import _rank, compose
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from composer.engine.runs import FILE, LONGEST_COMMON, RunIndex, run_hashes
@@ -136,7 +136,7 @@ def continued(path: Path) -> Notes:
 def test_guard_rails_that_are_switched_off_let_the_piece_loop_and_copy(folder: Path) -> None:
     free = first(folder, "free", "--no-loop-guard", "--no-copy-guard", "--no-drift-guard")
     assert receipt(free / "piece.json")["guards"] == {"loops": "off", "copies": "off", "drift": "off"}
-    assert loops(bar_overlap(continued(free / "piece.mid")))[1] >= 8
+    assert loops(bar_sets(continued(free / "piece.mid")))[1] >= 8
     index = RunIndex.load(folder / "looping" / FILE)
 
     def copied(path: Path) -> list[bool]:
@@ -149,7 +149,7 @@ def test_guard_rails_that_are_switched_off_let_the_piece_loop_and_copy(folder: P
     told = receipt(guarded / "piece.json")["guards"]
     assert not told["loops"]["stuck"]
     assert told["copies"]["bars_drawn_again"] >= 1
-    assert loops(bar_overlap(continued(guarded / "piece.mid")))[1] == 0
+    assert loops(bar_sets(continued(guarded / "piece.mid")))[1] == 0
     runs_told = told["copies"]["longest_common_run"]
     assert (runs_told > 0, told["copies"]["song"]) == ((True, "the song") if runs_told else (False, None))
     assert any(copied(guarded / "piece.mid")) == (runs_told > 0)
