@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from composer.audition import bootstrap
 from composer.audition.comparison import separability
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
@@ -100,9 +101,7 @@ class Tried:
 def interval(values: Sequence[float] | Floats, weights: Sequence[float] | Floats | None = None) -> str:
     """The mean (weighted: a ratio of sums) and its interval."""
     rows = np.array([values, np.ones(len(values)) if weights is None else weights], dtype=float)
-    drawn = np.random.default_rng(0).integers(rows.shape[1], size=(2000, rows.shape[1]))
-    sums = rows[:, drawn].sum(2)
-    low, high = np.quantile(sums[0] / sums[1], (0.025, 0.975))
+    low, high = bootstrap.interval(lambda drawn: float(np.divide(*rows[:, drawn].sum(1))), rows.shape[1])
     return f"{rows[0].sum() / rows[1].sum():.3f} [{low:.3f} {high:.3f}]"
 
 

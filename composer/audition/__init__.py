@@ -8,6 +8,8 @@
       metrics, structureness, copying
                             notes -> figures of one piece
       comparison            figures of many pieces against those of real music (references/)
+      bootstrap             how sure a figure is
+      long                  long pieces, against whole songs
       choice                the rule that recommends one
       report                what was found -> audition.json
       page, rows, plot      what was found -> index.html (page.html, page.css)

@@ -29,6 +29,7 @@ from composer.training.corpora import load_lessons
 from composer.training.train import CONFIG, read_curves
 
 PAGE, DATA = "index.html", "audition.json"
+INTERVALS = ("gap", "overlap", "auc", "echo", "key_kept")  # as the card has them
 DEFAULT_REFERENCE = "pop909_aligned"
 
 
@@ -139,19 +140,24 @@ def card_section(report: Report) -> str:
         "## Audition",
         "",
         f"Chosen among {len(report.results)} by {report.choice.by} on one half of the openings; measured on the other, "
-        f"{report.order.bars} bars behind each, with {settings}. A dash is what was not measured.",
+        f"{report.order.bars} bars behind each, with {settings}. In brackets: 95 % intervals over the openings. A dash "
+        "is what was not measured.",
         "",
         "| openings | pieces | gap | OA | AUC | echo (real) | key kept (real) | stuck | runs shared | longest |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for group in report.groups:
         found, real = unseen[group.name], group.reference
-        echo = f"{_cell(found.echo)} ({_cell(real.mean('echo'))})"
-        key = f"{_cell(found.key_kept)} ({_cell(real.mean('c_key_match'))})"
-        figures = [_cell(value) for value in (found.gap, found.overlap, found.auc)]
+        gap, overlap, auc, echo, key = (_with_interval(found, name) for name in INTERVALS)
+        heard = [f"{echo} ({_cell(real.mean('echo'))})", f"{key} ({_cell(real.mean('c_key_match'))})"]
         copied = [_cell(found.stuck), _cell(found.shared_runs, 4), _cell(found.longest_common, 0)]
-        lines.append(f"| {' | '.join([group.name, str(found.pieces), *figures, echo, key, *copied])} |")
+        lines.append(f"| {' | '.join([group.name, str(found.pieces), gap, overlap, auc, *heard, *copied])} |")
     return "\n".join([*lines, ""])
+
+
+def _with_interval(found: Summary, name: str) -> str:
+    value, low, high = getattr(found, name), *found.intervals[name]
+    return f"{_cell(value)} [{_cell(low, 2)} {_cell(high, 2)}]" if math.isfinite(low) else _cell(value)
 
 
 def _cell(value: float, digits: int = 3) -> str:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from composer.audition.comparison import Reference, columns_of, compare, mean, tell_apart
+import numpy as np
+
+from composer.audition.bootstrap import UNKNOWN, Interval, interval
+from composer.audition.comparison import (
+    COMPARED,
+    Reference,
+    columns_of,
+    compare,
+    gap,
+    mean,
+    overlap_by_rows,
+    told_apart,
+)
+from composer.audition.grid import Floats, Ints
 from composer.audition.metrics import bar_sets
 from composer.audition.openings import Group
 from composer.audition.trials import Judged, Pieces, Result
@@ -15,6 +28,7 @@ from composer.audition.trials import Judged, Pieces, Result
 SPOILT_ONE_IN = 20  # pieces: copies, and as many that are stuck
 FEWEST_TO_FORGIVE = 10  # pieces; of fewer none may be spoilt
 FEWEST_OPENINGS_TO_HALVE = 2
+DRAWS, POINTS = 200, 128  # of an interval: openings are drawn so often, and densities compared at so many places
 RULE = (
     "Among the candidates that pass the gates (no broken grammar, no piece without notes, at most one piece in twenty "
     "a copy, at most one in twenty stuck in a loop; of ten pieces and more one may be), the one with the lowest AUC, "
@@ -46,6 +60,7 @@ class Summary:
     copies: float  # share of the pieces that are copies
     broken: int  # words against the grammar
     spread: float  # how much the seeds differ: 0 alike, 1 nothing in common
+    intervals: Mapping[str, Interval]  # 95 %, over the openings: of gap, overlap, auc, echo and key_kept
 
 
 def failed_gates(summaries: Iterable[Summary]) -> list[str]:
@@ -75,13 +90,13 @@ def summarise(pieces: Pieces, reference: Reference) -> Summary:
     closeness = compare(rows, reference.figures)
     columns = columns_of(rows)
     copying = [piece.copying for piece in judged if piece.copying is not None]
-    takes = [columns_of([piece.figures for piece in take]) for take in zip(*pieces, strict=True)]
+    apart = _told_apart(pieces, reference)
     worst = max(copying, key=lambda found: found.common, default=None)
     return Summary(
         pieces=len(judged),
         silent=sum(not row for row in rows),
         **asdict(closeness),
-        auc=mean([tell_apart(take, reference.figures) for take in takes]),
+        auc=_auc(apart),
         echo=mean(columns.get("echo", [])),
         irregularity=mean(columns.get("CPI", [])),
         key_kept=mean(columns.get("c_key_match", [])),
@@ -94,7 +109,45 @@ def summarise(pieces: Pieces, reference: Reference) -> Summary:
         copies=mean([float(found.is_copy) for found in copying]),
         broken=sum(piece.broken for piece in judged),
         spread=mean([distance for song in pieces for distance in _distances(song)]),
+        intervals=_intervals(pieces, reference, apart),
     )
+
+
+def _told_apart(pieces: Pieces, reference: Reference) -> Floats:
+    """Of each piece, as comparison.told_apart: (openings, takes). NaN for those that have too few notes."""
+    shares = np.full((len(pieces), len(pieces[0]) if pieces else 0), math.nan)
+    for number, take in enumerate(zip(*pieces, strict=True)):
+        judged = [bool(piece.figures) for piece in take]
+        shares[judged, number] = told_apart(columns_of([piece.figures for piece in take]), reference.figures)
+    return shares
+
+
+def _auc(apart: Floats) -> float:
+    return mean([mean(take) for take in apart.T])
+
+
+def _intervals(pieces: Pieces, reference: Reference, apart: Floats) -> dict[str, Interval]:
+    """Over the openings: the takes of one are drawn together."""
+    real = reference.figures
+    owners = np.array([number for number, song in enumerate(pieces) for piece in song if piece.figures], dtype=int)
+    rows_of = [np.flatnonzero(owners == number) for number in range(len(pieces))]
+    columns = columns_of([piece.figures for song in pieces for piece in song])
+    compared = [name for name in COMPARED if name in columns and name in real]
+    areas = [overlap_by_rows(columns[name], real[name], POINTS) for name in compared]
+
+    def over_openings(statistic: Callable[[Ints], float]) -> Interval:
+        return interval(lambda songs: statistic(np.concatenate([rows_of[song] for song in songs])), len(pieces), DRAWS)
+
+    def over_column(name: str) -> Interval:
+        return over_openings(lambda rows: mean(columns[name][rows])) if name in columns else UNKNOWN
+
+    return {
+        "gap": over_openings(lambda rows: mean([gap(columns[name][rows], real[name]) for name in compared])),
+        "overlap": over_openings(lambda rows: mean([area(rows) for area in areas])),
+        "auc": interval(lambda songs: _auc(apart[songs]), len(pieces), DRAWS),
+        "echo": over_column("echo"),
+        "key_kept": over_column("c_key_match"),
+    }
 
 
 def _distances(takes: Sequence[Judged]) -> Iterator[float]:

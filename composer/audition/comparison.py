@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from composer.audition.grid import Floats
+from composer.audition.grid import Floats, Ints
 from composer.audition.metrics import Figures
 from composer.errors import UnknownNameError
 
@@ -109,10 +110,15 @@ def gap(composed: Floats, real: Floats) -> float:
 
 def overlapping_area(composed: Floats, real: Floats, points: int = 512) -> float:
     """Of the two densities, estimated with Gaussian kernels by Scott's rule (Yang and Lerch 2020)."""
-    composed, real = _known(composed), _known(real)
-    if min(len(composed), len(real)) < FEWEST_TO_OVERLAP:
-        return math.nan
-    both = np.concatenate([composed, real])
+    return overlap_by_rows(composed, real, points)(np.arange(len(composed)))
+
+
+def overlap_by_rows(composed: Floats, real: Floats, points: int) -> Callable[[Ints], float]:
+    """The overlapping area of some of the composed pieces, each as often as it is named."""
+    real, known = _known(real), _known(composed)
+    if min(len(known), len(real)) < FEWEST_TO_OVERLAP:
+        return lambda _: math.nan
+    both = np.concatenate([known, real])
     spread = float(np.ptp(both))
     margin = 0.25 * spread + 1e-6
     line = np.linspace(both.min() - margin, both.max() + margin, points)
@@ -123,12 +129,20 @@ def overlapping_area(composed: Floats, real: Floats, points: int = 512) -> float
         result: Floats = kernels.mean(axis=1) / (width * math.sqrt(2 * math.pi))
         return result
 
-    return float(np.minimum(density(composed), density(real)).sum() * (line[1] - line[0]))
+    theirs = density(real)
+
+    def area(rows: Ints) -> float:
+        ours = _known(composed[rows])
+        if len(ours) < FEWEST_TO_OVERLAP:
+            return math.nan
+        return float(np.minimum(density(ours), theirs).sum() * (line[1] - line[0]))
+
+    return area
 
 
 def frechet_distance(composed: Columns, real: Columns) -> float:
     """Of two Gaussians over all compared figures (Heusel et al. 2017), in the real music's deviations."""
-    generated, actual = _matrices(composed, real)
+    generated, actual = (rows[_complete(rows)] for rows in _matrices(composed, real))
     if min(len(generated), len(actual)) < FEWEST_FOR_FRECHET:
         return math.nan
     centre, scale = actual.mean(axis=0), actual.std(axis=0) + 1e-9
@@ -143,7 +157,19 @@ def frechet_distance(composed: Columns, real: Columns) -> float:
 
 def tell_apart(composed: Columns, real: Columns, seed: int = 0) -> float:
     """As separability, by the compared figures."""
-    return separability(*_matrices(composed, real), seed)
+    return mean(told_apart(composed, real, seed))
+
+
+def told_apart(composed: Columns, real: Columns, seed: int = 0) -> Floats:
+    """Of each composed piece, the share of real ones that look less composed; NaN for those that lack a figure.
+
+    Their mean is the AUC.
+    """
+    generated, actual = _matrices(composed, real)
+    shares = np.full(len(generated), math.nan)
+    judged = _complete(generated)
+    shares[judged] = _shares(generated[judged], actual[_complete(actual)], seed)
+    return shares
 
 
 def separability(generated: Floats, actual: Floats, seed: int = 0) -> float:
@@ -151,8 +177,12 @@ def separability(generated: Floats, actual: Floats, seed: int = 0) -> float:
 
     generated, actual: (things, features)
     """
+    return mean(_shares(generated, actual, seed))
+
+
+def _shares(generated: Floats, actual: Floats, seed: int) -> Floats:
     if min(len(generated), len(actual)) < 2 * FOLDS:
-        return math.nan
+        return np.full(len(generated), math.nan)
     rows = np.concatenate([generated, actual])
     is_composed = np.arange(len(rows)) < len(generated)
     fold = np.random.default_rng(seed).permutation(len(rows)) % FOLDS
@@ -162,7 +192,8 @@ def separability(generated: Floats, actual: Floats, seed: int = 0) -> float:
         centre, scale = learned.mean(axis=0), learned.std(axis=0) + 1e-9
         scores[held_out] = _discriminate((learned - centre) / scale, taught, (rows[held_out] - centre) / scale)
     ours, theirs = scores[is_composed, None], scores[~is_composed]
-    return float((ours > theirs).mean() + 0.5 * (ours == theirs).mean())
+    shares: Floats = (ours > theirs).mean(axis=1) + 0.5 * (ours == theirs).mean(axis=1)
+    return shares
 
 
 def _discriminate(rows: Floats, is_composed: np.ndarray, judged: Floats) -> Floats:
@@ -176,12 +207,18 @@ def _discriminate(rows: Floats, is_composed: np.ndarray, judged: Floats) -> Floa
 
 
 def _matrices(composed: Columns, real: Columns) -> tuple[Floats, Floats]:
-    """The compared figures that both have, a row a piece; pieces that lack one are left out."""
+    """The compared figures that both have, a row a piece."""
     names = [name for name in COMPARED if name in composed and name in real]
     if not names:
         return np.zeros((0, 0)), np.zeros((0, 0))
     one, other = (np.stack([columns[name] for name in names], axis=1) for columns in (composed, real))
-    return one[~np.isnan(one).any(axis=1)], other[~np.isnan(other).any(axis=1)]
+    return one, other
+
+
+def _complete(rows: Floats) -> npt.NDArray[np.bool_]:
+    """Those that lack nothing."""
+    complete: npt.NDArray[np.bool_] = ~np.isnan(rows.sum(axis=1))
+    return complete
 
 
 def _known(values: Floats) -> Floats:

@@ -69,21 +69,31 @@ def openings_of_folder(folder: Path, count: int) -> list[Song]:
     return songs
 
 
-def openings_of_corpus(folder: Path, count: int, bars: int) -> list[Song]:
-    """The beginnings of validation songs, `count` at most, drawn evenly from those that are in 4/4 and long enough.
+def openings_of_corpus(folder: Path, count: int | None, bars: int, whole: bool = False) -> list[Song]:
+    """The beginnings of validation songs, drawn evenly from those that are in 4/4 and long enough.
 
-    Raises SettingsError where there is none, or no such corpus.
+    Args:
+        folder: of the corpus.
+        count: how many at most; None for all.
+        bars: how many go on behind the opening at least.
+        whole: whether a song's original is all of it, or ends behind these bars.
+
+    Returns:
+        The songs, by name.
+
+    Raises:
+        SettingsError: there is none, or no such corpus.
     """
     held_out = [source for source in find_sources(folder) if source.split == "validation"]
-    songs = [song for source, data in read_sources(held_out) if (song := _song(source.name, data, bars))]
+    songs = [song for source, data in read_sources(held_out) if (song := _song(source.name, data, bars, whole))]
     if not songs:
         raise SettingsError(
             f"{folder} has no validation song in 4/4 of {OPENING_BARS + bars} bars. Ask for fewer bars."
         )
-    return spread(sorted(songs, key=lambda song: song.name), count)
+    return spread(sorted(songs, key=lambda song: song.name), len(songs) if count is None else count)
 
 
-def _song(name: str, data: bytes, bars: int) -> Song | None:
+def _song(name: str, data: bytes, bars: int, all_of_it: bool) -> Song | None:
     try:
         score = parse_midi(data, leaving_out(ANNOTATIONS)).without_drums()
         if any(bar.meter != (4, 4) for bar in score.bars):
@@ -93,9 +103,10 @@ def _song(name: str, data: bytes, bars: int) -> Song | None:
         return None
     if len(whole.bars) < OPENING_BARS + bars:
         return None
-    opening, played = whole.excerpt(0, OPENING_BARS), whole.excerpt(0, OPENING_BARS + bars)
+    end = len(whole.bars) if all_of_it else OPENING_BARS + bars
+    opening, played = whole.excerpt(0, OPENING_BARS), whole.excerpt(0, end)
     played = replace(played, chords=chords_of(played))
-    written = read_notes(data).part(0, OPENING_BARS + bars)
+    written = read_notes(data).part(0, end)
     return Song(name.removesuffix(".mid"), Opening(opening), Original(played, written))
 
 

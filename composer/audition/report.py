@@ -143,4 +143,4 @@ def _without_nan(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: _without_nan(inner) for key, inner in value.items()}
-    return [_without_nan(inner) for inner in value] if isinstance(value, list) else value
+    return [_without_nan(inner) for inner in value] if isinstance(value, list | tuple) else value

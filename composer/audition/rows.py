@@ -14,13 +14,17 @@ from composer.engine.runs import LONGEST_COMMON, RUN
 
 
 class Column(NamedTuple):
-    """A column of the tables: what it is called, how it is read from a summary, and which value is best."""
+    """A column of the tables: what it is called, how it is read from a summary, and which value is best.
+
+    interval: which of the summary's stands beside it
+    """
 
     title: str
     explanation: str
     value: Callable[[Summary], float]
     digits: int = 3
     best: Callable[[Iterable[float]], float] | None = None
+    interval: str = ""
 
 
 COLUMNS = (
@@ -30,12 +34,32 @@ COLUMNS = (
         lambda s: s.auc,
         3,
         min,
+        "auc",
     ),
-    Column("OA", "Overlapping area with real music, mean over 21 figures: 1 is the same.", lambda s: s.overlap, 3, max),
-    Column("gap", "How many standard deviations its mean is away, mean over 21 figures.", lambda s: s.gap, 3, min),
-    Column("echo", "How much of each bar an earlier bar had: low wanders, high repeats.", lambda s: s.echo),
+    Column(
+        "OA",
+        "Overlapping area with real music, mean over 21 figures: 1 is the same.",
+        lambda s: s.overlap,
+        3,
+        max,
+        "overlap",
+    ),
+    Column(
+        "gap", "How many standard deviations its mean is away, mean over 21 figures.", lambda s: s.gap, 3, min, "gap"
+    ),
+    Column(
+        "echo",
+        "How much of each bar an earlier bar had: low wanders, high repeats.",
+        lambda s: s.echo,
+        interval="echo",
+    ),
     Column("irregular", "Different among all progressions of three chords: high floats.", lambda s: s.irregularity),
-    Column("key kept", "Share of the pieces that go on in the key of the opening.", lambda s: s.key_kept),
+    Column(
+        "key kept",
+        "Share of the pieces that go on in the key of the opening.",
+        lambda s: s.key_kept,
+        interval="key_kept",
+    ),
     Column("stuck", "Share of the pieces with a loop: the same bars for eight or more.", lambda s: s.stuck),
     Column(
         "runs shared", f"Mean share of runs of {RUN} notes that stand in a training song.", lambda s: s.shared_runs, 4
@@ -127,7 +151,7 @@ def real_music(group: Group) -> Summary:
         pieces=len(reference.songs), silent=0, gap=nothing, overlap=nothing, frechet=nothing, auc=nothing,
         echo=reference.mean("echo"), irregularity=reference.mean("CPI"), key_kept=reference.mean("c_key_match"),
         looping_bars=reference.mean("loop"), stuck=reference.looping, shared_runs=nothing, longest_run=nothing,
-        longest_common=nothing, copied_song="", copies=nothing, broken=0, spread=nothing,
+        longest_common=nothing, copied_song="", copies=nothing, broken=0, spread=nothing, intervals={},
     )  # fmt: skip
 
 
@@ -139,7 +163,10 @@ def _row(name: str, summary: Summary, kind: str = "", best: Mapping[str, float] 
         is_best = best is not None and value == best.get(column.title)
         kind_of_cell = "fails" if GATES.get(column.title) in failed else "best" if is_best else ""
         hint = summary.copied_song if column.title == "longest" else ""
-        cells.append(Cell(_number(value, column.digits), kind_of_cell, hint))
+        text = _number(value, column.digits)
+        if (found := summary.intervals.get(column.interval)) and math.isfinite(found.low):
+            text += f" [{_number(found.low, 2)} {_number(found.high, 2)}]"
+        cells.append(Cell(text, kind_of_cell, hint))
     return Row(cells, kind)
 
 

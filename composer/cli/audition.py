@@ -25,7 +25,7 @@ def audition(
         list[Path] | None, typer.Option(help="A corpus; the beginnings of its validation songs are continued.")
     ] = None,
     openings_count: Annotated[int, typer.Option(min=1, help="Openings of each folder, at most.")] = 20,
-    bars: Annotated[int, typer.Option(help="Bars to add to each.")] = 32,
+    bars: Annotated[int | None, typer.Option(help="Bars to add to each.", show_default="32; 128 with --long")] = None,
     seeds: Annotated[int, typer.Option(help="How often each is continued.")] = 2,
     seed: Annotated[int, typer.Option(help="The first seed.")] = 7,
     checkpoint: Annotated[
@@ -37,6 +37,10 @@ def audition(
     ] = None,
     style: Annotated[str, typer.Option(help="As of `segue compose`, for all.", show_default="as the openings")] = "",
     preset: Annotated[Preset | None, typer.Option(help="An experiment of the article.")] = None,
+    long: Annotated[
+        bool,
+        typer.Option("--long", help="Only print whether long pieces get into loops or drift, and songs do."),
+    ] = False,
     training: Annotated[
         list[Path] | None, typer.Option(help="A corpus to look for copies in, beside those of --corpus.")
     ] = None,
@@ -70,7 +74,7 @@ def audition(
     from composer.rendering.audio import check_installed
     from composer.request import Guards
 
-    if audio:
+    if audio and not long:
         check_installed()
     variants = variants_of(settings or [], sweep or [], preset)
     plan = Plan(
@@ -80,12 +84,17 @@ def audition(
         corpora=corpus or [],
         training=training or [],
         openings_count=openings_count,
-        order=Order(bars, seeds, seed, guards=Guards(*[preset is None] * 3), ending=False, style=style),
+        order=Order(
+            bars or (128 if long else 32), seeds, seed, guards=Guards(*[preset is None] * 3), ending=False, style=style
+        ),
         reference=reference,
         slots=slots,
         cache=cache,
         command=shlex.join(["segue", *sys.argv[1:]]),
         whole=whole,
     )
+    if long:
+        wiring.long_audition(plan, device)
+        return
     wiring.audition(plan, device, out, audio, promote_to)
     print(out / "index.html")

@@ -278,6 +278,24 @@ def audition(plan: Plan, device: Device, folder: Path, audio: bool, name: str | 
         print(promote_chosen(report, CHECKPOINTS / name))
 
 
+def long_audition(plan: Plan, device: Device) -> None:
+    """Print how candidates fare in pieces longer than the songs.
+
+    Args:
+        plan: what is asked for.
+        device: where the models run.
+
+    Raises:
+        SegueError: what the user can mend.
+    """
+    from composer.audition.long import long_audition as lines
+
+    where = torch_device(device)
+    _say_if_slow(load_checkpoint(plan.checkpoints[0]), where)
+    for line in lines(plan, where):
+        print(line, flush=True)
+
+
 def work(
     database: str,
     checkpoint: Path,

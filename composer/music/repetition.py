@@ -1,4 +1,4 @@
-"""How a piece repeats itself, heard a bar at a time: by what guards it while it is composed (composer.engine.guards) and
+"""How a piece repeats itself, heard a bar at a time: by what guards it as it is composed (composer.engine.guards) and
 by what judges it afterwards (composer.audition.metrics).
 
 A bar is the set of its onsets; one without any is like no other. A run of some period is how many of the last bars are

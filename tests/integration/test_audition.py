@@ -202,6 +202,7 @@ def test_the_experiments_of_the_article(run: Path, tmp_path: Path, preset: str, 
         (("--openings", "EMPTY"), "holds no MIDI file"),
         (("--openings", "BROKEN"), "broken.mid"),
         (("--corpus", "CORPUS", "--bars", 30), "Ask for fewer bars"),
+        (("--openings", "EMPTY", "--long"), "Give --corpus FOLDER"),
         (("--corpus", "CORPUS", "--checkpoint", "step-000011"), "did you mean step-000010?"),
         (("--corpus", "CORPUS", "--sweep", "temperature.pitch=a,b"), "'a' is no number"),
         (("--corpus", "CORPUS", "--sweep", "temperature.pitch=1", "--preset", "pitch-temperature"), "give either"),
@@ -238,6 +239,25 @@ def plan(run: Path, corpus: Path, checkpoints: tuple[str, ...]) -> Plan:
     )
 
 
+def test_long_pieces_stand_beside_whole_songs(run: Path, tmp_path: Path) -> None:
+    """The songs go round in twelves, which is no music; a random model does not come back at all."""
+    corpus = tmp_path / "songs"
+    corpus.mkdir()
+    for name in ("000", "001"):
+        (corpus / f"{name}.mid").write_bytes(song(48, bars=44))
+    (corpus / "train.txt").write_text("")
+    (corpus / "validation.txt").write_text("000\n001\n")
+    where = ("--corpus", corpus, "--device", "cpu", "-o", tmp_path / "out")
+    done = in_process.segue("audition", run / "step-000020", *where, "--long", "--bars", 24, "--openings-count", 1)
+    assert done.returncode == 0, done.stderr
+    whole, composed = (line.split(" | ") for line in done.stdout.splitlines() if " [" in line)
+    assert [cell.strip("| ") for cell in whole[:3]] == ["whole songs", "2", "36"]
+    assert [cell.strip("| ") for cell in composed[:3]] == ["step-000020", "2", "24"]
+    different = [float(row[3].split()[0]) for row in (whole, composed)]
+    assert different[0] < different[1]
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_recommended_checkpoint_becomes_one_of_the_project(run: Path, corpus: Path, tmp_path: Path) -> None:
     import torch
 
@@ -249,6 +269,7 @@ def test_the_recommended_checkpoint_becomes_one_of_the_project(run: Path, corpus
     card = (target / "CARD.md").read_text()
     assert "| songs | 1 | " in card
     assert "Chosen among 2 by OA" in card
+    assert re.search(r"\| [.\d]+ \[-?[.\d]+ [.\d]+\] \(", card), "echo and its interval, and that of real music"
     assert (target / "curves.png").is_file()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,25 @@ def test_takes_of_one_opening_do_not_tell_each_other_apart() -> None:
     auc = summarise(once, REFERENCE).auc
     assert summarise([song * 4 for song in once], REFERENCE).auc == auc
     assert summarise(once * 4, REFERENCE).auc > auc + 0.1  # as if each take had an opening of its own
+
+
+def test_intervals_hold_the_figure_and_are_those_of_the_openings() -> None:
+    pieces = [[judged(figures(at, off=0.3) | {"c_key_match": float(at % 3 > 0)})] for at in range(OPENINGS)]
+    found = summarise(pieces, REFERENCE)
+    for name in ("gap", "overlap", "auc", "echo", "key_kept"):
+        low, high = found.intervals[name]
+        assert low < getattr(found, name) < high
+    twice = summarise([song * 2 for song in pieces], REFERENCE).intervals
+    assert twice["echo"] == found.intervals["echo"], "a second take like the first tells nothing"
+    low, high = found.intervals["key_kept"]
+    assert high - low == pytest.approx(2 * 1.96 * (2 / 9 / OPENINGS) ** 0.5, rel=0.2)
+
+
+def test_what_could_not_be_measured_has_no_interval() -> None:
+    found = summarise([[judged({})], [judged({})]], REFERENCE)
+    assert all(math.isnan(bound) for interval in found.intervals.values() for bound in interval)
+    silent = [[judged({} if at == 3 else figures(at))] for at in range(OPENINGS)]
+    assert summarise(silent, REFERENCE).intervals["auc"].low > 0.5
 
 
 def test_the_spread_is_how_much_seeds_differ() -> None:

@@ -1,0 +1,54 @@
+"""How sure a figure is: its 95 % interval, by drawing the openings anew (bootstrap: Efron 1979)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from composer.audition.grid import Floats, Ints
+
+DRAWS = 1000
+TAILS = (0.025, 0.975)
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+UNKNOWN = Interval(math.nan, math.nan)  # where there is nothing to draw from
+
+
+def interval(statistic: Callable[[Ints], float], things: int, draws: int = DRAWS) -> Interval:
+    """Of a figure of some things.
+
+    Of things that are drawn more than once there are fewer, so the figure of what is drawn may be off by more than
+    chance; the interval is put around the figure itself.
+
+    Args:
+        statistic: the figure of these of them, each as often as it is named.
+        things: how many there are.
+        draws: how often as many are drawn from them.
+
+    Returns:
+        What 95 of 100 draws lie in. Those that have no figure (NaN) are left out.
+    """
+    if not things:
+        return UNKNOWN
+    drawn = np.random.default_rng(0).integers(things, size=(draws, things))
+    found = np.array([statistic(rows) for rows in drawn])
+    found = found[~np.isnan(found)]
+    if not len(found):
+        return UNKNOWN
+    low, high = np.quantile(found, TAILS) - found.mean() + statistic(np.arange(things))
+    return Interval(float(low), float(high))
+
+
+def mean_interval(values: Sequence[float] | Floats) -> Interval:
+    """Of the mean of those that are not NaN."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return interval(lambda rows: float(known[rows].mean()), len(known))
