@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from composer.music.score import Meter, Note, Part, Score, Spans, TempoChange, bars_of, pedal_of, pedalling
+from composer.music.score import (
+    TICKS_PER_BAR,
+    Meter,
+    Note,
+    Part,
+    Score,
+    Spans,
+    TempoChange,
+    bars_of,
+    in_four,
+    pedal_of,
+    pedalling,
+)
 
 
 def changed(score: Score, pedal: Spans | None = None, end: int | None = None, **fields: Any) -> Score:
@@ -28,3 +40,15 @@ def in_meters(
 
 def pedal(score: Score) -> Spans:
     return pedal_of(score.parts)
+
+
+def arpeggios(root: int, bars: int) -> Score:
+    """Over I V vi IV, with a melody that no other root has."""
+    notes = []
+    for bar in range(bars):
+        chord = root + (0, 7, 9, 5)[bar % 4]
+        for beat in range(4):
+            tick = bar * TICKS_PER_BAR + beat * 480
+            notes.append(Note(tick, chord + (0, 4, 7, 12)[beat], tick + 480, 80))
+            notes.append(Note(tick + 240, 70 + (bar * root + beat * beat * bar) % 12, tick + 480, 90))
+    return in_four(tuple(sorted(notes)), (TempoChange(0, 100.0),), end=bars * TICKS_PER_BAR)

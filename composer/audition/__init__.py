@@ -10,6 +10,7 @@
       comparison            figures of many pieces against those of real music (references/)
       bootstrap             how sure a figure is
       long                  long pieces, against whole songs
+      blind                 pairs to be told apart by ear -> blind.html, and answers -> a sentence
       choice                the rule that recommends one
       report                what was found -> audition.json
       page, rows, plot      what was found -> index.html (page.html, page.css)

@@ -12,6 +12,7 @@ from composer.audition.grid import Floats, Ints
 
 DRAWS = 1000
 TAILS = (0.025, 0.975)
+NORMAL = 1.96  # deviations of a normal distribution that hold 95 %
 
 
 class Interval(NamedTuple):
@@ -45,6 +46,16 @@ def interval(statistic: Callable[[Ints], float], things: int, draws: int = DRAWS
         return UNKNOWN
     low, high = np.quantile(found, TAILS) - found.mean() + statistic(np.arange(things))
     return Interval(float(low), float(high))
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """Of the share of successes (Wilson 1927)."""
+    if not trials:
+        return UNKNOWN
+    share, square = successes / trials, NORMAL**2 / trials
+    centre = (share + square / 2) / (1 + square)
+    width = NORMAL / (1 + square) * math.sqrt(share * (1 - share) / trials + square / trials / 4)
+    return Interval(centre - width, centre + width)
 
 
 def mean_interval(values: Sequence[float] | Floats) -> Interval:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from composer.audition.choice import RULE
@@ -66,19 +66,10 @@ def page(report: Report, audio: bool = True, on_rendered: Callable[[], object] |
     Raises:
         RenderingError: there is audio to make and something for it is missing.
     """
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": _count, "colour": _colour}
-    return environment.get_template(TEMPLATE).render(
+    return template(TEMPLATE).render(
         report=report,
         choice=report.choice,
         rule=RULE,
-        style=Markup((FOLDER / STYLE).read_text()),
         titles=[column.title for column in COLUMNS],
         explanations={column.title: column.explanation for column in COLUMNS},
         recommended=recommended(report),
@@ -90,6 +81,20 @@ def page(report: Report, audio: bool = True, on_rendered: Callable[[], object] |
         figures=[(group, *every_figure(report, group)) for group in report.groups],
         opening_bars=OPENING_BARS,
     )
+
+
+def template(name: str) -> Template:
+    """One of this folder, with the style of all its pages."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": _count, "colour": _colour}
+    environment.globals["style"] = Markup((FOLDER / STYLE).read_text())
+    return environment.get_template(name)
 
 
 def _compared_exactly(report: Report, group: Group) -> bool:
@@ -206,9 +211,9 @@ def _listening(
 
 
 def _shown(name: str, note: str, score: Score, song: Song, kind: str, audio: bool) -> Shown:
-    picture = _data_uri("image/png", draw_piano_roll(score, song.opening.bars))
+    picture = data_uri("image/png", draw_piano_roll(score, song.opening.bars))
     mp3 = render_mp3(score, title=f"{song.name}, {name}", bitrate=BITRATE) if audio else b""
-    return Shown(name, note, kind, picture, _data_uri("audio/mpeg", mp3) if audio else "")
+    return Shown(name, note, kind, picture, data_uri("audio/mpeg", mp3) if audio else "")
 
 
 def _note(piece: Judged) -> str:
@@ -225,7 +230,7 @@ def _note(piece: Judged) -> str:
     return ", ".join(told)
 
 
-def _data_uri(kind: str, content: bytes) -> str:
+def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 

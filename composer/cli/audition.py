@@ -19,7 +19,9 @@ class Preset(StrEnum):
 
 
 def audition(
-    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run of `segue train`, or one checkpoint.")],
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN_DIR", help="A run of `segue train`, or one checkpoint.")
+    ] = None,
     openings: Annotated[Path | None, typer.Option(help="A folder of MIDI files to continue.")] = None,
     corpus: Annotated[
         list[Path] | None, typer.Option(help="A corpus; the beginnings of its validation songs are continued.")
@@ -41,6 +43,15 @@ def audition(
         bool,
         typer.Option("--long", help="Only print whether long pieces get into loops or drift, and songs do."),
     ] = False,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind", help="Only make a page to tell composed pieces from songs by ear, or to compare two checkpoints."
+        ),
+    ] = False,
+    answers: Annotated[
+        list[Path] | None, typer.Option(help="A file that such a page has saved: only print what it comes to.")
+    ] = None,
     training: Annotated[
         list[Path] | None, typer.Option(help="A corpus to look for copies in, beside those of --corpus.")
     ] = None,
@@ -64,17 +75,28 @@ def audition(
 
     The real music goes on behind the bars that are compared, so here no piece is told to come to an end.
 
+    --blind writes blind.html instead: pairs that begin alike, without a label, for anyone with a browser. It saves the
+    answers as a file, and --answers FILE says how many were right.
+
     With --sweep or --preset one checkpoint is tried with each setting: the one that --checkpoint names, else the one
     of the lowest validation loss. A preset shows what a model does by itself, without guard rails.
     """
     from composer.audition.audition import Plan
+    from composer.audition.blind import told
     from composer.audition.trials import checkpoints_of, variants_of
     from composer.cli import wiring
+    from composer.errors import SettingsError
     from composer.order import Order
     from composer.rendering.audio import check_installed
     from composer.request import Guards
 
-    if audio and not long:
+    if answers:
+        for line in told(answers):
+            print(line)
+        return
+    if run is None:
+        raise SettingsError("There is nothing to try. Give a run of `segue train`, or one checkpoint.")
+    if blind or (audio and not long):
         check_installed()
     variants = variants_of(settings or [], sweep or [], preset)
     plan = Plan(
@@ -95,6 +117,9 @@ def audition(
     )
     if long:
         wiring.long_audition(plan, device)
+        return
+    if blind:
+        print(wiring.blind_test(plan, device, out))
         return
     wiring.audition(plan, device, out, audio, promote_to)
     print(out / "index.html")

@@ -296,6 +296,27 @@ def long_audition(plan: Plan, device: Device) -> None:
         print(line, flush=True)
 
 
+def blind_test(plan: Plan, device: Device, folder: Path) -> Path:
+    """Write the page of a blind test.
+
+    Args:
+        plan: what is asked for.
+        device: where the models run.
+        folder: of the page.
+
+    Returns:
+        The page.
+
+    Raises:
+        SegueError: what the user can mend.
+    """
+    from composer.audition.blind import write_test
+
+    where = torch_device(device)
+    _say_if_slow(load_checkpoint(plan.checkpoints[0]), where)
+    return write_test(plan, where, folder)
+
+
 def work(
     database: str,
     checkpoint: Path,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,24 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import check_access, chromium, needs_chromium
 from engine_models import TINY, random_checkpoint
 
 from bot.messages import say
 from composer.engine.checkpoint import save_checkpoint
 from composer.music.midi import parse_midi
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, which ./run test installs, is not there")
-axe = pytest.importorskip(
-    "axe_playwright_python.sync_playwright", reason="axe, which ./run test installs, is not there"
-)
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, which ./run test installs where it can be had")
+pytestmark = needs_chromium
 
 ROOT = Path(__file__).parents[2]
 OPENING = ROOT / "examples" / "opening.mid"
 PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
-ARGUMENTS = ("--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream")
-ARGUMENTS += ("--use-fake-device-for-media-stream",)
 DROP = """([name, bytes]) => {
     const transfer = new DataTransfer();
     transfer.items.add(new File([new Uint8Array(bytes)], name));
@@ -85,10 +78,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -139,12 +130,6 @@ def whispered(page: Any) -> str:
 def seconds(player: Any) -> float:
     player.evaluate("audio => audio.readyState || new Promise((done) => (audio.onloadedmetadata = done))")
     return float(player.evaluate("audio => audio.duration"))
-
-
-def check_access(page: Any) -> None:
-    found = axe.Axe().run(page).response
-    assert found["passes"], "it has looked at something"
-    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]] == []
 
 
 def test_a_dropped_file_becomes_a_piece_that_plays_while_its_buttons_are_pressed(

@@ -15,12 +15,12 @@ from typing import Any
 import in_process
 import pytest
 from engine_models import random_checkpoint
+from scores import arpeggios
 
 from composer.audition.audition import Plan, audition, promote_chosen
 from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.errors import CheckpointError
 from composer.music.midi import dump_midi
-from composer.music.score import TICKS_PER_BAR, Note, TempoChange, in_four
 from composer.order import Order
 from composer.request import Guards
 from composer.sampling import SamplingParams
@@ -31,15 +31,7 @@ SONGS = 6
 
 
 def song(root: int, bars: int = 16) -> bytes:
-    """An arpeggio over I V vi IV with a melody that no other root has."""
-    notes = []
-    for bar in range(bars):
-        chord = root + (0, 7, 9, 5)[bar % 4]
-        for beat in range(4):
-            tick = bar * TICKS_PER_BAR + beat * 480
-            notes.append(Note(tick, chord + (0, 4, 7, 12)[beat], tick + 480, 80))
-            notes.append(Note(tick + 240, 70 + (bar * root + beat * beat * bar) % 12, tick + 480, 90))
-    return dump_midi(in_four(tuple(sorted(notes)), (TempoChange(0, 100.0),), end=bars * TICKS_PER_BAR))
+    return dump_midi(arpeggios(root, bars))
 
 
 @pytest.fixture(scope="module")
