@@ -20,6 +20,7 @@
         UnknownNameError        there is nothing of that name
         UnknownInstrumentError  General MIDI has no such instrument
         TaskError               bars, chords or a key that cannot be had
+      PromptError             a file that is no prompt of MIREX
       CompositionError        ours: the checkpoint or the machine
         CheckpointError         missing, broken, or not matching its vocabulary
         RenderingError          the sound or the picture could not be made
@@ -160,6 +161,17 @@ class CannotHearError(OpeningError):
             f"Recordings cannot be heard here, for {missing} is not installed. Run ./run audio, or give a MIDI file."
         )
         self.missing = missing
+
+
+class PromptError(SegueError):
+    """reason: why it is none"""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The prompt cannot be read: {reason}. It is JSON with a list of notes called prompt, each with start, "
+            "pitch and duration in sixteenths; examples/mirex has some."
+        )
+        self.reason = reason
 
 
 class SettingsError(SegueError):

@@ -1,7 +1,7 @@
 """The command `segue`: what is typed becomes types, and what they call upon is put together.
 
     __init__       the app, and how it ends: status 0; 2 with one sentence on stderr for whatever the user can mend
-    compose, transcribe, train, promote, audition, worker, probe, bot, doctor
+    compose, mirex, transcribe, train, promote, audition, worker, probe, bot, doctor
                    a command each: its options, and nothing but parsing
     options        what several commands have, and options made from the fields of a dataclass
     wiring         what the commands call upon, put together
@@ -15,7 +15,7 @@ import sys
 
 import typer
 
-from composer.cli import audition, bot, compose, doctor, probe, promote, train, transcribe, worker
+from composer.cli import audition, bot, compose, doctor, mirex, probe, promote, train, transcribe, worker
 from composer.errors import SegueError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -28,6 +28,7 @@ def _segue() -> None:
 
 # In the order in which --help has them.
 app.command()(compose.compose)
+app.command()(mirex.mirex)
 app.command()(transcribe.transcribe)
 app.command()(train.train)
 app.command()(promote.promote)

@@ -19,7 +19,7 @@ from composer.rendering.sheet import sheet_of
 SOURCE = ("file", "sha256")  # what a receipt says of the file that an opening is from
 
 # What an earlier call has left.
-MADE = re.compile(r"piece(-\d+)?\.(json|mid|mp3|png|musicxml|pdf|sheet-\d+\.png)|heard\.mid")
+MADE = re.compile(r"piece(-\d+)?\.(json|mid|mp3|png|musicxml|pdf|sheet-\d+\.png)|heard\.mid|sample_\d+\.json")
 
 
 def folder_for(source: Mapping[str, str]) -> Path:

@@ -122,6 +122,42 @@ def compose(
     return folder
 
 
+def mirex(prompt: Path, order: Order, checkpoint: Path, device: Device, folder: Path) -> Path:
+    """A prompt's file -> a folder of candidates, best first.
+
+    Args:
+        prompt: as composer.mirex has it.
+        order: what to compose.
+        checkpoint: the folder of the model.
+        device: where it runs.
+        folder: of the candidates.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SegueError: what the user can mend.
+        OSError: a file cannot be read or written.
+    """
+    from tqdm import tqdm
+
+    from composer.cli.results import renewed
+    from composer.composing import compose as compose_takes
+    from composer.mirex import read_prompt, write_generation
+    from composer.opening import to_opening
+
+    opening = to_opening(read_prompt(prompt.read_bytes()))
+    model, where = load_checkpoint(checkpoint), torch_device(device)
+    _say_if_slow(model, where)
+    with tqdm(total=order.bars * order.drawn, unit="bar", desc="composing", delay=0.2) as progress:
+        takes = compose_takes(opening, model, order, where, lambda bars: _move(progress, bars))
+    folder.mkdir(parents=True, exist_ok=True)
+    with renewed(folder) as new:
+        for number, take in enumerate(takes, start=1):
+            (new / f"sample_{number:02}.json").write_text(write_generation(take.new))
+    return folder
+
+
 def _heard(data: bytes, name: str, listening: Listening) -> tuple[Score, Heard | None]:
     """An opening's score; and what was heard, where it had to be, which is told."""
     from tqdm import tqdm
