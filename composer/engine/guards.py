@@ -1,13 +1,15 @@
 """Guard rails while a piece is composed: stuck in a loop, copying a training song, drifting. No torch: they read words.
 
 They look at each bar as it ends. Where it is stuck or copies, some bars are drawn again: warmer in pitch, and without
-being told what came before. Where the music has drifted away from the opening, denser and denser or louder and louder
-as its own slips add up, what follows is pulled back a little.
+being told what came before. Where few of the last bars are new, the next one is drawn so: a section returns once or
+twice, and then varies. Where the music has drifted away from the opening, denser and denser or louder and louder as its
+own slips add up, what follows is pulled back a little.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -16,12 +18,14 @@ from typing import NamedTuple
 import numpy as np
 
 from composer.engine.runs import RUN, STEPS, RunIndex, nearest_step, run_hashes
-from composer.music.repetition import ALIKE, Repetition, least_bars
+from composer.music.repetition import ALIKE, WINDOW, Repetition, least_bars
 from composer.music.words import Family, Vocabulary, Word
 from composer.request import Request, Watched
 
 MOST_BARS_WARM = 4  # behind a loop; the way out of it is found or not within a phrase
-MOST_RETURNS = 6  # times a piece goes back for a loop; then it is kept, and only told less
+MOST_RETURNS = 6  # times a piece goes back for a loop, in each RETURN_BARS; then it is kept, and only told less
+RETURN_BARS = 64
+LEAST_NOVELTY = 0.5  # of the last 16 new bars; real songs are hardly ever below, and a piece is told less of its past
 MOST_TRIES = 3  # times a bar is drawn again because it copies; then it is kept, and the receipt says so
 
 DRIFT_BARS = 4  # so many of the last bars are held against the opening
@@ -62,6 +66,7 @@ class Watch:
         self._request, self._vocabulary = request, vocabulary
         self._runs = runs if request.guards.copies else None
         self._tried: dict[int, int] = {}  # by bar, how often it was drawn again because it copied
+        self._returned: Counter[int] = Counter()  # by stretch of RETURN_BARS, how often it went back for a loop
         self.watched = Watched()
         self._begin(words)
 
@@ -71,7 +76,8 @@ class Watch:
         copied = self._copies.read(word) if self._copies else False
         if self._drift and self._drift.read(word):
             self.watched = replace(self.watched, pulled=self.watched.pulled + (self.pull != NO_PULL))
-        if loop and self.watched.loops < MOST_RETURNS:
+        if loop and self._returned[bars // RETURN_BARS] < MOST_RETURNS:
+            self._returned[bars // RETURN_BARS] += 1
             self.watched = replace(self.watched, loops=self.watched.loops + 1)
             return Verdict(min(loop, bars), min(loop, MOST_BARS_WARM))
         if copied and self._tried.get(bars, 0) < MOST_TRIES:
@@ -83,6 +89,9 @@ class Watch:
         if loop:
             self.watched = replace(self.watched, stuck=True)
             return Verdict(0, min(loop, MOST_BARS_WARM))
+        ends = word.family in (Family.BAR, Family.END)
+        if ends and self._loops and self._loops.novelty < LEAST_NOVELTY:
+            return Verdict(0, 1)
         return None
 
     @property
@@ -94,7 +103,7 @@ class Watch:
         self._begin(words)
 
     def _begin(self, words: Sequence[Word]) -> None:
-        self._loops = LoopGuard([*self._request.words, *words]) if self._request.guards.loops else None
+        self._loops = LoopGuard(self._request.words, words) if self._request.guards.loops else None
         self._copies = CopyGuard(self._runs, self._vocabulary) if self._runs else None
         # Where the piece is to be unlike its opening, or has none, there is nothing to pull it back to.
         request = self._request
@@ -114,12 +123,21 @@ class LoopGuard:
     so many bars as composer.music.repetition has it (MOST_ALIKE) and one period are enough.
     """
 
-    def __init__(self, opening: Iterable[Word]) -> None:
+    def __init__(self, opening: Iterable[Word], words: Iterable[Word] = ()) -> None:
+        """words: what there is behind the opening"""
         self.heard = Repetition(alike=ALIKE)
         self.open: set[tuple[int, int]] = set()
         self.position = 0
         for word in opening:
             self.read(word)
+        self.given = len(self.heard.bars) + bool(self.open)  # bars; the last one ends with the next word
+        for word in words:
+            self.read(word)
+
+    @property
+    def novelty(self) -> float:
+        """Of the last bars; 1 until there are enough behind the opening, whose loops are its own affair."""
+        return self.heard.novelty if len(self.heard.bars) >= self.given + WINDOW else 1.0
 
     def read(self, word: Word) -> int:
         """The period of the loop that the bar which ends with this word completes; 0 for none."""

@@ -11,7 +11,7 @@ from some_words import BAR, IN_A_BAR, metrical, note
 
 from composer.audition.copying import CopyIndex
 from composer.audition.grid import Notes, notes_of_words
-from composer.engine.guards import MOST_RETURNS, MOST_TRIES, CopyGuard, LoopGuard, Verdict, Watch
+from composer.engine.guards import MOST_RETURNS, MOST_TRIES, RETURN_BARS, CopyGuard, LoopGuard, Verdict, Watch
 from composer.engine.runs import RUN, RunIndex, run_hashes
 from composer.engine.scheduler import Piece
 from composer.music.encoding import encode
@@ -145,7 +145,7 @@ def test_what_was_given_up_is_no_part_of_the_next_loop() -> None:
     assert played.play_on(10, 40) == [AGAIN, None]
     assert played.play_on(*[10] * 6) == [None] * 6
     assert played.play_on(10, 10) == [AGAIN, AGAIN]
-    assert played.play_on(50, *[60] * 6) == [None] * 7
+    assert not any(verdict and verdict.back for verdict in played.play_on(50, *[60] * 6))
     assert played.watched == Watched(loops=3)
 
 
@@ -164,6 +164,33 @@ def test_the_bars_of_the_opening_count() -> None:
     for own in range(1, 6):
         played = Played(opening(70, *[10] * own))
         assert played.play_on(*[10] * (7 - own)) == [*[None] * (6 - own), AGAIN]
+
+
+def test_a_long_piece_may_leave_as_many_loops_again_further_on() -> None:
+    played = Played()
+    played.play_on(*[10] * 6)
+    for _ in range(MOST_RETURNS):
+        assert played.play(bar(10)) == AGAIN
+    assert played.play(bar(10)) == Verdict(0, 1)
+    new = [30 + 2 * (k % 45) for k in range(90)]
+    assert set(played.play_on(*new[: RETURN_BARS - 6])) == {None}
+    played.play_on(*[10] * 6)
+    assert played.play(bar(10)) == AGAIN
+
+
+def shuffled(different: int, count: int) -> list[int]:
+    """Bars of so many kinds, in no order that goes round."""
+    draw = random.Random(5)
+    return [10 + 5 * kind for _ in range(count) for kind in draw.sample(range(different), different)][:count]
+
+
+@pytest.mark.parametrize(("different", "told_less"), [(6, True), (7, True), (8, False)])
+def test_where_few_of_the_last_bars_are_new_less_is_told_of_what_came_before(different: int, told_less: bool) -> None:
+    played = Played(opening(*shuffled(different, 8)))
+    first, last = played.play_on(*shuffled(different, 15)), played.play_on(*shuffled(different, 16)[15:])
+    assert first == [None] * 15, "the opening's own bars are its affair"
+    assert last == [Verdict(0, 1) if told_less else None]
+    assert played.play_on(*range(80, 100, 2))[-1] is None
 
 
 # ---------------------------------------------------------------------- copies
