@@ -48,8 +48,8 @@ def interval(statistic: Callable[[Ints], float], things: int, draws: int = DRAWS
     return Interval(float(low), float(high))
 
 
-def wilson(successes: int, trials: int) -> Interval:
-    """Of the share of successes (Wilson 1927)."""
+def wilson(successes: float, trials: int) -> Interval:
+    """Of the share of successes (Wilson 1927). Where all are, or none, drawing them anew would tell nothing."""
     if not trials:
         return UNKNOWN
     share, square = successes / trials, NORMAL**2 / trials

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from composer.audition.audition import Plan
-from composer.audition.bootstrap import mean_interval
+from composer.audition.bootstrap import Interval, mean_interval, wilson
 from composer.audition.comparison import mean
 from composer.audition.grid import Floats, Notes, notes_of
 from composer.audition.metrics import FEWEST_NOTES, Figures, bar_sets, measure
@@ -99,7 +99,8 @@ def _row(name: str, rows: Rows, real: Rows) -> str:
     cells = [name, str(sum(map(len, rows))), f"{mean(_by_opening(rows, lambda row: row['bars'])):.0f}"]
     cells += [_cell(rows, lambda row: row["different"]), _cell(rows, lambda row: row["equal_run"], 1)]
     cells += [_cell(rows, _shift("H4", real)), _cell(rows, _shift("notes_bar", real))]
-    return f"| {' | '.join([*cells, _cell(rows, lambda row: row['sound'])])} |"
+    sound = _by_opening(rows, lambda row: row["sound"])
+    return f"| {' | '.join([*cells, _told(mean(sound), wilson(float(sound.sum()), len(sound)), 2)])} |"
 
 
 def _shift(name: str, real: Rows) -> Callable[[Figures], float]:
@@ -114,5 +115,8 @@ def _by_opening(rows: Rows, value: Callable[[Figures], float]) -> Floats:
 
 def _cell(rows: Rows, value: Callable[[Figures], float], digits: int = 2) -> str:
     values = _by_opening(rows, value)
-    low, high = mean_interval(values)
-    return f"{mean(values):.{digits}f} [{low:.{digits}f} {high:.{digits}f}]"
+    return _told(mean(values), mean_interval(values), digits)
+
+
+def _told(value: float, interval: Interval, digits: int) -> str:
+    return f"{value:.{digits}f} [{interval.low:.{digits}f} {interval.high:.{digits}f}]"

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from composer.audition.bootstrap import interval, mean_interval
+from composer.audition.bootstrap import interval, mean_interval, wilson
 
 
 def test_the_interval_of_a_mean_is_that_of_its_standard_error() -> None:
@@ -20,6 +20,13 @@ def test_it_is_put_around_the_figure_itself() -> None:
     values = np.random.default_rng(3).normal(size=6)
     low, high = interval(lambda rows: float(values[rows].var()), 6)
     assert (low + high) / 2 == pytest.approx(values.var(), rel=0.2)
+
+
+def test_a_share_of_all_is_not_sure() -> None:
+    assert wilson(10, 10) == pytest.approx((0.722, 1), abs=1e-3)
+    assert wilson(0, 10) == pytest.approx((0, 0.278), abs=1e-3)
+    assert wilson(7, 20) == pytest.approx((0.181, 0.567), abs=1e-3)
+    assert all(map(math.isnan, wilson(0, 0)))
 
 
 def test_there_is_none_of_nothing() -> None:
