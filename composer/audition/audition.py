@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from composer.audition.bootstrap import UNKNOWN, told
 from composer.audition.choice import Summary, choose, failed_gates, summarise
 from composer.audition.comparison import load_reference, reference_names
 from composer.audition.copying import CopyIndex, compact_index
@@ -148,20 +148,15 @@ def card_section(report: Report) -> str:
     ]
     for group in report.groups:
         found, real = unseen[group.name], group.reference
-        gap, overlap, auc, echo, key = (_with_interval(found, name) for name in INTERVALS)
+        gap, overlap, auc, echo, key = (told(getattr(found, name), found.intervals[name]) for name in INTERVALS)
         heard = [f"{echo} ({_cell(real.mean('echo'))})", f"{key} ({_cell(real.mean('c_key_match'))})"]
         copied = [_cell(found.stuck), _cell(found.shared_runs, 4), _cell(found.longest_common, 0)]
         lines.append(f"| {' | '.join([group.name, str(found.pieces), gap, overlap, auc, *heard, *copied])} |")
     return "\n".join([*lines, ""])
 
 
-def _with_interval(found: Summary, name: str) -> str:
-    value, low, high = getattr(found, name), *found.intervals[name]
-    return f"{_cell(value)} [{_cell(low, 2)} {_cell(high, 2)}]" if math.isfinite(low) else _cell(value)
-
-
 def _cell(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
+    return told(value, UNKNOWN, digits)
 
 
 def _real(group: Group, vocabulary: Vocabulary, index: CopyIndex | None) -> dict[str, Summary]:

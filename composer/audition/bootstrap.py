@@ -11,6 +11,7 @@ import numpy as np
 from composer.audition.grid import Floats, Ints
 
 DRAWS = 1000
+FEWEST = 2  # things: one alone says nothing of others
 TAILS = (0.025, 0.975)
 NORMAL = 1.96  # deviations of a normal distribution that hold 95 %
 
@@ -20,7 +21,7 @@ class Interval(NamedTuple):
     high: float
 
 
-UNKNOWN = Interval(math.nan, math.nan)  # where there is nothing to draw from
+UNKNOWN = Interval(math.nan, math.nan)  # where there is too little to draw from
 
 
 def interval(statistic: Callable[[Ints], float], things: int, draws: int = DRAWS) -> Interval:
@@ -37,7 +38,7 @@ def interval(statistic: Callable[[Ints], float], things: int, draws: int = DRAWS
     Returns:
         What 95 of 100 draws lie in. Those that have no figure (NaN) are left out.
     """
-    if not things:
+    if things < FEWEST:
         return UNKNOWN
     drawn = np.random.default_rng(0).integers(things, size=(draws, things))
     found = np.array([statistic(rows) for rows in drawn])
@@ -56,6 +57,14 @@ def wilson(successes: float, trials: int) -> Interval:
     centre = (share + square / 2) / (1 + square)
     width = NORMAL / (1 + square) * math.sqrt(share * (1 - share) / trials + square / trials / 4)
     return Interval(centre - width, centre + width)
+
+
+def told(value: float, interval: Interval, digits: int = 3) -> str:
+    """A figure for a table of text, and its interval; a dash for what is not known."""
+    if not math.isfinite(value):
+        return "-"
+    text = f"{value:.{digits}f}"
+    return f"{text} [{interval.low:.{digits}f} {interval.high:.{digits}f}]" if math.isfinite(interval.low) else text
 
 
 def mean_interval(values: Sequence[float] | Floats) -> Interval:

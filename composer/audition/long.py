@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from composer.audition.audition import Plan
-from composer.audition.bootstrap import Interval, mean_interval, wilson
+from composer.audition.bootstrap import mean_interval, told, wilson
 from composer.audition.comparison import mean
 from composer.audition.grid import Floats, Notes, notes_of
 from composer.audition.metrics import FEWEST_NOTES, Figures, bar_sets, measure
@@ -100,7 +100,7 @@ def _row(name: str, rows: Rows, real: Rows) -> str:
     cells += [_cell(rows, lambda row: row["different"]), _cell(rows, lambda row: row["equal_run"], 1)]
     cells += [_cell(rows, _shift("H4", real)), _cell(rows, _shift("notes_bar", real))]
     sound = _by_opening(rows, lambda row: row["sound"])
-    return f"| {' | '.join([*cells, _told(mean(sound), wilson(float(sound.sum()), len(sound)), 2)])} |"
+    return f"| {' | '.join([*cells, told(mean(sound), wilson(float(sound.sum()), len(sound)), 2)])} |"
 
 
 def _shift(name: str, real: Rows) -> Callable[[Figures], float]:
@@ -115,8 +115,4 @@ def _by_opening(rows: Rows, value: Callable[[Figures], float]) -> Floats:
 
 def _cell(rows: Rows, value: Callable[[Figures], float], digits: int = 2) -> str:
     values = _by_opening(rows, value)
-    return _told(mean(values), mean_interval(values), digits)
-
-
-def _told(value: float, interval: Interval, digits: int) -> str:
-    return f"{value:.{digits}f} [{interval.low:.{digits}f} {interval.high:.{digits}f}]"
+    return told(mean(values), mean_interval(values), digits)

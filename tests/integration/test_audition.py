@@ -222,7 +222,7 @@ def plan(run: Path, corpus: Path, checkpoints: tuple[str, ...]) -> Plan:
         openings=None,
         corpora=[corpus],
         training=[],
-        openings_count=2,
+        openings_count=4,
         order=Order(bars=2, takes=1),
         reference=None,
         slots=4,
@@ -259,9 +259,9 @@ def test_the_recommended_checkpoint_becomes_one_of_the_project(run: Path, corpus
     chosen = run / made.chosen.candidate.name
     assert load_checkpoint(target).digest == load_checkpoint(chosen).digest
     card = (target / "CARD.md").read_text()
-    assert "| songs | 1 | " in card
+    assert "| songs | 2 | " in card
+    assert re.search(r"\| [.\d]+ \[-?[.\d]+ [.\d]+\] \([.\d]+\) \|", card), "echo, its interval, and real music's"
     assert "Chosen among 2 by OA" in card
-    assert re.search(r"\| [.\d]+ \[-?[.\d]+ [.\d]+\] \(", card), "echo and its interval, and that of real music"
     assert (target / "curves.png").is_file()
 
 

@@ -33,4 +33,8 @@ def test_there_is_none_of_nothing() -> None:
     assert all(map(math.isnan, mean_interval([])))
     assert all(map(math.isnan, mean_interval([math.nan])))
     assert all(map(math.isnan, interval(lambda _: math.nan, 3)))
-    assert mean_interval([2.0, math.nan]) == (2, 2)
+    assert mean_interval([2.0, math.nan, 2.0]) == (2, 2)
+
+
+def test_one_alone_says_nothing_of_others() -> None:
+    assert all(map(math.isnan, mean_interval([2.0, math.nan])))
