@@ -24,16 +24,15 @@ class Interval(NamedTuple):
 UNKNOWN = Interval(math.nan, math.nan)  # where there is too little to draw from
 
 
-def interval(statistic: Callable[[Ints], float], things: int, draws: int = DRAWS) -> Interval:
+def interval(statistic: Callable[[Ints], float], things: int, draws: int = DRAWS, biased: bool = False) -> Interval:
     """Of a figure of some things.
-
-    Of things that are drawn more than once there are fewer, so the figure of what is drawn may be off by more than
-    chance; the interval is put around the figure itself.
 
     Args:
         statistic: the figure of these of them, each as often as it is named.
         things: how many there are.
         draws: how often as many are drawn from them.
+        biased: whether the figure is another where there are fewer things, as in what is drawn, some of it twice: then
+            the interval is moved to where the figure is.
 
     Returns:
         What 95 of 100 draws lie in. Those that have no figure (NaN) are left out.
@@ -45,7 +44,8 @@ def interval(statistic: Callable[[Ints], float], things: int, draws: int = DRAWS
     found = found[~np.isnan(found)]
     if not len(found):
         return UNKNOWN
-    low, high = np.quantile(found, TAILS) - found.mean() + statistic(np.arange(things))
+    off = found.mean() - statistic(np.arange(things)) if biased else 0.0
+    low, high = np.quantile(found, TAILS) - off
     return Interval(float(low), float(high))
 
 

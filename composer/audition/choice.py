@@ -135,15 +135,18 @@ def _intervals(pieces: Pieces, reference: Reference, apart: Floats) -> dict[str,
     compared = [name for name in COMPARED if name in columns and name in real]
     areas = [overlap_by_rows(columns[name], real[name], POINTS) for name in compared]
 
-    def over_openings(statistic: Callable[[Ints], float]) -> Interval:
-        return interval(lambda songs: statistic(np.concatenate([rows_of[song] for song in songs])), len(pieces), DRAWS)
+    def over_openings(statistic: Callable[[Ints], float], biased: bool = False) -> Interval:
+        def of(songs: Ints) -> float:
+            return statistic(np.concatenate([rows_of[song] for song in songs]))
+
+        return interval(of, len(pieces), DRAWS, biased)
 
     def over_column(name: str) -> Interval:
         return over_openings(lambda rows: mean(columns[name][rows])) if name in columns else UNKNOWN
 
     return {
-        "gap": over_openings(lambda rows: mean([gap(columns[name][rows], real[name]) for name in compared])),
-        "overlap": over_openings(lambda rows: mean([area(rows) for area in areas])),
+        "gap": over_openings(lambda rows: mean([gap(columns[name][rows], real[name]) for name in compared]), True),
+        "overlap": over_openings(lambda rows: mean([area(rows) for area in areas]), True),
         "auc": interval(lambda songs: _auc(apart[songs]), len(pieces), DRAWS),
         "echo": over_column("echo"),
         "key_kept": over_column("c_key_match"),

@@ -15,10 +15,10 @@ def test_the_interval_of_a_mean_is_that_of_its_standard_error() -> None:
     assert low < values.mean() < high
 
 
-def test_it_is_put_around_the_figure_itself() -> None:
+def test_that_of_a_biased_figure_is_moved_to_it() -> None:
     """The variance of what is drawn is less than that of all: the interval must not be."""
     values = np.random.default_rng(3).normal(size=6)
-    low, high = interval(lambda rows: float(values[rows].var()), 6)
+    low, high = interval(lambda rows: float(values[rows].var()), 6, biased=True)
     assert (low + high) / 2 == pytest.approx(values.var(), rel=0.2)
 
 
