@@ -28,6 +28,7 @@ OTHERS = (
     "meters",
     "roles",
     "long",
+    "critic",
 )
 
 

@@ -16,7 +16,7 @@ from composer.music.midi import leaving_out, parse_midi, read_midi
 from composer.music.score import Score
 from composer.music.words import Vocabulary
 from composer.opening import Opening, to_opening
-from composer.training.sources import ANNOTATIONS, find_sources, read_sources
+from composer.training.sources import ANNOTATIONS, Source, find_sources, read_sources
 
 Item = TypeVar("Item")
 
@@ -84,13 +84,17 @@ def openings_of_corpus(folder: Path, count: int | None, bars: int, whole: bool =
     Raises:
         SettingsError: there is none, or no such corpus.
     """
-    held_out = [source for source in find_sources(folder) if source.split == "validation"]
-    songs = [song for source, data in read_sources(held_out) if (song := _song(source.name, data, bars, whole))]
+    songs = songs_of([source for source in find_sources(folder) if source.split == "validation"], bars, whole)
     if not songs:
         raise SettingsError(
             f"{folder} has no validation song in 4/4 of {OPENING_BARS + bars} bars. Ask for fewer bars."
         )
     return spread(sorted(songs, key=lambda song: song.name), len(songs) if count is None else count)
+
+
+def songs_of(sources: Sequence[Source], bars: int, whole: bool = False) -> list[Song]:
+    """Those of the sources that are in 4/4 and long enough, as openings_of_corpus has them."""
+    return [song for source, data in read_sources(sources) if (song := _song(source.name, data, bars, whole))]
 
 
 def _song(name: str, data: bytes, bars: int, all_of_it: bool) -> Song | None:
