@@ -22,6 +22,7 @@ from bot.letters import (
     Letter,
     ended_letter,
     heard_letter,
+    parts_beside,
     piece_letter,
     progress_letter,
     refusal_letter,
@@ -30,7 +31,7 @@ from bot.letters import (
 )
 from bot.messages import Stranger, describe, say
 from bot.storage import Storage
-from bot.storage.pieces import Piece
+from bot.storage.pieces import Piece, Place
 from bot.studio import Card, Finished, Sound, Studio
 from composer.database import Database
 from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError
@@ -325,6 +326,9 @@ class Attendance:
         )
         if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
             raise GoneError
+        return await self._post_piece(piece, finished)
+
+    async def _post_piece(self, piece: Piece, finished: Finished) -> Piece:
         limit = piece.place.filesize_limit
         while True:
             sound = await self._sound(piece, finished, limit)
@@ -335,6 +339,26 @@ class Attendance:
                 if sound.mp3 is None:
                     raise
                 limit = int(SMALLER * len(sound.mp3))
+
+    async def post_again(self, piece: Piece, place: Place) -> None:
+        """Bring a finished piece to a new message, which is its own from now on.
+
+        Args:
+            piece: whose message is gone, or cannot be seen by whoever asks.
+            place: of the new message, which stands there already.
+
+        Raises:
+            GoneError: it is no longer kept.
+        """
+        midi, receipt = await self._storage.midi_of(piece.id), piece.receipt
+        if midi is None or receipt is None or place.token is None:
+            raise GoneError
+        await self._storage.set_token(piece.id, place.token)
+        await self._storage.set_place(piece.id, place)
+        piece = replace(await self._storage.piece(piece.id) or piece, place=place)
+        self._delivery.reopen(piece.id)
+        picture = await self._studio.picture(midi, piece.title.bare, piece.first_new, piece.bars, parts_beside(piece))
+        await self._post_piece(piece, Finished(midi, picture, receipt))
 
     async def _sound(self, piece: Piece, finished: Finished, limit: int) -> Sound:
         try:

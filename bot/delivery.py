@@ -38,6 +38,7 @@ from composer.pauses import Pauses
 
 TOKEN_SECONDS = 14 * 60.0  # it lives for 15 minutes; the last of them is for the upload
 CALL_SECONDS = 60.0  # for one call, discord.py's own repetitions included
+LOOK_SECONDS = 1.5  # for a look at a message, while a press waits for its answer
 LONGEST_PAUSE = 30.0
 NONCE_CHARACTERS = 25  # at most
 LOOKED_AT = 100  # messages, when one of ours is searched for
@@ -137,6 +138,17 @@ class Delivery:
             else:
                 return True
         return False
+
+    async def is_there(self, piece: Piece) -> bool:
+        """Whether others can open the piece's message. What the bot may not see, or not within a moment, is not."""
+        if piece.link is None:
+            return False
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._message(piece.place).fetch()
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError):
+            return False
+        return True
 
     # ------------------------------------------------------------------ the ways
 

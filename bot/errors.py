@@ -2,6 +2,7 @@
 
 SegueError
   GoneError               the piece is no longer kept
+  ParentGoneError         the piece that this one came from is no longer kept
   NotFinishedError        the piece is still being composed
   EndedError              there is nothing left to cancel
   DeliveredError          there is nothing left to hand over
@@ -23,6 +24,10 @@ from composer.errors import SegueError
 
 
 class GoneError(SegueError):
+    pass
+
+
+class ParentGoneError(SegueError):
     pass
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import discord
 
-from bot.desk.buttons import ENDED, FINISHED, UNDELIVERED, UNDER_WAY, UNHEARD, Act
+from bot.desk.buttons import ENDED, UNDELIVERED, UNDER_WAY, UNHEARD, Act, under
 from bot.messages import Language, Stranger, describe, fit, progress_bar, say, say_key, say_settings, say_time
 from bot.storage.pieces import MAX_TITLE, Piece
 from bot.studio import Card, Finished, Sound
@@ -135,7 +135,7 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
     name = file_name(piece.title.bare)
     files = {f"{name}.mp3": sound.mp3} if sound.mp3 else {}
     files |= {f"{name}.mid": finished.midi, f"{name}.png": finished.picture}
-    return Letter("\n".join(lines), FINISHED, files)
+    return Letter("\n".join(lines), under(piece), files)
 
 
 def ended_letter(piece: Piece, how: str) -> Letter:
@@ -163,9 +163,44 @@ def descent(language: Language, piece: Piece, parent: Piece) -> str:
     if parent.hearing is not None:
         how = "from_recording"
     else:
-        is_another = piece.opening_bars != parent.all_bars or (piece.task and piece.task == parent.task)
-        how = "another" if is_another else "worked_on" if piece.task else "continues"
+        how = "another" if is_another(piece, parent) else "worked_on" if piece.task else "continues"
     return say(language, how, link=parent.link, person=f"<@{piece.owner}>")
+
+
+def is_another(piece: Piece, parent: Piece) -> bool:
+    """Whether a piece was made from what its parent was made from, not from the parent itself."""
+    return piece.opening_bars != parent.all_bars or bool(piece.task and piece.task == parent.task)
+
+
+def deed(language: Language, piece: Piece, parent: Piece | None) -> str:
+    """What was done to make a piece, in a few words.
+
+    Args:
+        language: of these words.
+        piece: that was made.
+        parent: the piece that it came from, where it is known.
+    """
+    if piece.hearing is not None:
+        return say(language, "deed_heard")
+    if redo := piece.task.get("redo"):
+        return say(language, "deed_redone", first=redo[0], last=redo[1])
+    if "accompany" in piece.task:
+        return say(language, "deed_accompanied")
+    if parent is not None and parent.hearing is None:
+        return say(language, "deed_varied" if is_another(piece, parent) else "deed_continued", bars=piece.bars)
+    return say(language, "deed_begun", bars=piece.bars)
+
+
+def wishes_of(piece: Piece) -> str:
+    """The chords and the key that were asked for, as they are written."""
+    chords = " | ".join(" ".join(bar) for bar in piece.task.get("chords", ()))
+    return ", ".join(filter(None, (chords, piece.task.get("key"))))
+
+
+def parts_beside(piece: Piece) -> int:
+    """How many parts were composed beside those that there were; 0 where it was not so done."""
+    tracks = piece.receipt["opening"]["tracks"] if piece.receipt and "accompany" in piece.task else ()
+    return sum(not track["notes"] for track in tracks)
 
 
 def _tell_of_opening(language: Language, heard: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from bot.errors import (
     NotHereError,
     NotYourRecordingError,
     NotYoursError,
+    ParentGoneError,
     PieceFullError,
     TooManyPresetsError,
     UnreadableError,
@@ -75,6 +76,7 @@ BAR_LENGTH = 12  # characters of the bar that fills; its squares are equally wid
 # Errors without data, and the names of their texts.
 SIMPLE: Mapping[type[SegueError], str] = {
     GoneError: "gone",
+    ParentGoneError: "parent_gone",
     NotFinishedError: "not_finished",
     EndedError: "ended_already",
     DeliveredError: "delivered_already",
@@ -241,6 +243,7 @@ TEXTS: Mapping[str, Text] = {
     "redo_key": Text("Key, if you like: A minor", "调（可选）：A minor"),
     "button_sheet": Text("Sheet music", "乐谱"),
     "button_info": Text("Info", "详情"),
+    "button_back": Text("Back", "返回上一版"),
     "button_delete": Text("Delete", "删除"),
     "button_cancel": Text("Cancel", "取消"),
     "button_retry": Text("Try again", "再试一次"),
@@ -273,6 +276,11 @@ TEXTS: Mapping[str, Text] = {
         "This piece is no longer kept. Send its MIDI file to /compose to go on with it.",
         "这首作品已不再保存。把它的 MIDI 文件发给 /作曲 就能继续。",
     ),
+    "parent_gone": Text(
+        "The piece that this one was made from is no longer kept. Go on from this one, or choose another in /history.",
+        "它的上一版已不再保存。请从这一首继续，或在 /历史 里选别的。",
+    ),
+    "back": Text("It was made from [{title}]({link}).", "它由[{title}]({link})而来。"),
     "not_finished": Text(
         "This piece is not finished yet. Wait for it, or cancel it.", "作品还没完成。请等待，或取消它。"
     ),
@@ -523,6 +531,22 @@ TEXTS: Mapping[str, Text] = {
     "history_empty": Text("You have no pieces yet. Start one with /compose.", "你还没有作品。用 /作曲 开始一首。"),
     "history_title": Text("Your last pieces:", "你最近的作品："),
     "history_heard": Text("a recording, heard: {heard}", "录音，听到：{heard}"),
+    # ---- tree
+    "tree_empty": Text(
+        "You have no finished pieces here yet. Start one with /compose.",
+        "你在这里还没有完成的作品。用 /作曲 开始一首。",
+    ),
+    "tree": Text(
+        "Your pieces here, as they came from each other; you are at number {newest}.",
+        "你在这里的作品，以及它们之间的来历；你现在在第 {newest} 号。",
+    ),
+    "tree_cut": Text("The newest {shown} of {count} are drawn.", "图中是 {count} 首里最新的 {shown} 首。"),
+    "deed_begun": Text("{bars} bars added", "续写 {bars} 小节"),
+    "deed_continued": Text("continued, {bars} bars", "接着写 {bars} 小节"),
+    "deed_varied": Text("varied, {bars} bars", "换一版，{bars} 小节"),
+    "deed_redone": Text("bars {first}-{last} again", "重写第 {first}-{last} 小节"),
+    "deed_accompanied": Text("accompanied", "配伴奏"),
+    "deed_heard": Text("a recording", "录音"),
     # ---- help and privacy
     "help": Text(
         "**Segue continues what you begin.**\n"
@@ -674,6 +698,8 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "Which one (all of them)": "哪一首（默认全部）",
     "history": "历史",
     "Your last pieces, with links": "你最近的作品及链接",
+    "tree": "家谱",
+    "Your pieces here, as they came from each other": "你在这里的作品，以及它们之间的来历",
     "help": "帮助",
     "What Segue does, in a minute": "一分钟了解 Segue",
     "privacy": "隐私",

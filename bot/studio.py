@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.rendering.sheet import Sheet, sheet_of
+from composer.rendering.tree import Branch, draw_tree
 from composer.request import Composed, Request
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
@@ -226,6 +227,22 @@ class Studio:
         """A piece of ours as sheet music."""
         return await self._renderers.run(None, engrave_sheet, midi, title, opening_bars)
 
+    async def picture(self, midi: bytes, title: str, first: int, bars: int, parts: int = 0) -> bytes:
+        """The piano roll of a finished piece of ours, its chords found anew.
+
+        Args:
+            midi: the piece.
+            title: for the picture.
+            first: number of the first new bar.
+            bars: how many are new.
+            parts: how many parts are new, where they stand beside those that there were; else 0.
+        """
+        return await self._renderers.run(None, draw_piece, midi, title, first, bars, parts)
+
+    async def tree(self, branches: Sequence[Branch], owner: int) -> bytes:
+        """Pieces that came from each other, as PNG."""
+        return await self._renderers.run(owner, draw_tree, branches)
+
     async def warm_up(self) -> None:
         """Start the children and have them import what they need: the first person would wait for it."""
         await asyncio.gather(self._readers.warm_up(_wake), self._renderers.warm_up(_wake))
@@ -333,6 +350,12 @@ def finish_piece(
     command = command_line(f"{title}.mid", order, options)
     picture = draw_piano_roll(take.score, take.first, title, request.bars, take.beside)
     return Finished(dump_midi(take.score, title), picture, receipt(take, command, heard))
+
+
+def draw_piece(midi: bytes, title: str, first: int, bars: int, parts: int) -> bytes:
+    score = parse_midi(midi)
+    beside = len(score.parts) - parts if parts else None
+    return draw_piano_roll(replace(score, chords=chords_of(score)), first, title, bars, beside)
 
 
 def engrave_sheet(midi: bytes, title: str, opening_bars: int) -> Sheet:

@@ -49,6 +49,7 @@ class Act(StrEnum):
     REDO = "redo"  # a form with bars that are composed again, and their chords
     SHEET = "sheet"  # sheet music
     INFO = "info"  # the receipt
+    BACK = "back"  # to the piece that this one came from
     DELETE = "delete", DANGEROUS, NotYoursError
     CANCEL = "cancel", DANGEROUS, NotYoursError
     RETRY = "retry", PROMINENT  # the same once more
@@ -65,6 +66,12 @@ UNDER_WAY = (Act.CANCEL,)
 ENDED = (Act.RETRY, Act.DELETE)  # cancelled or failed
 UNDELIVERED = (Act.DELIVER, Act.DELETE)
 UNHEARD = (Act.DELETE,)  # a recording that was cancelled or failed: it is not kept
+
+
+def under(piece: Piece) -> tuple[Act, ...]:
+    """What can be done with a finished piece."""
+    *acts, last = FINISHED
+    return (*acts, *[Act.BACK] * (piece.parent is not None), last)
 
 
 # ------------------------------------------------------------------ custom ids

@@ -9,6 +9,7 @@ from typing import Any, Self
 import discord
 
 from bot.desk.again import ask_how
+from bot.desk.back import back
 from bot.desk.buttons import PATTERN, Act, ButtonId, custom_id
 from bot.desk.composing import as_written, carry_on, go_on, retry, vary
 from bot.desk.forget import forget
@@ -43,6 +44,7 @@ ACTIONS: Mapping[Act, Action] = {
     Act.REDO: _kept(ask_which),
     Act.SHEET: _kept(show),
     Act.INFO: _kept(tell),
+    Act.BACK: _kept(back),
     Act.DELETE: delete,
     Act.CANCEL: _kept(cancel),
     Act.RETRY: _kept(retry),

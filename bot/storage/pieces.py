@@ -125,7 +125,8 @@ class Piece:
 
 _LIGHT = [column for column in pieces.c if column.name != "midi"]
 _HEARING = [column for column in hearings.c if column.name != "id"]
-_PIECE = sa.select(*_LIGHT, *_HEARING).select_from(pieces.outerjoin(hearings, hearings.c.id == pieces.c.id))
+_BESIDE_HEARINGS = pieces.outerjoin(hearings, hearings.c.id == pieces.c.id)
+_PIECE = sa.select(*_LIGHT, *_HEARING).select_from(_BESIDE_HEARINGS)
 _OF_NOTHING = ~sa.exists().where(pieces.c.id == hearings.c.id)
 _OPENING_OF_NOTHING = ~sa.exists().where(pieces.c.opening_digest == openings.c.digest)
 
@@ -223,6 +224,30 @@ class Pieces(Part):
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(pieces.c.id.desc()).limit(count))
             return [_piece(row) for row in rows]
+
+    async def branches_of(self, owner: int, channel: int | None, count: int) -> tuple[list[Piece], int]:
+        """The user's pieces with those that they came from, whosever and deleted ones too; the oldest first.
+
+        Args:
+            owner: the user.
+            channel: that they were asked for in; None: any.
+            count: at most so many, the newest.
+
+        Returns:
+            These, and how many the user has.
+        """
+        there = pieces.c.receipt.is_not(sa.null()) | (hearings.c.id.is_not(None) & pieces.c.heard.is_not(sa.null()))
+        mine = sa.select(pieces.c.id, pieces.c.parent).select_from(_BESIDE_HEARINGS)
+        mine = mine.where(pieces.c.owner == owner, ~pieces.c.deleted, there)
+        if channel is not None:
+            mine = mine.where(pieces.c.channel == channel)
+        line = mine.order_by(pieces.c.id.desc()).limit(count).subquery().select().cte("line", recursive=True)
+        line = line.union(sa.select(pieces.c.id, pieces.c.parent).join(line, pieces.c.id == line.c.parent))
+        newest = sa.select(line.c.id).order_by(line.c.id.desc()).limit(count)
+        async with self._database.read() as connection:
+            rows = await connection.execute(_PIECE.where(pieces.c.id.in_(newest)).order_by(pieces.c.id))
+            found = [_piece(row) for row in rows]
+            return found, await connection.scalar(sa.select(sa.func.count()).select_from(mine.subquery())) or 0
 
     async def opening_of(self, number: int) -> bytes | None:
         """Its opening as MIDI; None before it is heard and once it is gone."""

@@ -172,7 +172,7 @@ class Layout:
 
 
 def layout_of(score: Score, titled: bool = False) -> Layout:
-    lowest, highest = _pitch_range(score)
+    lowest, highest = pitch_range(score)
     header = LEGEND_HEIGHT * (2 if _has_parts(score) else 1) + (TITLE_HEIGHT if titled else 0)
     return Layout(score.bars, _bars_a_row(len(score.bars)), lowest, highest, header)
 
@@ -207,7 +207,7 @@ def draw_piano_roll(
         bars: how many new ones there are; None for all to the end.
         beside: number of parts that were there and stay as they were in the new bars too.
     """
-    title = _in_ascii(title)
+    title = in_ascii(title)
     layout = layout_of(score, titled=bool(title))
     start = score.line(max(first, 0))
     end = score.end if bars is None else score.line(max(first, 0) + bars)
@@ -247,7 +247,7 @@ def text_width(text: str, size: int) -> float:
 
 def shade(palette: Palette, velocity: int) -> Colour:
     """The colour of a note: the louder, the brighter."""
-    return _mix(palette.soft, palette.loud, min(max((velocity - SOFT) / (LOUD - SOFT), 0), 1))
+    return mix(palette.soft, palette.loud, min(max((velocity - SOFT) / (LOUD - SOFT), 0), 1))
 
 
 def place_chords(chords: tuple[Chord, ...], layout: Layout, row: int) -> list[tuple[float, Chord]]:
@@ -268,7 +268,9 @@ def _header(score: Score, layout: Layout, new: New, title: str) -> Image.Image:
     """The title, and below it what the colours mean."""
     pen = Pen(WIDTH, layout.header)
     if title:
-        pen.text(LEFT, TITLE_HEIGHT / 2 + 6, _shortened(title), TITLE_SIZE, TITLE, "lm")
+        pen.text(
+            LEFT, TITLE_HEIGHT / 2 + 6, shortened(title, TITLE_SIZE, WIDTH - LEFT - RIGHT), TITLE_SIZE, TITLE, "lm"
+        )
     news = sum(new.start <= bar.start < new.end for bar in layout.bars)
     behind = new.end >= score.end and new.beside is None
     x, y = float(LEFT), layout.header - LEGEND_HEIGHT / 2
@@ -293,10 +295,10 @@ def _has_parts(score: Score) -> bool:
 def _draw_parts(pen: Pen, score: Score, new: New, y: float) -> None:
     """Whose notes have which colour, as far as the line goes."""
     x = float(LEFT)
-    for palette, number, part in _coloured(score):
+    for palette, number, part in coloured(score):
         if all(new.has(note.start, number) for note in part.notes):
             palette = CONTINUATION
-        name = _in_ascii(part.name)[:24] or INSTRUMENTS[part.program]
+        name = in_ascii(part.name)[:24] or INSTRUMENTS[part.program]
         if x + text_width(name, SMALL_SIZE) + LEGEND_WIDTH > WIDTH - RIGHT:
             pen.text(x, y, "...", SMALL_SIZE, FAINT, "lm")
             return
@@ -350,10 +352,10 @@ def _draw_ground(pen: Pen, layout: Layout, row: int, palette: Palette, start: in
         if beat.weight == 0:
             pen.box(Box(x, top, x + 1.5, bottom), palette.line)
         elif layout.tick_width * TICKS_PER_BEAT >= BEAT_SPACING:
-            pen.box(Box(x, top, x + 1, bottom), _mix(palette.ground, palette.line, 0.35))
+            pen.box(Box(x, top, x + 1, bottom), mix(palette.ground, palette.line, 0.35))
     for pitch in _octaves(layout):
         y = layout.lane(pitch)[1]
-        pen.box(Box(left, y - 0.5, right, y + 0.5), _mix(palette.ground, palette.line, 0.8))
+        pen.box(Box(left, y - 0.5, right, y + 0.5), mix(palette.ground, palette.line, 0.8))
 
 
 def _draw_keys(pen: Pen, layout: Layout) -> None:
@@ -376,7 +378,7 @@ def _draw_notes(pen: Pen, score: Score, layout: Layout, new: New, row: int) -> N
     start, end = layout.row_ticks(row)
     sounding = [
         (note, CONTINUATION if new.has(note.start, number) else palette)
-        for palette, number, part in _coloured(score)
+        for palette, number, part in coloured(score)
         for note in part.notes
         if note.start < end and note.end > start
     ]
@@ -386,7 +388,7 @@ def _draw_notes(pen: Pen, score: Score, layout: Layout, new: New, row: int) -> N
         pen.box(box, shade(palette, note.velocity), radius)
 
 
-def _coloured(score: Score) -> Iterator[tuple[Palette, int, Part]]:
+def coloured(score: Score) -> Iterator[tuple[Palette, int, Part]]:
     """The pitched parts that play, each with its colour where it is not new, and its number in the score."""
     playing = ((number, part) for number, part in enumerate(score.as_heard) if part.notes and not part.is_drum)
     return ((palette, number, part) for palette, (number, part) in zip(cycle(PARTS), playing, strict=False))
@@ -413,7 +415,7 @@ def _draw_dividers(pen: Pen, layout: Layout, new: New, row: int) -> None:
             pen.box(Box(x - 1.5, 6, x + 1.5, bottom), DIVIDER, radius=1.5)
 
 
-def _pitch_range(score: Score) -> tuple[int, int]:
+def pitch_range(score: Score) -> tuple[int, int]:
     """The lowest and highest pitch to show: what is played and a little more, MIN_SEMITONES at least."""
     pitches = [note.pitch for note in score.sounding] or [60]
     lowest, highest = min(pitches) - SPARE_SEMITONES, max(pitches) + SPARE_SEMITONES
@@ -435,16 +437,16 @@ def _octaves(layout: Layout) -> range:
     return range(-(-layout.lowest // 12) * 12, layout.highest + 1, 12)
 
 
-def _shortened(title: str) -> str:
-    """As much of `title` as fits on the line."""
-    if text_width(title, TITLE_SIZE) <= WIDTH - LEFT - RIGHT:
-        return title
-    while text_width(title + "...", TITLE_SIZE) > WIDTH - LEFT - RIGHT:
-        title = title[:-1]
-    return title.rstrip() + "..."
+def shortened(text: str, size: int, room: float) -> str:
+    """As much of `text` as fits into so many pixels."""
+    if text_width(text, size) <= room:
+        return text
+    while text and text_width(text + "...", size) > room:
+        text = text[:-1]
+    return text.rstrip() + "..."
 
 
-def _in_ascii(title: str) -> str:
+def in_ascii(title: str) -> str:
     """Pillow's own font holds no more than that, and needs no installing."""
     ascii_only = unicodedata.normalize("NFKD", title[:200]).encode("ascii", "ignore").decode()
     return " ".join("".join(letter if letter.isprintable() else " " for letter in ascii_only).split())
@@ -455,7 +457,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _mix(one: Colour, other: Colour, share: float) -> Colour:
+def mix(one: Colour, other: Colour, share: float) -> Colour:
     """`share` of `other`, from 0 to 1."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import errors as bot_errors
-from bot.commands import about, admin, compose, queue, settings
+from bot.commands import about, admin, compose, queue, settings, tree
 from bot.desk.buttons import Act
 from bot.intake import Ask
 from bot.letters import Letter
@@ -179,10 +179,10 @@ class Registered:
 
     def __init__(self) -> None:
         self.strings: set[str] = set()
-        tree = app_commands.CommandTree(discord.Client(intents=discord.Intents.none()))
-        for module in (compose, settings, queue, about, admin):
+        held = app_commands.CommandTree(discord.Client(intents=discord.Intents.none()))
+        for module in (compose, settings, queue, tree, about, admin):
             for command in module.commands():
-                self._walk(command.to_dict(tree))
+                self._walk(command.to_dict(held))
 
     def _walk(self, body: dict[str, object]) -> None:
         for name in ("name", "description"):
