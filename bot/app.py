@@ -12,7 +12,7 @@ import yarl
 from discord import app_commands
 from discord.app_commands import AppCommandContext, AppInstallationType
 
-from bot.commands import about, admin, compose, queue, settings, tree
+from bot.commands import about, admin, compose, queue, settings, tree, votes
 from bot.desk.press import PieceButton
 from bot.messages import CHINESE_COMMANDS
 from bot.replies import ServingClient, refuse
@@ -56,7 +56,7 @@ class SegueClient(ServingClient):
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(Chinese())
-        for module in (compose, settings, queue, tree, about, admin):
+        for module in (compose, settings, queue, tree, votes, about, admin):
             for command in module.commands():
                 self.tree.add_command(command)
         self.add_dynamic_items(PieceButton)

@@ -329,12 +329,12 @@ class Attendance:
         return await self._post_piece(piece, finished)
 
     async def _post_piece(self, piece: Piece, finished: Finished) -> Piece:
-        limit = piece.place.filesize_limit
+        limit, votes = piece.place.filesize_limit, (await self._storage.guild(piece.place.guild)).votes
         while True:
             sound = await self._sound(piece, finished, limit)
             parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
             try:
-                return await self._delivery.post(piece, piece_letter(piece, finished, sound, parent))
+                return await self._delivery.post(piece, piece_letter(piece, finished, sound, parent, votes))
             except TooLargeError:
                 if sound.mp3 is None:
                     raise

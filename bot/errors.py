@@ -9,6 +9,7 @@ SegueError
   NotYoursError           only the person who asked for the piece may do that
   NotYourRecordingError   only the person who sent the recording may do that
   NobodyListensError      no worker that lives can transcribe
+  VotesOffError           the server wants no votes
   FileTooLargeError       the attachment
   UnreadableError         Discord did not hand the attachment out
   NoOpeningHereError      the message has neither a MIDI file nor a recording
@@ -52,6 +53,10 @@ class NotYourRecordingError(SegueError):
 
 
 class NobodyListensError(SegueError):
+    pass
+
+
+class VotesOffError(SegueError):
     pass
 
 

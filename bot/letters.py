@@ -96,7 +96,7 @@ def _listening(language: Language, progress: Progress) -> str:
 # ------------------------------------------------------------------ a piece
 
 
-def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece | None) -> Letter:
+def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece | None, votes: bool = True) -> Letter:
     """The finished piece.
 
     Args:
@@ -104,6 +104,7 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
         finished: its MIDI, its picture and its receipt.
         sound: its MP3, where there is one.
         parent: the piece that it came from.
+        votes: whether it may be given hearts.
     """
     language, receipt = piece.place.language, finished.receipt
     caption = say(
@@ -135,7 +136,7 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
     name = file_name(piece.title.bare)
     files = {f"{name}.mp3": sound.mp3} if sound.mp3 else {}
     files |= {f"{name}.mid": finished.midi, f"{name}.png": finished.picture}
-    return Letter("\n".join(lines), under(piece), files)
+    return Letter("\n".join(lines), under(piece, votes), files)
 
 
 def ended_letter(piece: Piece, how: str) -> Letter:

@@ -28,6 +28,7 @@ from bot.errors import (
     PieceFullError,
     TooManyPresetsError,
     UnreadableError,
+    VotesOffError,
 )
 from composer.errors import (
     CannotHearError,
@@ -83,6 +84,7 @@ SIMPLE: Mapping[type[SegueError], str] = {
     NotYoursError: "not_yours",
     NotYourRecordingError: "not_your_recording",
     NobodyListensError: "nobody_listens",
+    VotesOffError: "votes_off",
     UnreadableError: "unreadable",
     NoOpeningHereError: "no_opening_here",
 }
@@ -243,6 +245,7 @@ TEXTS: Mapping[str, Text] = {
     "redo_key": Text("Key, if you like: A minor", "调（可选）：A minor"),
     "button_sheet": Text("Sheet music", "乐谱"),
     "button_info": Text("Info", "详情"),
+    "button_love": Text("♥ Love", "♥ 喜欢"),
     "button_back": Text("Back", "返回上一版"),
     "button_delete": Text("Delete", "删除"),
     "button_cancel": Text("Cancel", "取消"),
@@ -275,6 +278,10 @@ TEXTS: Mapping[str, Text] = {
     "gone": Text(
         "This piece is no longer kept. Send its MIDI file to /compose to go on with it.",
         "这首作品已不再保存。把它的 MIDI 文件发给 /作曲 就能继续。",
+    ),
+    "votes_off": Text(
+        "On this server there are no votes. Ask whoever runs it; /admin votes allows them again.",
+        "这个服务器关闭了投票。请联系管理员；用 /管理 投票 可以重新开启。",
     ),
     "parent_gone": Text(
         "The piece that this one was made from is no longer kept. Go on from this one, or choose another in /history.",
@@ -547,6 +554,12 @@ TEXTS: Mapping[str, Text] = {
     "deed_redone": Text("bars {first}-{last} again", "重写第 {first}-{last} 小节"),
     "deed_accompanied": Text("accompanied", "配伴奏"),
     "deed_heard": Text("a recording", "录音"),
+    # ---- top
+    "top_empty": Text(
+        "Nobody has given a piece a heart here yet. Press ♥ under one that you like.",
+        "这里还没有作品收到喜欢。请按喜欢的作品下方的 ♥。",
+    ),
+    "top_title": Text("What this server likes best:", "这个服务器最喜欢的作品："),
     # ---- help and privacy
     "help": Text(
         "**Segue continues what you begin.**\n"
@@ -572,25 +585,30 @@ TEXTS: Mapping[str, Text] = {
         "**排队：**/排队、/取消、/历史。**保存了什么：**/隐私 查看。",
     ),
     "privacy": Text(
-        "Kept about you, under your Discord id: {settings} settings, {presets} presets, and {pieces} pieces (the "
-        "opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for {days} days. A "
-        "recording is kept only until it is heard, then the notes in it. No names, no messages. Nothing is used for "
-        "training. /privacy delete removes all of it, and the messages that hold your pieces.",
-        "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{pieces} 首作品"
+        "Kept about you, under your Discord id: {settings} settings, {presets} presets, {votes} votes, and {pieces} "
+        "pieces (the opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for "
+        "{days} days. A recording is kept only until it is heard, then the notes in it. No names, no messages. Nothing "
+        "is used for training. /privacy delete removes all of it, and the messages that hold your pieces.",
+        "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{votes} 张选票、{pieces} 首作品"
         "（开头和成品的 MIDI、文件名、种子、设置、发布位置），保存 {days} 天。"
         "录音只保存到听完为止，之后只留下其中的音符。不保存名字和消息，也不用于训练。"
         "/隐私 删除 会全部删除，连同发布你作品的消息。",
     ),
     "privacy_sure": Text(
-        "This deletes your settings, your presets, your {pieces} pieces and the messages that hold them. "
-        "It cannot be undone.",
-        "这会删除你的设置、预设、{pieces} 首作品以及发布它们的消息，无法撤销。",
+        "This deletes your settings, your presets, your {votes} votes, your {pieces} pieces and the messages that "
+        "hold them. It cannot be undone.",
+        "这会删除你的设置、预设、{votes} 张选票、{pieces} 首作品以及发布它们的消息，无法撤销。",
     ),
     "forgotten": Text(
         "Done: nothing about you is kept any more. {messages} messages were deleted; {left} could not be.",
         "完成：不再保存你的任何数据。删除了 {messages} 条消息；{left} 条无法删除。",
     ),
     # ---- for those who run a server
+    "votes_on": Text("New pieces have a heart, and people may vote.", "新作品下方会有 ♥，大家可以投票。"),
+    "votes_off_now": Text(
+        "New pieces have no heart, and those that are there count no more.",
+        "新作品不再有 ♥，已有的 ♥ 也不再计票。",
+    ),
     "limits_set": Text(
         "On this server a user may have {in_line} pieces in line and ask for {a_day} a day.",
         "在这个服务器，每人可排队 {in_line} 首，每天请求 {a_day} 首。",
@@ -700,6 +718,8 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "Your last pieces, with links": "你最近的作品及链接",
     "tree": "家谱",
     "Your pieces here, as they came from each other": "你在这里的作品，以及它们之间的来历",
+    "top": "最爱",
+    "The pieces that this server likes best": "这个服务器最喜欢的作品",
     "help": "帮助",
     "What Segue does, in a minute": "一分钟了解 Segue",
     "privacy": "隐私",
@@ -709,6 +729,10 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "For those who run this server": "供服务器管理员使用",
     "limits": "上限",
     "How much one user may ask for": "每个用户可以请求多少",
+    "votes": "投票",
+    "Whether pieces have hearts": "作品下方是否有 ♥",
+    "allowed": "允许",
+    "Whether people may vote": "是否允许投票",
     "in_line": "排队数",
     "Pieces in line": "排队的作品数",
     "a_day": "每日",

@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.storage import Storage
 from bot.storage.pieces import Hearing, Place
 from bot.storage.servers import Guild
+from bot.storage.votes import Comparison, making_of
 from bot.studio import finish_piece, hear_performance, read_opening
 from composer.database import MIGRATIONS, Database
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -225,7 +226,9 @@ class Life:
         await self.storage.set(ANN, "top_p", "all", 0.9)
         await self.storage.save_preset(ANN, "Läuft 🎹")
         await self.storage.save_preset(BOB, "calm")
-        await self.storage.set_guild(613425648685547541, Guild(4, 20, (613425648685547545, 613425648685547999)))
+        await self.storage.set_guild(
+            613425648685547541, Guild(4, 20, (613425648685547545, 613425648685547999), votes=False)
+        )
         await self.storage.set_guild(41771983423143937, Guild())
         await self.storage.set_mark("commands:1311005463170842684", "9f86d081884c7d65" * 4)
 
@@ -243,6 +246,19 @@ class Life:
         await self.storage.delete_piece(deleted.id)
         await self.jobs.strip(deleted.id)
         assert (await self.jobs.progress([private.id]))[private.id].state is State.DONE
+
+        # Loved; compared, one of which is told.
+        for user in (ANN, BOB):
+            await self.storage.love(first.id, user)
+        await self.storage.love(again.id, BOB)
+        for number, told in ((1311010203455258001, True), (1311010203455258002, False)):
+            takes = [making_of(piece) for job in (first, again) if (piece := await self.storage.piece(job.id))]
+            about = {"guild": PLACE.guild, "channel": PLACE.channel, "message": number + 1}
+            await self.storage.add_comparison(Comparison(number, ANN, **about, a=takes[told], b=takes[not told]))
+            assert await self.storage.choose(number, ANN, "a")
+            assert await self.storage.choose(number, BOB, "b")
+            if told:
+                await self.storage.tell(number)
 
         # Given up, one by its worker; cancelled, one after it had begun.
         digest = self.checkpoint.vocabulary.digest

@@ -26,15 +26,16 @@ async def _help(interaction: Interaction) -> None:
 
 async def _show(interaction: Interaction) -> None:
     services = interaction.client.services
-    settings, presets, pieces = await services.storage.kept_of(interaction.user.id)
+    settings, presets, pieces, votes = await services.storage.kept_of(interaction.user.id)
     days = f"{services.settings.keep_days:g}"
-    text = say(language(interaction), "privacy", settings=settings, presets=presets, pieces=pieces, days=days)
+    kept = {"settings": settings, "presets": presets, "pieces": pieces, "votes": votes}
+    text = say(language(interaction), "privacy", **kept, days=days)
     await whisper(interaction, text)
 
 
 async def _delete(interaction: Interaction) -> None:
     """Asks first: the button does it."""
-    *_, pieces = await interaction.client.services.storage.kept_of(interaction.user.id)
+    *_, pieces, votes = await interaction.client.services.storage.kept_of(interaction.user.id)
     spoken = language(interaction)
     sure = row((Act.FORGET,), 0, interaction.user.id, spoken)
-    await whisper(interaction, say(spoken, "privacy_sure", pieces=pieces), view=sure)
+    await whisper(interaction, say(spoken, "privacy_sure", pieces=pieces, votes=votes), view=sure)

@@ -27,6 +27,7 @@ def commands() -> list[Command]:
     admin.add_command(
         app_commands.Command(name="limits", description="How much one user may ask for", callback=_limits)
     )
+    admin.add_command(app_commands.Command(name="votes", description="Whether pieces have hearts", callback=_votes))
     channels = app_commands.Group(name="channels", description="Where pieces may be asked for", parent=admin)
     for name, description, callback in (
         ("allow", "Add this channel", _allow),
@@ -48,6 +49,13 @@ async def _limits(
     limits = await services.intake.limits(allowed)
     text = say(language(interaction), "limits_set", in_line=limits.in_line, a_day=limits.a_day)
     await whisper(interaction, text)
+
+
+@app_commands.describe(allowed="Whether people may vote")
+async def _votes(interaction: Interaction, allowed: bool) -> None:
+    storage, guild = interaction.client.services.storage, interaction.guild_id or 0
+    await storage.set_guild(guild, replace(await storage.guild(guild), votes=allowed))
+    await whisper(interaction, say(language(interaction), "votes_on" if allowed else "votes_off_now"))
 
 
 @app_commands.describe(channel="Add this channel")

@@ -6,6 +6,7 @@
     again.py        the form with bars, temperature and top-p
     hearing.py      half and double: what was heard, in other bars
     receipt.py      about this piece
+    love.py         a heart
     back.py         to the piece that this one came from
     message.py      cancel, delete, deliver: the piece's own message
     forget.py       all of a user's data gone

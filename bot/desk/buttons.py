@@ -49,6 +49,7 @@ class Act(StrEnum):
     REDO = "redo"  # a form with bars that are composed again, and their chords
     SHEET = "sheet"  # sheet music
     INFO = "info"  # the receipt
+    LOVE = "love"  # a heart, or take it back
     BACK = "back"  # to the piece that this one came from
     DELETE = "delete", DANGEROUS, NotYoursError
     CANCEL = "cancel", DANGEROUS, NotYoursError
@@ -68,10 +69,15 @@ UNDELIVERED = (Act.DELIVER, Act.DELETE)
 UNHEARD = (Act.DELETE,)  # a recording that was cancelled or failed: it is not kept
 
 
-def under(piece: Piece) -> tuple[Act, ...]:
-    """What can be done with a finished piece."""
+def under(piece: Piece, votes: bool = True) -> tuple[Act, ...]:
+    """What can be done with a finished piece.
+
+    Args:
+        piece: which.
+        votes: whether it may be given hearts.
+    """
     *acts, last = FINISHED
-    return (*acts, *[Act.BACK] * (piece.parent is not None), last)
+    return (*acts, *[Act.BACK] * (piece.parent is not None), *[Act.LOVE] * votes, last)
 
 
 # ------------------------------------------------------------------ custom ids
@@ -109,10 +115,16 @@ def ids_in(message: discord.Message) -> Iterator[ButtonId]:
 
 def buttons(piece: Piece, acts: Sequence[Act]) -> discord.ui.View:
     """A row of buttons, labelled in the language of the person who asked for the piece."""
-    return row(acts, piece.id, piece.owner, piece.place.language)
+    return row(acts, piece.id, piece.owner, piece.place.language, piece.loves)
 
 
-def row(acts: Sequence[Act], piece: int, owner: int, language: Language) -> discord.ui.View:
+def label(act: Act, language: Language, loves: int = 0) -> str:
+    """What stands on a button: what it does, and how many hearts there are."""
+    said = say(language, f"button_{act}")
+    return f"{said} {loves}" if act is Act.LOVE and loves else said
+
+
+def row(acts: Sequence[Act], piece: int, owner: int, language: Language, loves: int = 0) -> discord.ui.View:
     """A row of buttons.
 
     Args:
@@ -120,12 +132,13 @@ def row(acts: Sequence[Act], piece: int, owner: int, language: Language) -> disc
         piece: that they are under; 0: none.
         owner: who may press those that are not for everybody.
         language: of the labels.
+        loves: hearts that the piece has.
     """
     view = discord.ui.View(timeout=None)
     for act in acts:
         view.add_item(
             discord.ui.Button(
-                label=say(language, f"button_{act}"), style=act.style, custom_id=custom_id(act, piece, owner)
+                label=label(act, language, loves), style=act.style, custom_id=custom_id(act, piece, owner)
             )
         )
     view.stop()  # else discord.py would keep every view that it ever sent

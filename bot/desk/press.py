@@ -14,6 +14,7 @@ from bot.desk.buttons import PATTERN, Act, ButtonId, custom_id
 from bot.desk.composing import as_written, carry_on, go_on, retry, vary
 from bot.desk.forget import forget
 from bot.desk.hearing import double, half
+from bot.desk.love import love
 from bot.desk.message import cancel, delete, deliver
 from bot.desk.receipt import tell
 from bot.desk.redo import ask_which
@@ -44,6 +45,7 @@ ACTIONS: Mapping[Act, Action] = {
     Act.REDO: _kept(ask_which),
     Act.SHEET: _kept(show),
     Act.INFO: _kept(tell),
+    Act.LOVE: _kept(love),
     Act.BACK: _kept(back),
     Act.DELETE: delete,
     Act.CANCEL: _kept(cancel),

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.messages import Language, Stranger
-from bot.storage.schema import Part, hearings, insert, openings, pieces
+from bot.storage.schema import Part, hearings, insert, openings, pieces, votes
 from composer.database import OPENINGS_LOCK, now
 from composer.sampling import SamplingParams
 from composer.transcription.synchronise import Listening
@@ -82,6 +82,7 @@ class Piece:
         task: what was asked for, as composer.order.Order.task.
         heard: what was found in an opening that was played, as bot.studio.Card tells it.
         hearing: of a recording.
+        loves: hearts that people have given it.
     """
 
     id: int
@@ -101,6 +102,7 @@ class Piece:
     heard: Mapping[str, Any] | None = None
     hearing: Hearing | None = None
     task: Mapping[str, Any] = field(default_factory=dict)
+    loves: int = 0
 
     @property
     def all_bars(self) -> int:
@@ -126,8 +128,10 @@ class Piece:
 _LIGHT = [column for column in pieces.c if column.name != "midi"]
 _HEARING = [column for column in hearings.c if column.name != "id"]
 _BESIDE_HEARINGS = pieces.outerjoin(hearings, hearings.c.id == pieces.c.id)
-_PIECE = sa.select(*_LIGHT, *_HEARING).select_from(_BESIDE_HEARINGS)
+_LOVES = sa.select(sa.func.count()).select_from(votes).where(votes.c.piece == pieces.c.id).scalar_subquery()
+_PIECE: sa.Select[Any] = sa.select(*_LIGHT, *_HEARING, _LOVES.label("loves")).select_from(_BESIDE_HEARINGS)
 _OF_NOTHING = ~sa.exists().where(pieces.c.id == hearings.c.id)
+_VOTE_FOR_NOTHING = ~sa.exists().where(pieces.c.id == votes.c.piece, ~pieces.c.deleted)
 _OPENING_OF_NOTHING = ~sa.exists().where(pieces.c.opening_digest == openings.c.digest)
 
 
@@ -249,6 +253,39 @@ class Pieces(Part):
             found = [_piece(row) for row in rows]
             return found, await connection.scalar(sa.select(sa.func.count()).select_from(mine.subquery())) or 0
 
+    async def loved(self, guild: int, count: int) -> list[Piece]:
+        """The pieces of a server that have the most hearts, the most loved first; none that is private or deleted.
+
+        Args:
+            guild: the server.
+            count: at most so many.
+        """
+        public = (pieces.c.guild == guild, ~pieces.c.deleted, ~pieces.c.private, pieces.c.message.is_not(None))
+        query = _PIECE.where(*public, sa.exists().where(votes.c.piece == pieces.c.id))
+        async with self._database.read() as connection:
+            rows = await connection.execute(query.order_by(sa.desc("loves"), pieces.c.id.desc()).limit(count))
+            return [_piece(row) for row in rows]
+
+    async def takes_of(self, owner: int, opening_of: int | None = None) -> list[Piece]:
+        """The user's newest finished pieces of one opening, the newest first.
+
+        Args:
+            owner: the user.
+            opening_of: of the opening that this piece begins with; None: that of the newest which others can see and
+                which has such a sibling.
+        """
+        finished = [pieces.c.owner == owner, ~pieces.c.deleted, pieces.c.receipt.is_not(sa.null())]
+        if opening_of is None:
+            finished.append(~pieces.c.private)
+            openings_of = sa.select(pieces.c.opening_digest).where(*finished).group_by(pieces.c.opening_digest)
+            several = openings_of.having(sa.func.count() > 1)
+            its = several.order_by(sa.func.max(pieces.c.id).desc()).limit(1).scalar_subquery()
+        else:
+            its = sa.select(pieces.c.opening_digest).where(pieces.c.id == opening_of).scalar_subquery()
+        query = _PIECE.where(*finished, pieces.c.opening_digest == its).order_by(pieces.c.id.desc())
+        async with self._database.read() as connection:
+            return [_piece(row) for row in await connection.execute(query)]
+
     async def opening_of(self, number: int) -> bytes | None:
         """Its opening as MIDI; None before it is heard and once it is gone."""
         its = sa.select(openings.c.midi).join(pieces, pieces.c.opening_digest == openings.c.digest)
@@ -343,6 +380,7 @@ class Pieces(Part):
     async def _discard(self, connection: AsyncConnection) -> None:
         """Forget what belongs to no piece any more. Their lock is held."""
         await connection.execute(sa.delete(hearings).where(_OF_NOTHING))
+        await connection.execute(sa.delete(votes).where(_VOTE_FOR_NOTHING))
         if (await connection.execute(sa.delete(openings).where(_OPENING_OF_NOTHING))).rowcount:
             self._database.forgetting()
 

@@ -32,6 +32,7 @@ guilds = sa.Table(
     sa.Column("in_line", sa.Integer),  # NULL: as the settings say
     sa.Column("a_day", sa.Integer),
     sa.Column("channels", sa.JSON, nullable=False),  # where pieces may be asked for; empty: everywhere
+    sa.Column("votes", sa.Boolean, nullable=False, server_default=sa.true()),  # whether pieces have hearts
 )
 pieces = sa.Table(
     "pieces",
@@ -82,6 +83,31 @@ hearings = sa.Table(
     sa.Column("seeded", sa.Boolean, nullable=False),
     sa.Column("go", sa.Boolean, nullable=False),
     sa.Column("listening", sa.JSON, nullable=False),
+)
+votes = sa.Table(
+    "votes",
+    metadata,
+    sa.Column("piece", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("person", sa.BigInteger, primary_key=True, autoincrement=False),
+)
+comparisons = sa.Table(
+    "comparisons",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # that of the command
+    sa.Column("owner", sa.BigInteger, nullable=False),
+    sa.Column("guild", sa.BigInteger),
+    sa.Column("channel", sa.BigInteger, nullable=False),
+    sa.Column("message", sa.BigInteger, nullable=False),
+    sa.Column("a", sa.JSON, nullable=False),  # how it was made; composer.audition.votes reads it too
+    sa.Column("b", sa.JSON, nullable=False),
+    sa.Column("told", sa.Boolean, nullable=False),
+)
+ballots = sa.Table(
+    "ballots",
+    metadata,
+    sa.Column("comparison", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("person", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("choice", sa.String(1), nullable=False),  # a or b
 )
 marks = sa.Table(
     "marks",

@@ -17,11 +17,13 @@ class Guild:
         in_line: pieces of one user at a time; None: as the bot's own settings say.
         a_day: pieces of one user; None likewise.
         channels: where pieces may be asked for; empty: everywhere.
+        votes: whether pieces have hearts.
     """
 
     in_line: int | None = None
     a_day: int | None = None
     channels: tuple[int, ...] = ()
+    votes: bool = True
 
 
 class Servers(Part):
@@ -31,9 +33,10 @@ class Servers(Part):
         """What a server allows; of none at all, a direct message for instance, the bot's own settings hold."""
         async with self._database.read() as connection:
             found = (await connection.execute(sa.select(guilds).where(guilds.c.id == guild))).first()
-        return Guild(found.in_line, found.a_day, tuple(found.channels)) if found else Guild()
+        return Guild(found.in_line, found.a_day, tuple(found.channels), found.votes) if found else Guild()
 
     async def set_guild(self, guild: int, allowed: Guild) -> None:
         values = {"in_line": allowed.in_line, "a_day": allowed.a_day, "channels": list(allowed.channels)}
+        values |= {"votes": allowed.votes}
         async with self._database.write() as connection:
             await put(connection, guilds, {"id": guild}, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ async def test_the_tables_are_those_that_the_code_takes_them_for(empty_database_
             assert await schema(connection) == {}
             await connection.run_sync(metadata.create_all)
             expected = await schema(connection)
-    bots = {"people", "presets", "guilds", "pieces", "openings", "hearings", "marks"}
+    bots = {"people", "presets", "guilds", "pieces", "openings", "hearings", "marks", "votes", "comparisons", "ballots"}
     assert {"jobs", "workers", "recordings", "losses"} | bots == set(expected)
     assert there == expected
 
@@ -210,13 +211,22 @@ async def test_what_the_bot_remembers_from_every_version_can_be_read(empty_datab
         for row in rows["presets"]:
             assert await storage.preset(row["owner"], row["name"]) == SamplingParams.from_json(row["sampling"])
         for row in rows["guilds"]:
-            assert await storage.guild(row["id"]) == Guild(row["in_line"], row["a_day"], tuple(row["channels"]))
+            assert await storage.guild(row["id"]) == Guild(
+                row["in_line"], row["a_day"], tuple(row["channels"]), bool(row.get("votes", True))
+            )
+        for row in rows.get("comparisons", []):
+            comparison = await storage.comparison(row["id"])
+            assert comparison is not None
+            assert {name: getattr(comparison, name) for name in row} == row
+            votes = [vote["choice"] for vote in rows["ballots"] if vote["comparison"] == row["id"]]
+            assert await storage.tell(row["id"]) == Counter(votes)
         for row in rows["marks"]:
             assert await storage.mark(row["name"]) == row["value"]
         for row in rows["pieces"]:
             piece = await storage.piece(row["id"])
             assert piece is not None
             assert (piece.title.raw, piece.parent, piece.receipt) == (row["title"], row["parent"], row["receipt"])
+            assert piece.loves == sum(vote["piece"] == piece.id for vote in rows.get("votes", []))
             assert (piece.place.message, piece.place.token) == (row["message"], row["token"])
             assert json.loads(json.dumps(piece.sampling.to_json())) == row["sampling"]
             assert piece.task == row.get("task", {})

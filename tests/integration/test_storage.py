@@ -21,6 +21,7 @@ from bot.storage import schema as tables
 from bot.storage.people import MAX_PRESETS
 from bot.storage.pieces import Hearing, Place
 from bot.storage.servers import Guild
+from bot.storage.votes import Choice, Comparison, making_of
 from composer.database import Database, metadata
 from composer.errors import OutOfRangeError, SettingsError, UnknownNameError
 from composer.line.jobs import Jobs
@@ -50,6 +51,7 @@ async def opened(url: str) -> AsyncIterator[Storage]:
         yield Storage(database)
 
 
+ELSEWHERE = replace(PLACE, guild=1, channel=2)
 LATER_PITCH, LATER_TEMPO = Nucleus(0.6, 0.7), Nucleus(0.1, 0.2)
 
 
@@ -232,7 +234,7 @@ async def test_a_deleted_preset_is_gone_and_its_settings_stay(database_url: str)
 async def test_a_server_allows_what_was_last_said_and_everything_where_nothing_was_said(database_url: str) -> None:
     async with opened(database_url) as storage:
         assert await storage.guild(ANN) == Guild()
-        for allowed in (Guild(3, 20, (2**63 - 1, 5)), Guild(None, 7, ()), Guild()):
+        for allowed in (Guild(3, 20, (2**63 - 1, 5)), Guild(None, 7, ()), Guild(votes=False), Guild()):
             await storage.set_guild(ANN, allowed)
             await storage.set_guild(BOB, Guild(1, 1, (1,)))
             assert await storage.guild(ANN) == allowed
@@ -581,6 +583,105 @@ async def test_what_a_recording_was_to_become_goes_with_it(database_url: str, ho
         assert kept.hearing == HEARING
 
 
+# ---------------------------------------------------------------------- votes
+
+
+async def vote(at: Desk) -> None:
+    """Both persons for the newest piece of both, and in a comparison of each."""
+    for number, owner in ((2**62, ANN), (2**62 + 1, BOB)):
+        (piece, *_) = await at.storage.pieces_of(owner, None)
+        await at.storage.add_comparison(Comparison(number, owner, None, 5, 6, making_of(piece), making_of(piece)))
+        for person in (ANN, BOB):
+            await at.storage.love(piece.id, person)
+            assert await at.storage.choose(number, person, "b")
+
+
+async def test_a_heart_is_given_once_and_taken_back(database_url: str) -> None:
+    async with desk(database_url) as at:
+        number, other = await at.finished(), await at.finished()
+        loves = [await at.storage.love(number, person) for person in (ANN, BOB, ANN, BOB, BOB)]
+        assert loves == [1, 2, 1, 0, 1]
+        assert await at.storage.love(other, BOB) == 1
+        piece = await at.storage.piece(number)
+        assert piece is not None
+        assert piece.loves == 1
+
+
+async def test_the_most_loved_are_those_that_others_can_open(database_url: str) -> None:
+    async with desk(database_url) as at:
+        twice, once, later = [await at.finished() for _ in range(3)]
+        private, elsewhere = await at.finished(place=replace(PLACE, private=True)), await at.finished(place=ELSEWHERE)
+        gone, unloved = await at.finished(), await at.finished()
+        for number in (twice, once, later, private, elsewhere, gone):
+            await at.storage.love(number, ANN)
+        for number in (twice, private, gone):
+            await at.storage.love(number, BOB)
+        await at.storage.delete_piece(gone)
+        loved = await at.storage.loved(PLACE.guild or 0, 10)
+        assert [(piece.id, piece.loves) for piece in loved] == [(twice, 2), (later, 1), (once, 1)]
+        assert [piece.id for piece in await at.storage.loved(PLACE.guild or 0, 1)] == [twice]
+        assert unloved not in [piece.id for piece in loved]
+        assert await at.rows("votes") == 7, "those of the deleted piece are gone"
+        await at.storage.sweep(-1)
+        assert await at.rows("votes") == 0
+
+
+async def test_one_vote_a_person_counts_in_a_comparison_until_it_is_told(database_url: str) -> None:
+    async with desk(database_url) as at:
+        first, second = [await at.storage.piece(await at.finished()) for _ in range(2)]
+        assert first is not None
+        assert second is not None
+        comparison = Comparison(2**63 - 1, ANN, None, 5, 6, making_of(first), making_of(second))
+        await at.storage.add_comparison(comparison)
+        assert await at.storage.comparison(comparison.id) == comparison
+        assert await at.storage.comparisons_of(ANN) == [comparison]
+        votes: tuple[tuple[int, Choice], ...] = ((ANN, "a"), (BOB, "a"), (ANN, "b"), (5, "b"))
+        for person, choice in votes:
+            assert await at.storage.choose(comparison.id, person, choice)
+        assert await at.storage.tell(comparison.id) == {"a": 1, "b": 2}
+        assert await at.storage.comparison(comparison.id) == replace(comparison, told=True)
+        assert not await at.storage.choose(comparison.id, ANN, "a")
+        assert not await at.storage.choose(5, ANN, "a")
+        assert await at.storage.tell(comparison.id) == {"a": 1, "b": 2}
+        await at.storage.delete_comparison(comparison.id)
+        assert [await at.rows(table) for table in ("comparisons", "ballots")] == [0, 0]
+
+
+async def test_takes_of_one_opening_are_found_the_newest_first(database_url: str) -> None:
+    async with desk(database_url) as at:
+        assert await at.storage.takes_of(ANN) == []
+        first, second = await at.finished(), await at.finished()
+        alone = await at.finished(opening=b"another")
+        hidden = [await at.finished(opening=b"hidden", place=replace(PLACE, private=True)) for _ in range(2)]
+        await at.finished(BOB)
+        await at.submit()
+        assert [piece.id for piece in await at.storage.takes_of(ANN)] == [second, first]
+        assert [piece.id for piece in await at.storage.takes_of(ANN, alone)] == [alone]
+        assert [piece.id for piece in await at.storage.takes_of(ANN, hidden[0])] == hidden[::-1]
+
+
+# ---------------------------------------------------------------------- branches
+
+
+async def test_branches_come_with_what_they_came_from_and_no_more_than_asked_for(database_url: str) -> None:
+    async with desk(database_url) as at:
+        theirs = await at.finished(BOB)
+        first = await at.finished(parent=theirs)
+        deleted = await at.finished(parent=first)
+        last = await at.finished(parent=deleted)
+        await at.finished(place=ELSEWHERE)
+        await at.submit(parent=last)
+        await at.finished(BOB, parent=last)
+        await at.storage.delete_piece(deleted)
+        here = PLACE.channel
+        for count, expected in ((40, [theirs, first, deleted, last]), (2, [deleted, last]), (1, [last])):
+            found, all_of_them = await at.storage.branches_of(ANN, here, count)
+            assert [piece.id for piece in found] == expected
+            assert all_of_them == 2
+        assert len((await at.storage.branches_of(ANN, None, 40))[0]) == 5
+        assert await at.storage.branches_of(ANN, 1, 40) == ([], 0)
+
+
 # ---------------------------------------------------------------------- privacy
 
 
@@ -592,15 +693,18 @@ async def test_to_forget_somebody_leaves_other_peoples_rows(database_url: str) -
             await at.storage.delete_piece(await at.finished(user))
             await at.finished(user)
         await at.storage.set_guild(41771983423143937, Guild(2, 3, ()))
+        await vote(at)
         bobs = await at.storage.pieces_of(BOB, None)
-        assert await at.storage.kept_of(ANN) == await at.storage.kept_of(BOB) == (len(SETTABLE), 1, 2)
+        assert [piece.loves for piece in bobs] == [2]
+        assert await at.storage.kept_of(ANN) == await at.storage.kept_of(BOB) == (len(SETTABLE), 1, 2, 4)
         async with at.database.write() as connection:
             await at.jobs.forget(connection, str(ANN))
             await at.storage.forget(connection, ANN)
-        assert await at.storage.kept_of(ANN) == (0, 0, 0)
+        assert await at.storage.kept_of(ANN) == (0, 0, 0, 0)
         assert [await at.rows(table) for table in ("people", "presets", "pieces", "jobs")] == [1, 1, 2, 2]
-        assert await at.storage.kept_of(BOB) == (len(SETTABLE), 1, 2)
-        assert await at.storage.pieces_of(BOB, None) == bobs
+        assert [await at.rows(table) for table in ("votes", "comparisons", "ballots")] == [1, 1, 1]
+        assert await at.storage.kept_of(BOB) == (len(SETTABLE), 1, 2, 2)
+        assert await at.storage.pieces_of(BOB, None) == [replace(piece, loves=1) for piece in bobs]
         assert await at.storage.guild(41771983423143937) == Guild(2, 3, ())
 
 
@@ -613,7 +717,7 @@ async def test_a_forgotten_person_is_all_there_or_all_gone(database_url: str) ->
                 await at.jobs.forget(connection, str(ANN))
                 await at.storage.forget(connection, ANN)
                 raise ZeroDivisionError
-        assert await at.storage.kept_of(ANN) == (1, 0, 1)
+        assert await at.storage.kept_of(ANN) == (1, 0, 1, 0)
         assert await at.jobs.get(number) is not None
 
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import errors as bot_errors
-from bot.commands import about, admin, compose, queue, settings, tree
+from bot.commands import about, admin, compose, queue, settings, tree, votes
 from bot.desk.buttons import Act
 from bot.intake import Ask
 from bot.letters import Letter
@@ -180,7 +180,7 @@ class Registered:
     def __init__(self) -> None:
         self.strings: set[str] = set()
         held = app_commands.CommandTree(discord.Client(intents=discord.Intents.none()))
-        for module in (compose, settings, queue, tree, about, admin):
+        for module in (compose, settings, queue, tree, votes, about, admin):
             for command in module.commands():
                 self._walk(command.to_dict(held))
 

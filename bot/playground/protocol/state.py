@@ -14,7 +14,7 @@ from .clock import Clock, Snowflakes, iso
 from .interactions import Interaction
 from .loop import LoopThread, in_thread
 from .people import Person, Role
-from .permissions import EVERY, EVERYONE, MEMBER, Permission, permissions
+from .permissions import EVERY, MEMBER, Permission, permissions
 from .posts import Attachment, Json, Message, StoredFile
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Guild:
     def payload(self) -> Json:
         """The body of GUILD_CREATE and of GET /guilds/{id}."""
         tier = 3 if self.attachment_size_limit >= 100 * MIB else 2 if self.attachment_size_limit >= 50 * MIB else 0
-        everyone = Role(self.id, "@everyone", EVERYONE)
+        everyone = Role(self.id, "@everyone", MEMBER)
         guild: Json = {"id": str(self.id), "name": self.name, "owner_id": str(self.owner.id), "icon": None}
         guild |= {"roles": [role.payload() for role in (everyone, self.bot_role, *self.roles)]}
         threads = [c for c in self.channels if c.type in THREADS and not c.archived and c.open_to(self.world.bot)]

@@ -1,0 +1,114 @@
+"""Votes: hearts of pieces, and which of two takes is better."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from bot.storage.pieces import Piece
+from bot.storage.schema import Part, ballots, comparisons, put, votes
+
+Choice = Literal["a", "b"]
+CHOICES: tuple[Choice, ...] = ("a", "b")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two takes of one opening, posted without saying which is which.
+
+    Attributes:
+        id: of the command that asked for it.
+        owner: who asked.
+        guild: where its message stands; None: in direct messages.
+        a: how the first one was made, see making_of; that stays when the piece goes.
+        b: how the second one was.
+        told: whether everybody knows by now.
+    """
+
+    id: int
+    owner: int
+    guild: int | None
+    channel: int
+    message: int
+    a: Mapping[str, Any]
+    b: Mapping[str, Any]
+    told: bool = False
+
+
+def making_of(piece: Piece) -> Mapping[str, Any]:
+    """How a finished piece was made, as a comparison keeps it."""
+    checkpoint = (piece.receipt or {}).get("checkpoint", {"name": "", "digest": ""})
+    return {
+        "piece": piece.id,
+        "checkpoint": checkpoint["name"],
+        "digest": checkpoint["digest"],
+        "seed": piece.seed,
+        "settings": piece.sampling.to_json(),
+        "task": dict(piece.task),
+    }
+
+
+class Votes(Part):
+    """One row a vote. Who has voted is told to nobody."""
+
+    async def love(self, piece: int, person: int) -> int:
+        """Give a piece a person's heart, or take it back where it has it.
+
+        Returns:
+            How many it has now.
+        """
+        mine = {"piece": piece, "person": person}
+        async with self._database.write() as connection:
+            given = sa.delete(votes).where(votes.c.piece == piece, votes.c.person == person)
+            if not (await connection.execute(given)).rowcount:
+                await connection.execute(sa.insert(votes).values(mine))
+            its = sa.select(sa.func.count()).select_from(votes).where(votes.c.piece == piece)
+            return await connection.scalar(its) or 0
+
+    async def add_comparison(self, comparison: Comparison) -> None:
+        values = {name: getattr(comparison, name) for name in Comparison.__dataclass_fields__}
+        async with self._database.write() as connection:
+            await connection.execute(sa.insert(comparisons).values(values))
+
+    async def comparison(self, number: int) -> Comparison | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(sa.select(comparisons).where(comparisons.c.id == number))).first()
+        return Comparison(**row._mapping) if row else None
+
+    async def comparisons_of(self, owner: int) -> list[Comparison]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(sa.select(comparisons).where(comparisons.c.owner == owner))
+            return [Comparison(**row._mapping) for row in rows]
+
+    async def choose(self, number: int, person: int, choice: Choice) -> bool:
+        """Take a person's vote, in the place of an earlier one.
+
+        Returns:
+            False if it comes too late: everybody has been told, or the comparison is gone.
+        """
+        untold = sa.select(comparisons.c.id).where(comparisons.c.id == number, ~comparisons.c.told).with_for_update()
+        async with self._database.write() as connection:
+            if await connection.scalar(untold) is None:
+                return False
+            await put(connection, ballots, {"comparison": number, "person": person}, {"choice": choice})
+        return True
+
+    async def tell(self, number: int) -> Mapping[str, int]:
+        """Take no more votes for a comparison.
+
+        Returns:
+            How many each choice has.
+        """
+        theirs = sa.select(ballots.c.choice).where(ballots.c.comparison == number)
+        async with self._database.write() as connection:
+            await connection.execute(sa.update(comparisons).where(comparisons.c.id == number).values(told=True))
+            return Counter(await connection.scalars(theirs))
+
+    async def delete_comparison(self, number: int) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(comparisons).where(comparisons.c.id == number))
+            await connection.execute(sa.delete(ballots).where(ballots.c.comparison == number))
