@@ -139,6 +139,16 @@ class Delivery:
                 return True
         return False
 
+    async def remove_at(self, guild: int | None, channel: int, message: int) -> bool:
+        """Delete a message that is no piece's. False: it could not be."""
+        there = self._connected().get_partial_messageable(channel, guild_id=guild)
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await there.get_partial_message(message).delete()
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            return isinstance(error, discord.NotFound) and error.code == UNKNOWN_MESSAGE
+        return True
+
     async def is_there(self, piece: Piece) -> bool:
         """Whether others can open the piece's message. What the bot may not see, or not within a moment, is not."""
         if piece.link is None:

@@ -8,6 +8,10 @@ SegueError
   DeliveredError          there is nothing left to hand over
   NotYoursError           only the person who asked for the piece may do that
   NotYourRecordingError   only the person who sent the recording may do that
+  NotYourComparisonError  only the person who asked for the comparison may do that
+  OverError               the comparison has been told, or is gone
+  NoTakeError             what is to be compared is no finished piece of the person
+  NotTwoTakesError        there are no two takes of one opening
   NobodyListensError      no worker that lives can transcribe
   VotesOffError           the server wants no votes
   FileTooLargeError       the attachment
@@ -49,6 +53,22 @@ class NotYoursError(SegueError):
 
 
 class NotYourRecordingError(SegueError):
+    pass
+
+
+class NotYourComparisonError(SegueError):
+    pass
+
+
+class OverError(SegueError):
+    pass
+
+
+class NoTakeError(SegueError):
+    pass
+
+
+class NotTwoTakesError(SegueError):
     pass
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 import discord
 
-from bot.desk.buttons import ENDED, UNDELIVERED, UNDER_WAY, UNHEARD, Act, under
+from bot.desk.buttons import COMPARED, ENDED, TOLD, UNDELIVERED, UNDER_WAY, UNHEARD, Act, under
 from bot.messages import Language, Stranger, describe, fit, progress_bar, say, say_key, say_settings, say_time
 from bot.storage.pieces import MAX_TITLE, Piece
+from bot.storage.votes import CHOICES, Comparison
 from bot.studio import Card, Finished, Sound
 from composer.errors import SegueError, from_reason
 from composer.line.asking import Progress
 from composer.line.schema import PERCENT, Job, Kind, State
 from composer.rendering.instruments import INSTRUMENTS
+from composer.sampling import SamplingParams
 from composer.transcription.beats import FASTEST, SLOWEST
 
 MOST_TRACKS, LONGEST_TRACK = 12, 24  # that are told of, and letters of the name of each
@@ -192,10 +194,10 @@ def deed(language: Language, piece: Piece, parent: Piece | None) -> str:
     return say(language, "deed_begun", bars=piece.bars)
 
 
-def wishes_of(piece: Piece) -> str:
+def wishes_of(task: Mapping[str, Any]) -> str:
     """The chords and the key that were asked for, as they are written."""
-    chords = " | ".join(" ".join(bar) for bar in piece.task.get("chords", ()))
-    return ", ".join(filter(None, (chords, piece.task.get("key"))))
+    chords = " | ".join(" ".join(bar) for bar in task.get("chords", ()))
+    return ", ".join(filter(None, (chords, task.get("key"))))
 
 
 def parts_beside(piece: Piece) -> int:
@@ -222,6 +224,35 @@ def file_name(title: str) -> str:
     """A name that Discord keeps as it is: it drops what is not ASCII."""
     kept = "".join(character if character.isascii() and character.isalnum() else "_" for character in title)
     return kept.strip("_")[:MAX_TITLE] or "piece"
+
+
+# ------------------------------------------------------------------ two takes
+
+
+def compared_letter(language: Language, owner: int, title: Stranger, files: Mapping[str, bytes]) -> Letter:
+    """Two takes of one opening, of which nothing is said."""
+    return Letter(say(language, "compare", title=title, person=f"<@{owner}>"), COMPARED, files)
+
+
+def told_letter(
+    language: Language, comparison: Comparison, counts: Mapping[str, int], pieces: Sequence[Piece | None]
+) -> Letter:
+    """Which was which.
+
+    Args:
+        language: of the text.
+        comparison: of two takes.
+        counts: the votes for each choice.
+        pieces: the two takes, as far as they are kept.
+    """
+    lines = [say(language, "told", person=f"<@{comparison.owner}>")]
+    for choice, made, piece in zip(CHOICES, (comparison.a, comparison.b), pieces, strict=True):
+        settings = say_settings(language, SamplingParams.from_json(made["settings"]))
+        about = {"model": f"{made['checkpoint']} `{made['digest'][:12]}`", "seed": made["seed"], "settings": settings}
+        line = say(language, "told_take", choice=choice.upper(), votes=counts.get(choice, 0), **about)
+        link = f"<{piece.link}>" if piece is not None and piece.link else ""
+        lines.append(" · ".join(filter(None, (line, wishes_of(made["task"]), link))))
+    return Letter("\n".join(lines), TOLD)
 
 
 # ------------------------------------------------------------------ a recording

@@ -20,10 +20,14 @@ from bot.errors import (
     GoneError,
     NobodyListensError,
     NoOpeningHereError,
+    NoTakeError,
     NotFinishedError,
     NotHereError,
+    NotTwoTakesError,
+    NotYourComparisonError,
     NotYourRecordingError,
     NotYoursError,
+    OverError,
     ParentGoneError,
     PieceFullError,
     TooManyPresetsError,
@@ -83,6 +87,10 @@ SIMPLE: Mapping[type[SegueError], str] = {
     DeliveredError: "delivered_already",
     NotYoursError: "not_yours",
     NotYourRecordingError: "not_your_recording",
+    NotYourComparisonError: "not_your_comparison",
+    OverError: "over",
+    NoTakeError: "no_take",
+    NotTwoTakesError: "not_two_takes",
     NobodyListensError: "nobody_listens",
     VotesOffError: "votes_off",
     UnreadableError: "unreadable",
@@ -246,6 +254,10 @@ TEXTS: Mapping[str, Text] = {
     "button_sheet": Text("Sheet music", "乐谱"),
     "button_info": Text("Info", "详情"),
     "button_love": Text("♥ Love", "♥ 喜欢"),
+    "button_a": Text("A is better", "A 更好"),
+    "button_b": Text("B is better", "B 更好"),
+    "button_tell": Text("Tell", "公布答案"),
+    "button_drop": Text("Delete", "删除"),
     "button_back": Text("Back", "返回上一版"),
     "button_delete": Text("Delete", "删除"),
     "button_cancel": Text("Cancel", "取消"),
@@ -278,6 +290,22 @@ TEXTS: Mapping[str, Text] = {
     "gone": Text(
         "This piece is no longer kept. Send its MIDI file to /compose to go on with it.",
         "这首作品已不再保存。把它的 MIDI 文件发给 /作曲 就能继续。",
+    ),
+    "not_your_comparison": Text(
+        "Only the person who asked for this comparison can do that. You can vote for A or B.",
+        "只有发起比较的人可以这样做。你可以为 A 或 B 投票。",
+    ),
+    "over": Text(
+        "No more votes are taken here: it has been told which was which. Make another with /compare.",
+        "这里不再计票：答案已经公布。可以用 /比较 再发起一次。",
+    ),
+    "no_take": Text(
+        "That is none of your finished pieces. Choose one from the list, or give the link to its message.",
+        "这不是你已完成的作品。请从列表里选，或给出那条消息的链接。",
+    ),
+    "not_two_takes": Text(
+        "I need two finished takes of one opening. Press Vary under a piece of yours, then try again.",
+        "需要同一个开头的两个完成的版本。请在你的作品下按“换一版”，然后再试。",
     ),
     "votes_off": Text(
         "On this server there are no votes. Ask whoever runs it; /admin votes allows them again.",
@@ -554,6 +582,22 @@ TEXTS: Mapping[str, Text] = {
     "deed_redone": Text("bars {first}-{last} again", "重写第 {first}-{last} 小节"),
     "deed_accompanied": Text("accompanied", "配伴奏"),
     "deed_heard": Text("a recording", "录音"),
+    # ---- two takes
+    "compare": Text(
+        "🎧 **{title}**, two takes of one opening: which is better, A or B? {person} will tell how each was made, and "
+        "how many liked it better; until then votes can be changed and nobody sees them.",
+        "🎧 **{title}**，同一个开头的两个版本：A 和 B 哪个更好？{person} 会公布各自是怎么写的、各得几票；"
+        "在那之前可以改票，谁也看不到。",
+    ),
+    "chosen": Text(
+        "Your vote: **{choice}**. You can change it until it is told which was which.",
+        "你的选择：**{choice}**。公布之前都可以改。",
+    ),
+    "told": Text("Two takes of one opening, compared for {person}:", "{person} 发起的比较，同一个开头的两个版本："),
+    "told_take": Text(
+        "**{choice}** · {votes} votes · {model} · seed `{seed}` · {settings}",
+        "**{choice}** · {votes} 票 · {model} · 种子 `{seed}` · {settings}",
+    ),
     # ---- top
     "top_empty": Text(
         "Nobody has given a piece a heart here yet. Press ♥ under one that you like.",
@@ -718,6 +762,12 @@ CHINESE_COMMANDS: Mapping[str, str] = {
     "Your last pieces, with links": "你最近的作品及链接",
     "tree": "家谱",
     "Your pieces here, as they came from each other": "你在这里的作品，以及它们之间的来历",
+    "compare": "比较",
+    "Two takes as A and B, for people to vote on": "把两个版本作为 A 和 B，让大家投票",
+    "one": "一个",
+    "A take, or the link to it (your newest)": "一个版本或它的链接（默认你最新的）",
+    "other": "另一个",
+    "Another take of the same opening (the newest)": "同一个开头的另一个版本（默认最新的）",
     "top": "最爱",
     "The pieces that this server likes best": "这个服务器最喜欢的作品",
     "help": "帮助",

@@ -80,7 +80,7 @@ async def _branches(services: Services, owner: int, pieces: Sequence[Piece]) -> 
             Branch(
                 parent,
                 f"{numbers[number]}  {title or done}",
-                ", ".join(filter(None, (done if title else "", wishes_of(piece)))),
+                ", ".join(filter(None, (done if title else "", wishes_of(piece.task)))),
                 midi,
                 piece.opening_bars if heard else piece.first_new,
                 0 if heard else piece.bars,
@@ -102,7 +102,7 @@ def _legend(spoken: Language, owner: int, pieces: Sequence[Piece], count: int) -
     lines = []
     for piece in (known[number] for number in reversed(numbers)):
         done = deed(spoken, piece, known.get(piece.parent or 0))
-        wishes = wishes_of(piece)[:SHOWN_WISHES]
+        wishes = wishes_of(piece.task)[:SHOWN_WISHES]
         name = f"[{done}]({piece.link})" if piece.link else done
         lines.append(" · ".join(filter(None, (f"**{numbers[piece.id]}** {name}", wishes))))
     return lines_of(spoken, title, lines)

@@ -7,6 +7,7 @@
     hearing.py      half and double: what was heard, in other bars
     receipt.py      about this piece
     love.py         a heart
+    compare.py      a vote for one of two takes, and which was which
     back.py         to the piece that this one came from
     message.py      cancel, delete, deliver: the piece's own message
     forget.py       all of a user's data gone

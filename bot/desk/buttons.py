@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 import discord
 
-from bot.errors import NotYourRecordingError, NotYoursError
+from bot.errors import NotYourComparisonError, NotYourRecordingError, NotYoursError
 from bot.messages import Language, say
 from bot.storage.pieces import Piece
 from composer.errors import SegueError
@@ -60,12 +60,19 @@ class Act(StrEnum):
     HALF = "half", PLAIN, NotYourRecordingError  # the same notes in half as many bars
     DOUBLE = "double", PLAIN, NotYourRecordingError  # in twice as many
     WRITTEN = "written", PLAIN, NotYourRecordingError  # compose on from a MIDI file on its own beats
+    # Of two takes; they stand with the number of the comparison, not of a piece.
+    A = "a", PROMINENT  # the first one is better
+    B = "b", PROMINENT  # the second one is
+    TELL = "tell", PLAIN, NotYourComparisonError  # which was which
+    DROP = "drop", DANGEROUS, NotYourComparisonError  # delete the comparison
 
 
 FINISHED = (Act.CONTINUE, Act.REDO, Act.VARY, Act.AGAIN, Act.SHEET, Act.INFO, Act.DELETE)
 UNDER_WAY = (Act.CANCEL,)
 ENDED = (Act.RETRY, Act.DELETE)  # cancelled or failed
 UNDELIVERED = (Act.DELIVER, Act.DELETE)
+COMPARED = (Act.A, Act.B, Act.TELL, Act.DROP)
+TOLD = (Act.DROP,)
 UNHEARD = (Act.DELETE,)  # a recording that was cancelled or failed: it is not kept
 
 
@@ -104,9 +111,10 @@ def custom_id(act: str, piece: int, owner: int) -> str:
 
 
 def ids_in(message: discord.Message) -> Iterator[ButtonId]:
-    """Those of our buttons under a message."""
+    """Those of our buttons under a message that are about a piece."""
     for part in (part for row in message.components for part in getattr(row, "children", ())):
-        if match := re.fullmatch(PATTERN, getattr(part, "custom_id", None) or ""):
+        match = re.fullmatch(PATTERN, getattr(part, "custom_id", None) or "")
+        if match and match["act"] not in COMPARED:
             yield ButtonId.of(match)
 
 

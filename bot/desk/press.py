@@ -11,6 +11,7 @@ import discord
 from bot.desk.again import ask_how
 from bot.desk.back import back
 from bot.desk.buttons import PATTERN, Act, ButtonId, custom_id
+from bot.desk.compare import choose_a, choose_b, drop, tell_which
 from bot.desk.composing import as_written, carry_on, go_on, retry, vary
 from bot.desk.forget import forget
 from bot.desk.hearing import double, half
@@ -56,6 +57,10 @@ ACTIONS: Mapping[Act, Action] = {
     Act.HALF: _kept(half),
     Act.DOUBLE: _kept(double),
     Act.WRITTEN: _kept(as_written),
+    Act.A: choose_a,
+    Act.B: choose_b,
+    Act.TELL: tell_which,
+    Act.DROP: drop,
 }
 
 

@@ -217,6 +217,13 @@ class Pieces(Part):
             row = (await connection.execute(_PIECE.where(pieces.c.id == number))).first()
         return _piece(row) if row else None
 
+    async def piece_at(self, channel: int, message: int) -> Piece | None:
+        """That which a message holds."""
+        there = (pieces.c.channel == channel, pieces.c.message == message)
+        async with self._database.read() as connection:
+            row = (await connection.execute(_PIECE.where(*there))).first()
+        return _piece(row) if row else None
+
     async def pieces_of(self, owner: int, count: int | None) -> list[Piece]:
         """The user's newest pieces that were not deleted, newest first.
 

@@ -111,3 +111,89 @@ async def test_votes_are_shown_and_deleted_with_all_else_about_a_person(scene: S
     assert sure is not None
     await (await hal.click(sure, "Delete everything about me")).followup(timeout=PATIENCE)
     assert scene.bot.rows(f"select count(*) from votes where person = {hal.id}") == [(0,)]
+
+
+# --- two takes ---
+
+
+async def compared(user: User, channel: Channel, **options: str) -> Message:
+    return await posted(await user.command("compare", channel, **options))
+
+
+async def test_two_takes_are_compared_blind_until_they_are_told(scene: Scene) -> None:
+    ann, bob, li = scene.ann, scene.standin.user("bob"), scene.standin.user("li", locale="zh-CN")
+    thread = scene.channel.open_thread("work")
+    await ann.command("/settings temperature pitch 0.5", thread)
+    first = await posted(await scene.ask(channel=thread, seed=5))
+    assert told(await ann.command("compare", thread)) == say("en", "not_two_takes")
+    await ann.command("/settings reset", thread)
+    await posted(await scene.ask(channel=thread, seed=6))
+    message = await compared(ann, thread)
+    assert not message.ephemeral
+    assert [button.label for button in message.buttons] == ["A is better", "B is better", "Tell", "Delete"]
+    assert list(message.files) == ["A.mp3", "A.png", "B.mp3", "B.png"]
+    assert message.content == say("en", "compare", title="opening", person=ann.mention)
+    assert not message.pings
+    secret = b"".join(message.files.values()) + message.content.encode()
+    assert not [word for word in (b"temperature", b"tiny", b"seed") if word in secret]
+
+    for person, choice in ((ann, "A"), (bob, "A"), (bob, "B"), (li, "B")):
+        language = "zh" if person is li else "en"
+        assert told(await person.click(message, f"{choice} is better")) == say(language, "chosen", choice=choice)
+    assert len(message.versions) == 2, "thinking, and the takes: nobody sees how many votes there are"
+    assert told(await bob.click(message, "Tell")) == say("en", "not_your_comparison")
+
+    await ann.click(message, "Tell")
+    await message.until(lambda m: m.content.startswith("Two takes"))
+    _, a, b = message.content.splitlines()
+    assert a.startswith("**A** · 1 votes · tiny `")
+    assert b.startswith("**B** · 2 votes · tiny `")
+    cool, plain = (a, b) if "seed `5`" in a else (b, a)
+    assert "temperature pitch 0.5" in cool
+    assert link(first) in cool
+    assert "seed `6`" in plain
+    assert say("en", "default_settings") in plain
+    assert list(message.files) == ["A.mp3", "A.png", "B.mp3", "B.png"]
+    assert [button.label for button in message.buttons] == ["Delete"]
+    assert told(await bob.click(message, "Delete")) == say("en", "not_your_comparison")
+    await ann.click(message, "Delete")
+    await message.until(lambda m: m.deleted)
+    ballots = f"select count(*) from comparisons join ballots on id = comparison where owner = {ann.id}"
+    await scene.bot.until_rows(ballots, [(0,)], PATIENCE)
+
+
+async def test_takes_are_chosen_from_a_list_or_by_their_links(scene: Scene) -> None:
+    li, eve = scene.standin.user("li", locale="zh-CN"), scene.standin.user("eve", installed=True)
+    foreign = scene.standin.guild("No bot here", has_bot=False).channel("c")
+    for user, channel in ((li, li.dm), (eve, foreign)):
+        first, second, third = [await posted(await scene.ask(user, channel, seed=seed)) for seed in (1, 2, 3)]
+        longer = await posted(await user.click(third, third.buttons[0].label or ""))
+        name = "比较" if user is li else "compare"
+        one, other = ("一个", "另一个") if user is li else ("one", "other")
+        (choice,) = [c for c in await user.suggestions(name, channel, one, "opening") if c.name.endswith("· 1")]
+        message = await posted(await user.command(name, channel, **{one: choice.value, other: link(second)}))
+        await user.click(message, say("zh" if user is li else "en", "button_a"))
+        await user.click(message, say("zh" if user is li else "en", "button_tell"))
+        await message.until(lambda m: "**B**" in m.content)
+        assert {"`1`", "`2`"} <= set(message.content.split()), message.content
+        language = "zh" if user is li else "en"
+        for text, expected in ((link(longer), "not_two_takes"), ("opening", "no_take"), ("999999", "no_take")):
+            reply = await user.command(name, channel, **{one: link(first), other: text})
+            assert told(reply) == say(language, expected)  # type: ignore[arg-type]
+    assert told(await scene.ann.command("compare", scene.channel, one=link(first))) == say("en", "no_take")
+
+
+async def test_a_comparison_goes_with_the_person_who_made_it_and_where_votes_are_off(scene: Scene) -> None:
+    hal, boss = scene.standin.user("hal"), scene.standin.user("boss")
+    scene.guild.grant(boss, "manage_guild")
+    await asyncio.gather(*[posted(await scene.ask(hal, scene.channel, seed=seed)) for seed in (1, 2)])
+    message = await compared(hal, scene.channel)
+    await boss.command("/admin votes allowed:False", scene.channel)
+    assert told(await boss.click(message, "A is better")) == say("en", "votes_off")
+    assert told(await hal.command("compare", scene.channel)) == say("en", "votes_off")
+    sure = (await hal.command("/privacy delete", scene.channel)).message
+    assert sure is not None
+    reply = await (await hal.click(sure, "Delete everything about me")).followup(timeout=PATIENCE)
+    assert reply.content == say("en", "forgotten", messages=3, left=0)
+    assert message.deleted
+    assert scene.bot.rows(f"select count(*) from comparisons where owner = {hal.id}") == [(0,)]
