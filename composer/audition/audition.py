@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from composer.audition.openings import Group, openings_of_corpus, openings_of_fo
 from composer.audition.page import page, renderings
 from composer.audition.report import Report, Row
 from composer.audition.trials import Candidate, Result, candidates_of, originals, try_all
+from composer.audition.votes import read_votes
 from composer.engine.checkpoint import load_checkpoint
 from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError, SettingsError
@@ -37,7 +39,7 @@ DEFAULT_REFERENCE = "pop909_aligned"
 class Plan:
     """What is asked for. order: bars, seeds (its takes) and the first seed   corpora: openings and copies
     training: copies alone   reference: None for the one called as the corpus
-    whole: weights in float32 on a CPU too
+    whole: weights in float32 on a CPU too   votes: the database that people's votes are in
     """
 
     checkpoints: Sequence[Path]
@@ -52,6 +54,7 @@ class Plan:
     cache: Path
     command: str
     whole: bool = False
+    votes: str | None = None
 
     @property
     def run(self) -> Path:
@@ -95,6 +98,7 @@ class Plan:
 
 def audition(plan: Plan, device: torch.device, folder: Path, audio: bool = True) -> Report:
     """Try the candidates, choose, and write PAGE and DATA into the folder."""
+    votes = asyncio.run(read_votes(plan.votes)) if plan.votes else []
     groups = plan.groups()
     vocabulary = load_checkpoint(plan.checkpoints[0]).vocabulary
     index, runs = plan.indexes()
@@ -114,6 +118,7 @@ def audition(plan: Plan, device: torch.device, folder: Path, audio: bool = True)
         searched=[path.resolve().name for path in plan.searched],
         not_searched=_not_searched(plan),
         runs=runs,
+        votes=votes,
     )
     _write(report, folder, audio)
     return report

@@ -22,7 +22,16 @@ from composer.audition.choice import RULE
 from composer.audition.openings import OPENING_BARS, Group, Song
 from composer.audition.plot import COLOURS, Level, Line, Mark, Point, chart
 from composer.audition.report import Report
-from composer.audition.rows import COLUMNS, Column, compared, every_figure, real_music, recommended, standings
+from composer.audition.rows import (
+    COLUMNS,
+    Column,
+    compared,
+    every_figure,
+    preferred,
+    real_music,
+    recommended,
+    standings,
+)
 from composer.audition.trials import Judged
 from composer.music.score import Score
 from composer.rendering.audio import render_mp3
@@ -75,6 +84,7 @@ def page(report: Report, audio: bool = True, on_rendered: Callable[[], object] |
         recommended=recommended(report),
         standings=standings(report),
         tables=[(group, _compared_exactly(report, group), compared(report, group)) for group in report.groups],
+        preferred=preferred(report),
         steps=_by_step(report),
         listening=list(_listening(report, audio, on_rendered or (lambda: None))),
         curves=_curves(report),

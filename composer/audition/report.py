@@ -14,6 +14,15 @@ from composer.audition.choice import RULE, Choice, Summary, summarise
 from composer.audition.comparison import columns_of, gap, mean, overlapping_area
 from composer.audition.openings import Group
 from composer.audition.trials import Judged, Result
+from composer.audition.votes import (
+    Preference,
+    Vote,
+    by_checkpoint,
+    by_settings,
+    checkpoint_name,
+    preferences,
+    settings_name,
+)
 from composer.engine.runs import RunIndex
 from composer.order import Order
 
@@ -39,6 +48,7 @@ class Report:
     searched: Sequence[str]
     not_searched: Sequence[str]
     runs: RunIndex | None  # of the searched corpora: what a promoted checkpoint takes along
+    votes: Sequence[Vote] = ()  # of people, for takes that the bot has composed
 
     @property
     def chosen(self) -> Result:
@@ -51,6 +61,20 @@ class Report:
             {group.name: summarise(result.pieces[group.name], group.reference) for group in self.groups}
             for result in self.results
         ]
+
+    @cached_property
+    def preferred(self) -> dict[str, list[Preference]]:
+        """What people preferred, by what it is counted by."""
+        return {"checkpoint": preferences(self.votes, by_checkpoint), "settings": preferences(self.votes, by_settings)}
+
+    def preference(self, place: int) -> Preference | None:
+        """That of a candidate: of its checkpoint, or where all have the same one, of its settings."""
+        result = self.results[place]
+        if len({each.digest for each in self.results}) > 1:
+            by, name = "checkpoint", checkpoint_name(result.candidate.folder.resolve().name, result.digest)
+        else:
+            by, name = "settings", settings_name(result.candidate.sampling)
+        return next((found for found in self.preferred[by] if found.name == name), None)
 
     def to_json(self) -> dict[str, Any]:
         """Ready for json.dumps; what is NaN becomes None."""
@@ -69,6 +93,7 @@ class Report:
             },
             "copies_searched_in": list(self.searched),
             "trained_on_but_not_searched": list(self.not_searched),
+            "preferred": {by: [one.to_json() for one in found] for by, found in self.preferred.items()},
             "groups": {group.name: self._group(group) for group in self.groups},
             "candidates": [self._candidate(place) for place in range(len(self.results))],
         }
@@ -83,7 +108,7 @@ class Report:
         }
 
     def _candidate(self, place: int) -> dict[str, Any]:
-        result = self.results[place]
+        result, preference = self.results[place], self.preference(place)
         return {
             "name": result.candidate.name,
             "checkpoint": {
@@ -92,6 +117,7 @@ class Report:
                 "step": self.steps[place],
             },
             "settings": result.candidate.sampling.to_json(),
+            "preferred": preference and preference.to_json(),
             "words_a_second": result.words_a_second,
             "arithmetic": result.arithmetic,
             "groups": {

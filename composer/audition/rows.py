@@ -128,6 +128,16 @@ def compared(report: Report, group: Group) -> list[Row]:
     return rows
 
 
+def preferred(report: Report) -> list[Row]:
+    """What people preferred, a row a checkpoint and one for all settings; the candidates' own stand out."""
+    mine = {found.name for place in range(len(report.results)) if (found := report.preference(place))}
+    return [
+        Row([Cell(one.name), Cell(by), Cell(str(one))], "chosen" if one.name in mine else "")
+        for by, found in report.preferred.items()
+        for one in found
+    ]
+
+
 def every_figure(report: Report, group: Group) -> tuple[list[str], list[Row]]:
     """The header and the rows of all figures: a candidate's mean, and how far from real music."""
     by_candidate = [report.metrics(place, group) for place in range(len(report.results))]

@@ -58,6 +58,10 @@ def audition(
     reference: Annotated[
         str | None, typer.Option(help="Real music to compare with, pop909_aligned or pop1k7; else as --corpus is.")
     ] = None,
+    votes: Annotated[
+        str | None,
+        typer.Option(metavar="DATABASE", help="The bot's database, URL or file: what people preferred in /compare."),
+    ] = None,
     slots: Annotated[int, typer.Option(min=1, help="Pieces composed at once.")] = 16,
     device: DeviceOption = Device.auto,
     whole: Annotated[bool, typer.Option("--whole", help="Weights in float32 on a CPU too, not int8.")] = False,
@@ -114,6 +118,7 @@ def audition(
         cache=cache,
         command=shlex.join(["segue", *sys.argv[1:]]),
         whole=whole,
+        votes=votes,
     )
     if long:
         wiring.long_audition(plan, device)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,12 @@ import pytest
 from engine_models import random_checkpoint
 from scores import arpeggios
 
+from bot.storage import Storage
+from bot.storage.votes import Comparison
 from composer.audition.audition import Plan, audition, promote_chosen
+from composer.database import Database
 from composer.engine.checkpoint import load_checkpoint, save_checkpoint
-from composer.errors import CheckpointError
+from composer.errors import CheckpointError, SettingsError
 from composer.music.midi import dump_midi
 from composer.order import Order
 from composer.request import Guards
@@ -248,6 +253,51 @@ def test_long_pieces_stand_beside_whole_songs(run: Path, tmp_path: Path) -> None
     different = [float(row[3].split()[0]) for row in (whole, composed)]
     assert different[0] < different[1]
     assert not (tmp_path / "out").exists()
+
+
+async def _vote(database: str, takes: Sequence[Mapping[str, Any]]) -> None:
+    """Three of four people like the second checkpoint better, as the bot writes it down."""
+    async with Database(database) as opened:
+        await opened.migrate()
+        storage, (first, second) = Storage(opened), takes
+        for number, choices in ((2**60, ("b", "b")), (2**60 + 1, ("a", "b"))):
+            await storage.add_comparison(Comparison(number, 1, None, 2, 3, first, second))
+            for person, choice in enumerate(choices):
+                assert await storage.choose(number, person, choice)  # type: ignore[arg-type]
+
+
+def test_what_people_preferred_stands_beside_what_is_measured(run: Path, corpus: Path, tmp_path: Path) -> None:
+    import torch
+
+    names = ("step-000010", "step-000020")
+    settings = SamplingParams().to_json()
+    digests = [load_checkpoint(run / name).digest for name in names]
+    made = [
+        {"piece": 1, "seed": 7, "task": {}, "checkpoint": name, "digest": digest, "settings": settings}
+        for name, digest in zip(names, digests, strict=True)
+    ]
+    asyncio.run(_vote(f"sqlite+aiosqlite:///{tmp_path}/segue.db", made))
+    asked = plan(run, corpus, names)
+    voted = Plan(**vars(asked) | {"votes": str(tmp_path / "segue.db")})
+    audition(voted, torch.device("cpu"), tmp_path, audio=False)
+    found = read(tmp_path)
+    assert [candidate["preferred"]["preferred"] for candidate in found["candidates"]] == [1, 3]
+    assert found["preferred"]["checkpoint"][0]["name"] == f"step-000020 {digests[1][:12]}"
+    assert found["preferred"]["settings"] == []
+    assert "preferred by 3 of 4 [0.30, 0.95]" in (tmp_path / "index.html").read_text()
+    Page(tmp_path)
+
+
+def test_where_there_are_no_votes_it_is_said_before_anything_is_tried(run: Path, corpus: Path, tmp_path: Path) -> None:
+    import torch
+
+    (tmp_path / "empty.db").touch()
+    for database, said in (("nowhere.db", "There is no database"), ("empty.db", "No votes can be read")):
+        asked = Plan(**vars(plan(run, corpus, ("step-000010",))) | {"votes": str(tmp_path / database)})
+        with pytest.raises(SettingsError, match=said):
+            audition(asked, torch.device("cpu"), tmp_path / "out", audio=False)
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "nowhere.db").exists()
 
 
 def test_the_recommended_checkpoint_becomes_one_of_the_project(run: Path, corpus: Path, tmp_path: Path) -> None:
