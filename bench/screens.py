@@ -7,6 +7,7 @@ channel then is laid out as Discord's client does (bot/playground/drawing.py) an
     settings    settings of one's own, and refusals
     chinese     the same for a Chinese client
     progress    pieces in line and under way
+    tree        pieces that came from each other, and two takes to vote on
     voice       a voice message, what was heard in it, and the piece
     playground  the page of `./run try`, and the same on a phone
 
@@ -147,12 +148,37 @@ async def voice(standin: Standin, guild: Guild) -> str:
     return page(piano_room, ann)
 
 
+async def tree(standin: Standin, guild: Guild) -> str:
+    """Asked for in direct messages, where it is that of all channels."""
+    drafts, ann = guild.channel("drafts"), standin.user("ann")
+    await ann.command("/settings temperature pitch 0.7", drafts)
+    first = await posted(await ask(ann, drafts, bars=16, seed=7))
+    await ann.command("/settings reset", drafts)
+    second = await posted(await ann.click(first, "Vary"))
+    longer = await posted(await ann.click(first, "Continue"))
+    form = (await ann.click(longer, "Redo bars …")).modal
+    assert form is not None
+    asked = {"Bars, as 9-12": "17-20", "Chords, if you like: Am F C G": "Am | F | C | G"}
+    redone = await posted(await ann.submit(form, asked))
+    await posted(await ann.click(second, "Continue"))
+    await posted(await ann.click(redone, "Continue"))
+    await ann.click(second, "Delete")
+    await second.until(lambda message: message.deleted)
+    shown = (await ann.command("tree", ann.dm)).message
+    assert shown is not None
+    await shown.until(lambda message: message.files, PATIENCE)
+    await posted(await ask(ann, drafts, bars=16, seed=12))
+    await posted(await ann.command("compare", ann.dm))
+    return page(ann.dm, ann)
+
+
 Screen = Callable[[Standin, Guild], Awaitable[str]]
 SCREENS: dict[str, Screen] = {
     "channel": channel,
     "settings": settings,
     "chinese": chinese,
     "progress": progress,
+    "tree": tree,
     "voice": voice,
 }
 

@@ -616,6 +616,9 @@ TEXTS: Mapping[str, Text] = {
         "players; Info tells what it was made from.\n"
         "**Your taste:** `/settings temperature pitch 0.5` makes melodies calmer, `1.2` wilder; `/settings show` "
         "explains each. Keep them with `/settings preset save`.\n"
+        "**Back and forth:** Back, under a piece, goes to what it was made from; `/tree` draws all of yours.\n"
+        "**Together:** ♥ is a vote, `/top` has what this server likes best, and `/compare` posts two takes as A and B, "
+        "to vote on without knowing which is which.\n"
         "**In line:** /queue, /cancel, /history. **What is kept:** /privacy show.",
         "**Segue 把你的开头写下去。**\n"
         "把一段 MIDI 开头交给 `/作曲`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
@@ -626,6 +629,8 @@ TEXTS: Mapping[str, Text] = {
         "“详情”说明来历。\n"
         "**你的口味：**`/设置 温度 音高 0.5` 让旋律更平稳，`1.2` 更狂野；`/设置 查看` 逐项说明。"
         "用 `/设置 预设 保存` 保存。\n"
+        "**来龙去脉：**作品下方的“返回上一版”回到它的来处；`/家谱` 画出你的全部作品。\n"
+        "**一起听：**♥ 是一票，`/最爱` 列出这个服务器最喜欢的，`/比较` 把两个版本作为 A 和 B 发出来盲选。\n"
         "**排队：**/排队、/取消、/历史。**保存了什么：**/隐私 查看。",
     ),
     "privacy": Text(

@@ -6,7 +6,6 @@ which was liked better. Votes for takes that do not differ in what is asked abou
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from composer.audition.bootstrap import Interval, wilson
 from composer.database import Database
 from composer.errors import DatabaseError, SettingsError
 from composer.sampling import SamplingParams
 
 Making = Mapping[str, Any]  # checkpoint, digest and settings of a take
 
-Z = 1.96  # of the normal distribution, for 95 %
 SHOWN_DIGEST = 12  # characters
 
 COMPARISONS = sa.table("comparisons", sa.column("id"), sa.column("a", sa.JSON), sa.column("b", sa.JSON))
@@ -50,16 +49,13 @@ class Preference:
     of: int
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Of its share, with 95 % (Wilson 1927)."""
-        share, spread = self.won / self.of, Z * Z / self.of
-        middle = (share + spread / 2) / (1 + spread)
-        half = Z / (1 + spread) * math.sqrt(share * (1 - share) / self.of + spread / (4 * self.of))
-        return max(0.0, middle - half), min(1.0, middle + half)
+    def interval(self) -> Interval:
+        """Of its share."""
+        return wilson(self.won, self.of)
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"preferred by {self.won} of {self.of} [{low:.2f}, {high:.2f}]"
+        return f"preferred by {self.won} of {self.of} [{low:.2f} {high:.2f}]"
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "preferred": self.won, "of": self.of, "interval": list(self.interval)}

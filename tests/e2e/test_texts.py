@@ -46,6 +46,13 @@ async def test_a_hostile_file_name_acts_nowhere(scene: Scene) -> None:
     varied = await posted(again)
     longer = await ann.command("compose", channel, opening=file, bars=128)
     replies += [await ann.command("/queue", channel), again]
+    await ann.click(message, "♥ Love")
+    await message.until(lambda m: "♥ Love 1" in [button.label for button in m.buttons])
+    replies += [
+        await ann.click(varied, "Back"),
+        *[await ann.command(name, channel) for name in ("tree", "top", "compare")],
+    ]
+    await replies[-1].until(lambda m: m.files, PATIENCE)
     choices = [
         await ann.suggestions("cancel", channel, "piece"),
         await ann.suggestions("compose", channel, "preset"),

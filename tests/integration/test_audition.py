@@ -284,7 +284,7 @@ def test_what_people_preferred_stands_beside_what_is_measured(run: Path, corpus:
     assert [candidate["preferred"]["preferred"] for candidate in found["candidates"]] == [1, 3]
     assert found["preferred"]["checkpoint"][0]["name"] == f"step-000020 {digests[1][:12]}"
     assert found["preferred"]["settings"] == []
-    assert "preferred by 3 of 4 [0.30, 0.95]" in (tmp_path / "index.html").read_text()
+    assert "preferred by 3 of 4 [0.30 0.95]" in (tmp_path / "index.html").read_text()
     Page(tmp_path)
 
 
