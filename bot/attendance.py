@@ -22,7 +22,6 @@ from bot.letters import (
     Letter,
     ended_letter,
     heard_letter,
-    parts_beside,
     piece_letter,
     progress_letter,
     refusal_letter,
@@ -31,7 +30,7 @@ from bot.letters import (
 )
 from bot.messages import Stranger, describe, say
 from bot.storage import Storage
-from bot.storage.pieces import Piece, Place
+from bot.storage.pieces import Piece
 from bot.studio import Card, Finished, Sound, Studio
 from composer.database import Database
 from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError
@@ -326,9 +325,10 @@ class Attendance:
         )
         if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
             raise GoneError
-        return await self._post_piece(piece, finished)
+        return await self.post_piece(piece, finished)
 
-    async def _post_piece(self, piece: Piece, finished: Finished) -> Piece:
+    async def post_piece(self, piece: Piece, finished: Finished) -> Piece:
+        """Make its message a finished piece, with its sound as far as there is room for it."""
         limit, votes = piece.place.filesize_limit, (await self._storage.guild(piece.place.guild)).votes
         while True:
             sound = await self._sound(piece, finished, limit)
@@ -339,26 +339,6 @@ class Attendance:
                 if sound.mp3 is None:
                     raise
                 limit = int(SMALLER * len(sound.mp3))
-
-    async def post_again(self, piece: Piece, place: Place) -> None:
-        """Bring a finished piece to a new message, which is its own from now on.
-
-        Args:
-            piece: whose message is gone, or cannot be seen by whoever asks.
-            place: of the new message, which stands there already.
-
-        Raises:
-            GoneError: it is no longer kept.
-        """
-        midi, receipt = await self._storage.midi_of(piece.id), piece.receipt
-        if midi is None or receipt is None or place.token is None:
-            raise GoneError
-        await self._storage.set_token(piece.id, place.token)
-        await self._storage.set_place(piece.id, place)
-        piece = replace(await self._storage.piece(piece.id) or piece, place=place)
-        self._delivery.reopen(piece.id)
-        picture = await self._studio.picture(midi, piece.title.bare, piece.first_new, piece.bars, parts_beside(piece))
-        await self._post_piece(piece, Finished(midi, picture, receipt))
 
     async def _sound(self, piece: Piece, finished: Finished, limit: int) -> Sound:
         try:

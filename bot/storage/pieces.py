@@ -129,7 +129,7 @@ _LIGHT = [column for column in pieces.c if column.name != "midi"]
 _HEARING = [column for column in hearings.c if column.name != "id"]
 _BESIDE_HEARINGS = pieces.outerjoin(hearings, hearings.c.id == pieces.c.id)
 _LOVES = sa.select(sa.func.count()).select_from(votes).where(votes.c.piece == pieces.c.id).scalar_subquery()
-_PIECE: sa.Select[Any] = sa.select(*_LIGHT, *_HEARING, _LOVES.label("loves")).select_from(_BESIDE_HEARINGS)
+PIECE: sa.Select[Any] = sa.select(*_LIGHT, *_HEARING, _LOVES.label("loves")).select_from(_BESIDE_HEARINGS)
 _OF_NOTHING = ~sa.exists().where(pieces.c.id == hearings.c.id)
 _VOTE_FOR_NOTHING = ~sa.exists().where(pieces.c.id == votes.c.piece, ~pieces.c.deleted)
 _OPENING_OF_NOTHING = ~sa.exists().where(pieces.c.opening_digest == openings.c.digest)
@@ -214,15 +214,15 @@ class Pieces(Part):
 
     async def piece(self, number: int) -> Piece | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(_PIECE.where(pieces.c.id == number))).first()
-        return _piece(row) if row else None
+            row = (await connection.execute(PIECE.where(pieces.c.id == number))).first()
+        return piece_of(row) if row else None
 
     async def piece_at(self, channel: int, message: int) -> Piece | None:
         """That which a message holds."""
         there = (pieces.c.channel == channel, pieces.c.message == message)
         async with self._database.read() as connection:
-            row = (await connection.execute(_PIECE.where(*there))).first()
-        return _piece(row) if row else None
+            row = (await connection.execute(PIECE.where(*there))).first()
+        return piece_of(row) if row else None
 
     async def pieces_of(self, owner: int, count: int | None) -> list[Piece]:
         """The user's newest pieces that were not deleted, newest first.
@@ -231,10 +231,10 @@ class Pieces(Part):
             owner: the user.
             count: at most so many; None: all.
         """
-        query = _PIECE.where(pieces.c.owner == owner, pieces.c.deleted.is_(False))
+        query = PIECE.where(pieces.c.owner == owner, pieces.c.deleted.is_(False))
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(pieces.c.id.desc()).limit(count))
-            return [_piece(row) for row in rows]
+            return [piece_of(row) for row in rows]
 
     async def branches_of(self, owner: int, channel: int | None, count: int) -> tuple[list[Piece], int]:
         """The user's pieces with those that they came from, whosever and deleted ones too; the oldest first.
@@ -256,42 +256,9 @@ class Pieces(Part):
         line = line.union(sa.select(pieces.c.id, pieces.c.parent).join(line, pieces.c.id == line.c.parent))
         newest = sa.select(line.c.id).order_by(line.c.id.desc()).limit(count)
         async with self._database.read() as connection:
-            rows = await connection.execute(_PIECE.where(pieces.c.id.in_(newest)).order_by(pieces.c.id))
-            found = [_piece(row) for row in rows]
+            rows = await connection.execute(PIECE.where(pieces.c.id.in_(newest)).order_by(pieces.c.id))
+            found = [piece_of(row) for row in rows]
             return found, await connection.scalar(sa.select(sa.func.count()).select_from(mine.subquery())) or 0
-
-    async def loved(self, guild: int, count: int) -> list[Piece]:
-        """The pieces of a server that have the most hearts, the most loved first; none that is private or deleted.
-
-        Args:
-            guild: the server.
-            count: at most so many.
-        """
-        public = (pieces.c.guild == guild, ~pieces.c.deleted, ~pieces.c.private, pieces.c.message.is_not(None))
-        query = _PIECE.where(*public, sa.exists().where(votes.c.piece == pieces.c.id))
-        async with self._database.read() as connection:
-            rows = await connection.execute(query.order_by(sa.desc("loves"), pieces.c.id.desc()).limit(count))
-            return [_piece(row) for row in rows]
-
-    async def takes_of(self, owner: int, opening_of: int | None = None) -> list[Piece]:
-        """The user's newest finished pieces of one opening, the newest first.
-
-        Args:
-            owner: the user.
-            opening_of: of the opening that this piece begins with; None: that of the newest which others can see and
-                which has such a sibling.
-        """
-        finished = [pieces.c.owner == owner, ~pieces.c.deleted, pieces.c.receipt.is_not(sa.null())]
-        if opening_of is None:
-            finished.append(~pieces.c.private)
-            openings_of = sa.select(pieces.c.opening_digest).where(*finished).group_by(pieces.c.opening_digest)
-            several = openings_of.having(sa.func.count() > 1)
-            its = several.order_by(sa.func.max(pieces.c.id).desc()).limit(1).scalar_subquery()
-        else:
-            its = sa.select(pieces.c.opening_digest).where(pieces.c.id == opening_of).scalar_subquery()
-        query = _PIECE.where(*finished, pieces.c.opening_digest == its).order_by(pieces.c.id.desc())
-        async with self._database.read() as connection:
-            return [_piece(row) for row in await connection.execute(query)]
 
     async def opening_of(self, number: int) -> bytes | None:
         """Its opening as MIDI; None before it is heard and once it is gone."""
@@ -404,7 +371,7 @@ class Pieces(Part):
             return gone.rowcount
 
 
-def _piece(row: sa.Row[Any]) -> Piece:
+def piece_of(row: sa.Row[Any]) -> Piece:
     at = row._asdict()
     shared = {
         name: at[name] for name in Piece.__dataclass_fields__ if name not in ("title", "place", "sampling", "hearing")

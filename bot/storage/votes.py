@@ -1,4 +1,4 @@
-"""Votes: hearts of pieces, and which of two takes is better."""
+"""Votes: hearts of pieces, and which of two takes is better; and the pieces that are asked for by them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from bot.storage.pieces import Piece
-from bot.storage.schema import Part, ballots, comparisons, put, votes
+from bot.storage.pieces import PIECE, Piece, piece_of
+from bot.storage.schema import Part, ballots, comparisons, pieces, put, votes
 
 Choice = Literal["a", "b"]
 CHOICES: tuple[Choice, ...] = ("a", "b")
@@ -68,6 +68,39 @@ class Votes(Part):
                 await connection.execute(sa.insert(votes).values(mine))
             its = sa.select(sa.func.count()).select_from(votes).where(votes.c.piece == piece)
             return await connection.scalar(its) or 0
+
+    async def loved(self, guild: int, count: int) -> list[Piece]:
+        """The pieces of a server that have the most hearts, the most loved first; none that is private or deleted.
+
+        Args:
+            guild: the server.
+            count: at most so many.
+        """
+        public = (pieces.c.guild == guild, ~pieces.c.deleted, ~pieces.c.private, pieces.c.message.is_not(None))
+        query = PIECE.where(*public, sa.exists().where(votes.c.piece == pieces.c.id))
+        async with self._database.read() as connection:
+            rows = await connection.execute(query.order_by(sa.desc("loves"), pieces.c.id.desc()).limit(count))
+            return [piece_of(row) for row in rows]
+
+    async def takes_of(self, owner: int, opening_of: int | None = None) -> list[Piece]:
+        """The user's newest finished pieces of one opening, the newest first.
+
+        Args:
+            owner: the user.
+            opening_of: of the opening that this piece begins with; None: that of the newest which others can see and
+                which has such a sibling.
+        """
+        finished = [pieces.c.owner == owner, ~pieces.c.deleted, pieces.c.receipt.is_not(sa.null())]
+        if opening_of is None:
+            finished.append(~pieces.c.private)
+            openings_of = sa.select(pieces.c.opening_digest).where(*finished).group_by(pieces.c.opening_digest)
+            several = openings_of.having(sa.func.count() > 1)
+            its = several.order_by(sa.func.max(pieces.c.id).desc()).limit(1).scalar_subquery()
+        else:
+            its = sa.select(pieces.c.opening_digest).where(pieces.c.id == opening_of).scalar_subquery()
+        query = PIECE.where(*finished, pieces.c.opening_digest == its).order_by(pieces.c.id.desc())
+        async with self._database.read() as connection:
+            return [piece_of(row) for row in await connection.execute(query)]
 
     async def add_comparison(self, comparison: Comparison) -> None:
         values = {name: getattr(comparison, name) for name in Comparison.__dataclass_fields__}

@@ -678,7 +678,11 @@ async def test_branches_come_with_what_they_came_from_and_no_more_than_asked_for
             found, all_of_them = await at.storage.branches_of(ANN, here, count)
             assert [piece.id for piece in found] == expected
             assert all_of_them == 2
-        assert len((await at.storage.branches_of(ANN, None, 40))[0]) == 5
+        unheard, hummed = await at.submit(**UNHEARD), await at.submit(**UNHEARD)
+        await at.storage.set_heard(hummed.id, b"MThd\x00\xff heard", 2, {"kind": "voice"}, Listening())
+        found, all_of_them = await at.storage.branches_of(ANN, None, 40)
+        assert (len(found), all_of_them) == (6, 4)
+        assert [piece.id for piece in found if piece.hearing] == [hummed.id] != [unheard.id]
         assert await at.storage.branches_of(ANN, 1, 40) == ([], 0)
 
 
