@@ -127,7 +127,7 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
         lines.append(descent(language, piece, parent))
     elif piece.heard:
         lines.append(_tell_of_opening(language, piece.heard))
-    if receipt["opening"]["ends_early"]:
+    if receipt["opening"].get("ends_early"):
         lines.append(say(language, "ends_early"))
     if len(receipt["opening"]["tracks"]) > 1:
         lines.append(say(language, "tracks", tracks=_tell_tracks(receipt["opening"]["tracks"])))

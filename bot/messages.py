@@ -581,7 +581,7 @@ TEXTS: Mapping[str, Text] = {
     "deed_varied": Text("varied, {bars} bars", "换一版，{bars} 小节"),
     "deed_redone": Text("bars {first}-{last} again", "重写第 {first}-{last} 小节"),
     "deed_accompanied": Text("accompanied", "配伴奏"),
-    "deed_heard": Text("a recording", "录音"),
+    "deed_heard": Text("as it was heard", "听到的样子"),
     # ---- two takes
     "compare": Text(
         "🎧 **{title}**, two takes of one opening: which is better, A or B? {person} will tell how each was made, and "
