@@ -18,6 +18,7 @@ SegueError
   UnreadableError         Discord did not hand the attachment out
   NoOpeningHereError      the message has neither a MIDI file nor a recording
   NotHereError            the server wants it in other channels
+  LoopTooLargeError       what is new is too long to be posted as a loop
   PieceFullError          it would be longer than a piece can get
   FormError               a field of a form that is not understood
   TooManyPresetsError     as many as there is room for
@@ -108,6 +109,14 @@ class PieceFullError(SegueError):
     def __init__(self, bars: int, limit: int) -> None:
         super().__init__(f"{bars} bars; {limit} at most")
         self.bars, self.limit = bars, limit
+
+
+class LoopTooLargeError(SegueError):
+    """bars: that are new   size, limit: in bytes"""
+
+    def __init__(self, bars: int, size: int, limit: int) -> None:
+        super().__init__(f"{size} bytes; {limit} are taken")
+        self.bars, self.size, self.limit = bars, size, limit
 
 
 class FormError(SegueError):

@@ -18,6 +18,7 @@ from bot.errors import (
     FileTooLargeError,
     FormError,
     GoneError,
+    LoopTooLargeError,
     NobodyListensError,
     NoOpeningHereError,
     NoTakeError,
@@ -252,6 +253,8 @@ TEXTS: Mapping[str, Text] = {
     "redo_chords": Text("Chords, if you like: Am F C G", "和弦（可选）：Am F C G"),
     "redo_key": Text("Key, if you like: A minor", "调（可选）：A minor"),
     "button_sheet": Text("Sheet music", "乐谱"),
+    "button_parts": Text("Parts", "分轨"),
+    "button_loop": Text("Loop", "循环"),
     "button_info": Text("Info", "详情"),
     "button_love": Text("♥ Love", "♥ 喜欢"),
     "button_a": Text("A is better", "A 更好"),
@@ -329,6 +332,24 @@ TEXTS: Mapping[str, Text] = {
     "sheet_pages": Text(
         "Here are the first {shown} of {pages} pages; the PDF has them all.",
         "此处为前 {shown} 页，共 {pages} 页；PDF 里是全部。",
+    ),
+    "parts": Text(
+        "The parts of “{title}”, each as MP3 and MIDI: {parts}. They begin together and have one gain, so that played "
+        "together they are the piece.",
+        "“{title}”的各个分轨，各有 MP3 和 MIDI：{parts}。起点和增益一致，合在一起就是整首作品。",
+    ),
+    "parts_silent": Text(
+        "These are there as MIDI only, for the file would be too large for this channel: {parts}.",
+        "以下分轨只有 MIDI，否则文件会超过此频道的上限：{parts}。",
+    ),
+    "loop": Text(
+        "Bars {first} to {last} of “{title}” as a loop: let your player or studio repeat it, and there is no seam.",
+        "“{title}”第 {first} 到 {last} 小节的循环：让播放器或编曲软件重复播放，接缝处听不出来。",
+    ),
+    "loop_too_large": Text(
+        "A loop of these {bars} bars has {size} kB, and here a file may have {limit} kB. Ask for fewer bars, or where "
+        "larger files may go.",
+        "这 {bars} 小节的循环有 {size} kB，而这里的文件最多 {limit} kB。请少写几小节，或到上限更高的地方请求。",
     ),
     "info": Text("What this piece was made from", "这首作品的来历"),
     "info_model": Text("Model: {model} on {device}", "模型：{model}，{device}"),
@@ -613,7 +634,8 @@ TEXTS: Mapping[str, Text] = {
         "do. You see what was heard before anything is composed.\n"
         "**Under a piece:** Continue goes on from its end; Redo bars … composes some of its bars again, to your chords "
         "if you like; Vary tries another seed; Again with … changes bars, temperature and top-p; Sheet music is for "
-        "players; Info tells what it was made from.\n"
+        "players; Parts gives each track by itself, Loop the new bars to be played over and over; Info tells what it "
+        "was made from.\n"
         "**Your taste:** `/settings temperature pitch 0.5` makes melodies calmer, `1.2` wilder; `/settings show` "
         "explains each. Keep them with `/settings preset save`.\n"
         "**Back and forth:** Back, under a piece, goes to what it was made from; `/tree` draws all of yours.\n"
@@ -626,6 +648,7 @@ TEXTS: Mapping[str, Text] = {
         "**手边没有 MIDI？**哼一段，或对着手机弹一段：40 秒以内的语音或录音都行。先给你看听到了什么，再作曲。\n"
         "**作品下方：**“继续写”从结尾接着写；“重写小节”重写其中几小节，可指定和弦；“换一版”换个种子；"
         "“改设置再来”修改小节数、温度和 top-p；“乐谱”供演奏；"
+        "“分轨”给出各个音轨，“循环”让新写的小节反复播放；"
         "“详情”说明来历。\n"
         "**你的口味：**`/设置 温度 音高 0.5` 让旋律更平稳，`1.2` 更狂野；`/设置 查看` 逐项说明。"
         "用 `/设置 预设 保存` 保存。\n"
@@ -991,6 +1014,8 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
             return "too_large", {"size": -(-size // 1000), "limit": limit // 1000}
         case NotHereError(channels=channels):
             return "not_here", {"channels": say_channels(language, channels)}
+        case LoopTooLargeError(bars=bars, size=size, limit=limit):
+            return "loop_too_large", {"bars": bars, "size": -(-size // 1000), "limit": limit // 1000}
         case PieceFullError(bars=bars, limit=limit):
             return "piece_full", {"bars": bars, "limit": limit}
         case FormError(text=text, whole=whole):

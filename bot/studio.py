@@ -23,9 +23,11 @@ from composer.order import Order
 from composer.piece import command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
+from composer.rendering.loop import render_loop
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.rendering.sheet import Sheet, sheet_of
 from composer.rendering.tree import Branch, draw_tree
+from composer.rendering.stems import stems_of, zipped
 from composer.request import Composed, Request
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
@@ -124,6 +126,21 @@ class Sound:
 
     mp3: bytes | None
     shortened: float | None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Each track of a piece by itself.
+
+    Attributes:
+        zip: of an MP3 and a MIDI file each.
+        names: of the tracks.
+        silent: of those without an MP3, for all would have been too large.
+    """
+
+    zip: bytes
+    names: tuple[str, ...]
+    silent: tuple[str, ...]
 
 
 class Studio:
@@ -242,6 +259,14 @@ class Studio:
     async def tree(self, branches: Sequence[Branch], owner: int) -> bytes:
         """Pieces that came from each other, as PNG."""
         return await self._renderers.run(owner, draw_tree, branches)
+
+    async def parts(self, midi: bytes, title: str, limit: int, owner: int) -> Parts:
+        """Each track of a piece of ours by itself, in at most `limit` bytes."""
+        return await self._renderers.run(owner, render_parts, midi, title, limit, self._soundfont)
+
+    async def loop(self, midi: bytes, title: str, first: int, last: int, owner: int) -> bytes:
+        """Bars of a piece of ours, counted from 1, as a FLAC file that repeats without a seam."""
+        return await self._renderers.run(owner, render_bars, midi, title, first, last, self._soundfont)
 
     async def warm_up(self) -> None:
         """Start the children and have them import what they need: the first person would wait for it."""
@@ -373,6 +398,16 @@ def render_sound(midi: bytes, title: str, limit: int, soundfont: Path | None) ->
         if len(mp3) <= limit:
             return Sound(mp3, seconds if length > seconds else None)
     return Sound(None, None)
+
+
+def render_parts(midi: bytes, title: str, limit: int, soundfont: Path | None) -> Parts:
+    stems = stems_of(parse_midi(midi), title, limit, soundfont)
+    silent = tuple(stem.name for stem in stems if stem.mp3 is None)
+    return Parts(zipped(stems), tuple(stem.name for stem in stems), silent)
+
+
+def render_bars(midi: bytes, title: str, first: int, last: int, soundfont: Path | None) -> bytes:
+    return render_loop(parse_midi(midi).lasting(last), first - 1, last, title, soundfont)
 
 
 def _bytes_a_second(bitrate: str) -> float:

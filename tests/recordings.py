@@ -5,6 +5,9 @@ from __future__ import annotations
 import struct
 import subprocess
 
+import numpy as np
+import numpy.typing as npt
+
 from composer.music.score import TICKS_PER_BAR, Note, Score, TempoChange, in_four
 from composer.rendering.audio import render_mp3
 
@@ -36,6 +39,12 @@ def piano(score: Score, *encoding: str) -> bytes:
 
 def silence(seconds: float, *encoding: str) -> bytes:
     return _ffmpeg(["-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono", "-t", f"{seconds:g}"], encoding)
+
+
+def decoded(recording: bytes) -> npt.NDArray[np.float32]:
+    """What a player makes of it, in floats, so that clipping would show. Shape (frames, 2)."""
+    pcm = _ffmpeg(["-i", "pipe:0"], ("-f", "f32le", "-ac", "2", "pipe:1"), recording)
+    return np.frombuffer(pcm, dtype="<f4").reshape(-1, 2)
 
 
 def one_sample_a_second() -> bytes:

@@ -5,6 +5,8 @@
     composing.py    continue, vary, retry, and go on from what was heard: a new piece from this one
     again.py        the form with bars, temperature and top-p
     hearing.py      half and double: what was heard, in other bars
+    sheet.py        sheet music
+    sound.py        the parts, each by itself, and what is new as a loop
     receipt.py      about this piece
     love.py         a heart
     compare.py      a vote for one of two takes, and which was which

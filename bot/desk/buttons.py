@@ -48,6 +48,8 @@ class Act(StrEnum):
     AGAIN = "again"  # a form with bars, temperature and top-p
     REDO = "redo"  # a form with bars that are composed again, and their chords
     SHEET = "sheet"  # sheet music
+    PARTS = "parts"  # each track by itself
+    LOOP = "loop"  # what is new, to be played over and over
     INFO = "info"  # the receipt
     LOVE = "love"  # a heart, or take it back
     BACK = "back"  # to the piece that this one came from
@@ -67,7 +69,7 @@ class Act(StrEnum):
     DROP = "drop", DANGEROUS, NotYourComparisonError  # delete the comparison
 
 
-FINISHED = (Act.CONTINUE, Act.REDO, Act.VARY, Act.AGAIN, Act.SHEET, Act.INFO, Act.DELETE)
+FINISHED = (Act.CONTINUE, Act.REDO, Act.VARY, Act.AGAIN, Act.SHEET, Act.PARTS, Act.LOOP, Act.INFO, Act.DELETE)
 UNDER_WAY = (Act.CANCEL,)
 ENDED = (Act.RETRY, Act.DELETE)  # cancelled or failed
 UNDELIVERED = (Act.DELIVER, Act.DELETE)

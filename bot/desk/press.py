@@ -20,6 +20,7 @@ from bot.desk.message import cancel, delete, deliver
 from bot.desk.receipt import tell
 from bot.desk.redo import ask_which
 from bot.desk.sheet import show
+from bot.desk.sound import loop, parts
 from bot.errors import GoneError
 from bot.replies import Interaction, refusing
 from bot.storage.pieces import Piece
@@ -45,6 +46,8 @@ ACTIONS: Mapping[Act, Action] = {
     Act.AGAIN: _kept(ask_how),
     Act.REDO: _kept(ask_which),
     Act.SHEET: _kept(show),
+    Act.PARTS: _kept(parts),
+    Act.LOOP: _kept(loop),
     Act.INFO: _kept(tell),
     Act.LOVE: _kept(love),
     Act.BACK: _kept(back),

@@ -101,18 +101,23 @@ def compose(
     ] = None,
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Whether to make the MP3.")] = True,
     sheet: Annotated[bool, typer.Option("--sheet", help="Make sheet music too: pictures, PDF, MusicXML.")] = False,
+    stems: Annotated[bool, typer.Option("--stems", help="Make a zip of each track as MP3 and MIDI too.")] = False,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Make the new bars a FLAC file too that repeats without a seam.")
+    ] = False,
 ) -> None:
     """Continue an opening, compose some of its bars again, or accompany it: MIDI, MP3, piano roll and receipt.
 
     Writes piece.mid, piece.mp3, piece.png and piece.json into a folder; with --takes N piece-1.mid and so on. The
     MIDI and the MP3 hold the opening with all its tracks, and what is new in the same ones; an accompaniment gets a
     track of its own. Of a long opening the model hears the last 64 bars. --sheet adds piece.musicxml, piece.pdf and
-    piece.sheet-1.png and so on.
+    piece.sheet-1.png and so on, --stems piece.stems.zip, --loop piece.loop.flac.
 
     A recording (MP3, WAV, OGG, M4A, FLAC) of a piano, a voice or another single line is transcribed first, and so is
     MIDI that was played without a click put on beats; it says what was heard, and heard.mid holds it.
     """
     from composer.cli import wiring
+    from composer.cli.results import Wanted
     from composer.music.drums import Drums
     from composer.order import Order, bars_from, chords_from, settings_from
     from composer.request import Guards
@@ -140,4 +145,8 @@ def compose(
         style=style,
         drums=Drums.FILLS if fills else Drums.PATTERN if drums else Drums.OFF,
     )
-    print(wiring.compose(opening, listening, order, checkpoint, device, instrument, out, audio, sheet))
+    print(
+        wiring.compose(
+            opening, listening, order, checkpoint, device, instrument, out, Wanted(audio, sheet, stems, loop)
+        )
+    )

@@ -9,17 +9,43 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from composer.music.midi import dump_midi
 from composer.piece import Take
 from composer.rendering.audio import LIMIT_SECONDS, render_mp3
+from composer.rendering.loop import render_loop
 from composer.rendering.sheet import sheet_of
+from composer.rendering.stems import stems_of, zipped
 
 SOURCE = ("file", "sha256")  # what a receipt says of the file that an opening is from
 
 # What an earlier call has left.
-MADE = re.compile(r"piece(-\d+)?\.(json|mid|mp3|png|musicxml|pdf|sheet-\d+\.png)|heard\.mid|sample_\d+\.json")
+MADE = re.compile(
+    r"piece(-\d+)?\.(json|mid|mp3|png|musicxml|pdf|sheet-\d+\.png|stems\.zip|loop\.flac)|heard\.mid|sample_\d+\.json"
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is made of a piece beside its MIDI and its picture.
+
+    Attributes:
+        audio: the MP3.
+        sheet: the sheet music: MusicXML, pictures of its pages, and a PDF.
+        stems: each track as MP3 and MIDI, in a zip.
+        loop: the new bars as FLAC, to be played over and over.
+    """
+
+    audio: bool = True
+    sheet: bool = False
+    stems: bool = False
+    loop: bool = False
+
+    @property
+    def sound(self) -> bool:
+        return self.audio or self.stems or self.loop
 
 
 def folder_for(source: Mapping[str, str]) -> Path:
@@ -66,23 +92,26 @@ def _replace_pieces(folder: Path, new: Path) -> None:
             old.unlink()
 
 
-def write_take(take: Take, path: Path, title: str, audio: bool, sheet: bool) -> None:
-    """One piece as MIDI, as a picture and, if they are asked for, as sheet music and as an MP3.
+def write_take(take: Take, path: Path, title: str, wanted: Wanted) -> None:
+    """One piece as MIDI, as a picture, and as what else is wanted.
 
     Args:
         take: the piece.
         path: where, without the ending of a file's name.
         title: of the piece.
-        audio: whether to make the MP3.
-        sheet: whether to make the sheet music: MusicXML, pictures of its pages, and a PDF.
+        wanted: what is made.
     """
     from composer.rendering.piano_roll import draw_piano_roll  # matters to how soon the first word is there
 
     path.with_suffix(".mid").write_bytes(dump_midi(take.score, title))
     path.with_suffix(".png").write_bytes(draw_piano_roll(take.score, take.first, title, take.request.bars, take.beside))
-    if sheet:
+    if wanted.sheet:
         _write_sheet(take, path, title)
-    if not audio:
+    if wanted.stems:
+        path.with_suffix(".stems.zip").write_bytes(zipped(stems_of(take.score, title)))
+    if wanted.loop:
+        path.with_suffix(".loop.flac").write_bytes(render_loop(take.score, *take.composed_bars, title))
+    if not wanted.audio:
         return
     path.with_suffix(".mp3").write_bytes(render_mp3(take.score, title))
     if take.score.seconds_at(take.score.end) > LIMIT_SECONDS:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from composer.audition.audition import Plan
+    from composer.cli.results import Wanted
     from composer.telemetry import LogFormat
 
 CHECKPOINTS = HOME / "checkpoints"
@@ -53,8 +54,7 @@ def compose(
     device: Device,
     instrument: str | None,
     out: Path | None,
-    audio: bool,
-    sheet: bool,
+    wanted: Wanted,
 ) -> Path:
     """An opening's file -> a folder of pieces that go on from it.
 
@@ -66,8 +66,7 @@ def compose(
         device: where it runs.
         instrument: General MIDI, by name, for the one part of an opening; None for its own.
         out: the folder; None for out/NAME OF THE OPENING.
-        audio: whether to make MP3s.
-        sheet: whether to make sheet music.
+        wanted: what is made of the pieces.
 
     Returns:
         The folder.
@@ -88,7 +87,7 @@ def compose(
     from composer.rendering.instruments import program_of
 
     program, where = None if instrument is None else program_of(instrument), torch_device(device)
-    if audio:
+    if wanted.sound:
         check_installed()
     data = opening.read_bytes()
     model = load_checkpoint(checkpoint)
@@ -118,7 +117,7 @@ def compose(
             told = receipt(take, command, heard.to_json() if heard else None)
             told["opening"] = {**source, "lost": score.lost._asdict(), **told["opening"]}
             path.with_suffix(".json").write_text(json.dumps(told, indent=2) + "\n")
-            write_take(take, path, opening.stem, audio, sheet)
+            write_take(take, path, opening.stem, wanted)
     return folder
 
 

@@ -1,5 +1,7 @@
 """Score -> MP3: FluidSynth plays it from a soundfont, loudness.py levels it, pydub has ffmpeg encode it.
 
+`stems.py` and `loop.py` make more of the same.
+
 The MP3 begins with the first note (at most LEAD_SECONDS before it), goes on to the end of the last one, which
 `duration_seconds` gives, and then lets that ring until it has sunk to -54 dBFS: half a second for a piano, at most
 TAIL_SECONDS for bells. The same score always gives the same bytes.
@@ -67,6 +69,7 @@ class KeyEvent(NamedTuple):
     velocity: int  # 0 releases
     pitch: int
     channel: int = 0
+    part: int = 0  # its number in the score
 
 
 class Told(NamedTuple):
@@ -101,16 +104,30 @@ def duration_seconds(score: Score, limit_seconds: float = LIMIT_SECONDS) -> floa
     return min(key_events(score)[-1].frame / SAMPLE_RATE, limit_seconds)
 
 
-def synthesise(score: Score, soundfont: Path | None = None, limit_seconds: float = LIMIT_SECONDS) -> Sound:
+def synthesise(
+    score: Score, soundfont: Path | None = None, limit_seconds: float = LIMIT_SECONDS, part: int | None = None
+) -> Sound:
     """What FluidSynth makes of `score`, with TAIL_SECONDS after its end. Shape (frames, 2). Raises RenderingError.
 
     Float, so that nothing clips or drowns in rounding before its loudness is known.
+
+    part: the number of the only one that is heard, as it sounds among the others; None for all. As far as there are
+    voices for all of them (256), the parts sum up to the whole.
     """
-    events = key_events(score)
-    end = events[-1].frame + round(TAIL_SECONDS * SAMPLE_RATE)
-    sound = np.zeros((min(end, round(limit_seconds * SAMPLE_RATE)), 2), dtype=np.float32)
+    keys = key_events(score)
+    frames = min(keys[-1].frame + round(TAIL_SECONDS * SAMPLE_RATE), round(limit_seconds * SAMPLE_RATE))
+    heard = [key for key in keys if part is None or key.part == part]
+    return play(score, heard, told_events(score), frames, soundfont)
+
+
+def play(score: Score, keys: list[KeyEvent], told: list[Told], frames: int, soundfont: Path | None = None) -> Sound:
+    """What FluidSynth makes of events on the instruments of a score; what sounds at the end is faded out.
+
+    Shape (frames, 2). Raises RenderingError.
+    """
+    sound = np.zeros((frames, 2), dtype=np.float32)
     with _synthesiser(score, find_soundfont(soundfont)) as synth:
-        _play(synth, events, told_events(score), sound)
+        _play(synth, keys, told, sound)
     fade = min(round(FADE_SECONDS * SAMPLE_RATE), len(sound))
     sound[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
     return sound
@@ -125,6 +142,15 @@ def trim(sound: Sound, seconds: float) -> Sound:
 
 def encode_mp3(sound: Sound, title: str = "", bitrate: str = "128k") -> bytes:
     """`sound` as an MP3 file with an ID3 title. Raises RenderingError without ffmpeg."""
+    return _encode(sound, title, "mp3", bitrate)
+
+
+def encode_flac(sound: Sound, title: str = "") -> bytes:
+    """`sound` as it is, but for rounding to 16 bits, as a FLAC file. Raises RenderingError without ffmpeg."""
+    return _encode(sound, title, "flac")
+
+
+def _encode(sound: Sound, title: str, kind: str, bitrate: str | None = None) -> bytes:
     _need_ffmpeg()
     with warnings.catch_warnings():  # on Python 3.11 and 3.12 pydub imports audioop, which 3.13 left out
         warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
@@ -133,9 +159,9 @@ def encode_mp3(sound: Sound, title: str = "", bitrate: str = "128k") -> bytes:
     segment = AudioSegment(data=_pcm(sound), sample_width=2, frame_rate=SAMPLE_RATE, channels=2)
     file = io.BytesIO()
     try:
-        segment.export(file, format="mp3", bitrate=bitrate, tags={"title": _printable(title)})
+        segment.export(file, format=kind, bitrate=bitrate, tags={"title": _printable(title)})
     except CouldntEncodeError as error:
-        raise RenderingError(f"ffmpeg could not write an MP3 with bitrate {bitrate!r}.") from error
+        raise RenderingError(f"ffmpeg could not write {kind.upper()} with bitrate {bitrate!r}.") from error
     return file.getvalue()
 
 
@@ -161,41 +187,44 @@ def find_soundfont(soundfont: Path | None = None) -> Path:
     )
 
 
-def key_events(score: Score) -> list[KeyEvent]:
-    """Every strike and release in time, in frames from where the MP3 begins. RenderingError if there are no notes."""
-    notes = [(part.channel, note) for part in score.as_heard for note in part.notes]
+def key_events(score: Score, begin: int | None = None) -> list[KeyEvent]:
+    """Every strike and release in time. Raises RenderingError if there are no notes.
+
+    begin: frames after tick 0 from which they are counted; None for where the MP3 begins.
+    """
+    notes = [(number, part.channel, note) for number, part in enumerate(score.as_heard) for note in part.notes]
     if not notes:
         raise RenderingError("The piece has no notes, so there is nothing to hear.")
-    frames = _frames_at(score, np.array([(note.start, note.end) for _, note in notes])) - _silence(score)
+    ticks = np.array([(note.start, note.end) for *_, note in notes])
+    frames = frames_at(score, ticks) - (_silence(score) if begin is None else begin)
     events = []
-    for (channel, note), (start, end) in zip(notes, frames.tolist(), strict=True):
-        events.append(KeyEvent(start, note.velocity, note.pitch, channel))
-        events.append(KeyEvent(max(end, start + BLOCK), 0, note.pitch, channel))  # a release comes behind its strike
+    for (number, channel, note), (start, end) in zip(notes, frames.tolist(), strict=True):
+        events.append(KeyEvent(start, note.velocity, note.pitch, channel, number))
+        released = max(end, start + BLOCK)  # a release comes behind its strike
+        events.append(KeyEvent(released, 0, note.pitch, channel, number))
     return sorted(events)
 
 
-def told_events(score: Score) -> list[Told]:
-    """What is told beside notes, in time; not the pedal, by which notes are held already, nor banks, for GM has one."""
+def told_events(score: Score, begin: int | None = None) -> list[Told]:
+    """What is told beside notes, in time; not the pedal, by which notes are held already, nor banks, for GM has one.
+
+    begin: as of key_events.
+    """
     told = sorted(
         (control.tick, number, part.channel, control)
         for part in score.parts
         for number, control in enumerate(part.controls)
         if not (control.kind == CONTROLLER and (control.first in (PEDAL, *BANKS) or control.first >= MODES))
     )
-    frames = _frames_at(score, np.array([tick for tick, *_ in told], dtype=np.int64)) - _silence(score)
+    ticks = np.array([tick for tick, *_ in told], dtype=np.int64)
+    frames = frames_at(score, ticks) - (_silence(score) if begin is None else begin)
     return [
         Told(max(0, frame), channel, control)
         for frame, (_, _, channel, control) in zip(frames.tolist(), told, strict=True)
     ]
 
 
-def _silence(score: Score) -> int:
-    """The frames before the first note that are left out."""
-    first = min(note.start for part in score.parts for note in part.notes)
-    return max(0, int(_frames_at(score, np.array([first]))[0]) - round(LEAD_SECONDS * SAMPLE_RATE))
-
-
-def _frames_at(score: Score, ticks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def frames_at(score: Score, ticks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """When `ticks` are played, by every tempo change: Score.seconds_at for many ticks at once, in frames."""
     changes = (TempoChange(0, DEFAULT_BPM), *score.tempos)
     starts = np.array([change.tick for change in changes])
@@ -203,6 +232,12 @@ def _frames_at(score: Score, ticks: npt.NDArray[np.int64]) -> npt.NDArray[np.int
     frames = np.concatenate([[0.0], np.cumsum(np.diff(starts) * frames_per_tick[:-1])])
     current = np.searchsorted(starts, ticks, side="right") - 1
     return np.asarray(np.rint(frames[current] + (ticks - starts[current]) * frames_per_tick[current]), dtype=np.int64)
+
+
+def _silence(score: Score) -> int:
+    """The frames before the first note that are left out."""
+    first = min(note.start for part in score.parts for note in part.notes)
+    return max(0, int(frames_at(score, np.array([first]))[0]) - round(LEAD_SECONDS * SAMPLE_RATE))
 
 
 @contextmanager

@@ -141,6 +141,8 @@ async def test_an_opening_comes_back_as_a_piece_to_hear_to_keep_and_to_see(place
         "Vary",
         "Again with …",
         "Sheet music",
+        "Parts",
+        "Loop",
         "Info",
         "♥ Love",
         "Delete",

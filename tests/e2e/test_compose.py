@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from recordings import decoded
 from scores import in_meters
 
 from composer.engine.checkpoint import load_checkpoint
@@ -108,6 +110,21 @@ def test_takes_differ_and_settings_are_kept(tmp_path: Path) -> None:
     assert receipts[0]["settings"]["temperature"]["pitch"] == 0.5
     assert receipts[0]["settings"]["top_p"]["duration"] == 0.95
     assert "temperature.pitch=0.5" in receipts[0]["command"]
+
+
+def test_stems_and_a_loop_are_made_of_the_new_bars_where_they_are_asked_for(tmp_path: Path) -> None:
+    words = ("--redo", "3-4", "--no-audio", "--stems", "--loop", "-o", tmp_path)
+    done = in_process.segue("compose", EXAMPLES / "band.mid", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = {f"piece.{kind}" for kind in ("mid", "png", "json", "stems.zip", "loop.flac")}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    score = parse_midi((tmp_path / "piece.mid").read_bytes())
+    stems = zipfile.ZipFile(tmp_path / "piece.stems.zip").namelist()
+    assert [name.partition(" ")[0] for name in stems] == ["1", "1", "2", "2", "3", "3", "4", "4"]
+    seconds = score.seconds_at(score.line(4)) - score.seconds_at(score.line(2))
+    assert len(decoded((tmp_path / "piece.loop.flac").read_bytes())) == pytest.approx(44100 * seconds, abs=1)
+    assert in_process.segue("compose", "--bars", 1, "--no-audio", "-o", tmp_path, cwd=tmp_path).returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"piece.mid", "piece.png", "piece.json"}
 
 
 def test_a_folder_holds_the_pieces_of_one_call(tmp_path: Path) -> None:

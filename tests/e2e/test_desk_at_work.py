@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from itertools import pairwise
 from xml.etree import ElementTree
 
+import numpy as np
 from PIL import Image
+from recordings import decoded
 from scenes import PATIENCE, Scene, finished, posted
 from test_bot import file_of
 
@@ -76,6 +79,24 @@ async def test_a_melody_is_worked_on_in_one_thread(scene: Scene) -> None:
     await sheet.until(lambda m: len(m.files) > 0)
     assert len(ElementTree.fromstring(file_of(sheet, ".musicxml")).findall("part/measure")) >= BARS
 
+    tracks = (await ann.click(chords, "Parts")).message
+    assert tracks is not None
+    await tracks.until(lambda m: len(m.files) > 0)
+    folder = zipfile.ZipFile(io.BytesIO(file_of(tracks, "-parts.zip")))
+    sounds = [decoded(folder.read(name)) for name in folder.namelist() if name.endswith(".mp3")]
+    assert [name[0] for name in folder.namelist()] == [str(1 + at // 2) for at in range(2 * len(sounds))]
+    assert len(sounds) == len(sounding.playing) > 1
+    whole, summed = decoded(file_of(chords, ".mp3")), np.sum(sounds, axis=0)
+    together = min(len(whole), len(summed))
+    assert np.corrcoef(whole[:together].ravel(), summed[:together].ravel())[0, 1] > 0.97, "but for the limiter"
+
+    again = (await ann.click(chords, "Loop")).message
+    assert again is not None
+    await again.until(lambda m: len(m.files) > 0)
+    assert "Bars 9 to 12" in again.content
+    seconds = sounding.seconds_at(sounding.line(12)) - sounding.seconds_at(sounding.line(8))
+    assert abs(len(decoded(file_of(again, "-loop.flac"))) - round(seconds * 44100)) <= 1
+
     longer = await posted(await ann.click(chords, "Continue"))
     assert f"added to {BARS}" in longer.content
     whole = parse_midi(file_of(longer, ".mid"))
@@ -85,6 +106,19 @@ async def test_a_melody_is_worked_on_in_one_thread(scene: Scene) -> None:
 def struck(notes: list[Note] | tuple[Note, ...]) -> list[tuple[int, int, int]]:
     """Where keys are struck; how long they are held may end where one is struck again."""
     return [(note.start, note.pitch, note.velocity) for note in notes]
+
+
+async def test_parts_and_loops_fit_the_channel_or_say_so(scene: Scene) -> None:
+    small = scene.standin.guild("Small", attachment_size_limit=150_000).channel("quartets")
+    message = await posted(await scene.ask(channel=small, bars=8))
+    parts = (await scene.ann.click(message, "Parts")).message
+    assert parts is not None
+    await parts.until(lambda m: len(m.files) > 0)
+    folder = zipfile.ZipFile(io.BytesIO(file_of(parts, "-parts.zip")))
+    assert sum(name.endswith(".mid") for name in folder.namelist()) == 2
+    refused = await (await scene.ann.click(message, "Loop")).followup(timeout=PATIENCE)
+    assert refused is not None
+    assert "A loop of these 8 bars has" in refused.content
 
 
 async def test_what_cannot_be_redone_is_said_in_a_sentence(scene: Scene) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyloudnorm
 import pytest
+from recordings import decoded
 
 from composer.errors import RenderingError
 from composer.music.score import (
@@ -69,13 +70,6 @@ def sparse() -> Score:
 
 def soft_then_loud() -> Score:
     return score_of([Note(i * 480, 60 + i % 12, i * 480 + 480, 10 if i < 16 else 120) for i in range(32)])
-
-
-def decoded(mp3: bytes) -> npt.NDArray[np.float32]:
-    """What a player makes of it, in floats, so that clipping would show. Shape (frames, 2)."""
-    command = ["ffmpeg", "-v", "error", "-f", "mp3", "-i", "pipe:0", "-f", "f32le", "-ac", "2", "pipe:1"]
-    pcm = subprocess.run(command, input=mp3, capture_output=True, check=True).stdout
-    return np.frombuffer(pcm, dtype="<f4").reshape(-1, 2)
 
 
 def peak(sound: npt.NDArray[np.float32]) -> float:

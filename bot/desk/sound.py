@@ -1,0 +1,58 @@
+"""The sound of a piece to go on with: its parts, each by itself, and what is new of it as a loop."""
+
+from __future__ import annotations
+
+from bot.errors import LoopTooLargeError, NotFinishedError
+from bot.letters import Letter, file_name
+from bot.messages import Language, Stranger, listed, say
+from bot.replies import Interaction, begin
+from bot.storage.pieces import Piece
+
+
+async def parts(interaction: Interaction, piece: Piece) -> None:
+    """Its tracks in one zip, as MP3 and MIDI, for all who see the piece.
+
+    Raises:
+        NotFinishedError: there are none yet.
+    """
+    midi = await _midi(interaction, piece)
+    place = await begin(interaction, piece.place.private)
+    title = piece.title.bare
+    made = await interaction.client.services.studio.parts(midi, title, place.filesize_limit, interaction.user.id)
+    lines = [say(place.language, "parts", title=piece.title, parts=_listed(place.language, made.names))]
+    if made.silent:
+        lines.append(say(place.language, "parts_silent", parts=_listed(place.language, made.silent)))
+    await _answer(interaction, Letter("\n".join(lines), files={f"{file_name(title)}-parts.zip": made.zip}))
+
+
+async def loop(interaction: Interaction, piece: Piece) -> None:
+    """The bars that were composed, to be played over and over, for all who see the piece.
+
+    Raises:
+        NotFinishedError: there are none yet.
+        LoopTooLargeError: for this channel.
+    """
+    midi = await _midi(interaction, piece)
+    place = await begin(interaction, piece.place.private)
+    first, last = (piece.receipt or {})["bars"]["composed"]
+    title = piece.title.bare
+    flac = await interaction.client.services.studio.loop(midi, title, first, last, interaction.user.id)
+    if len(flac) > place.filesize_limit:
+        raise LoopTooLargeError(last - first + 1, len(flac), place.filesize_limit)
+    text = say(place.language, "loop", title=piece.title, first=first, last=last)
+    await _answer(interaction, Letter(text, files={f"{file_name(title)}-loop.flac": flac}))
+
+
+async def _midi(interaction: Interaction, piece: Piece) -> bytes:
+    midi = await interaction.client.services.storage.midi_of(piece.id)
+    if midi is None or piece.receipt is None:
+        raise NotFinishedError
+    return midi
+
+
+async def _answer(interaction: Interaction, letter: Letter) -> None:
+    await interaction.edit_original_response(content=letter.text, attachments=letter.attachments())
+
+
+def _listed(language: Language, names: tuple[str, ...]) -> str:
+    return listed(language, [Stranger(name).plain for name in names])
