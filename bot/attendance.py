@@ -38,6 +38,7 @@ from composer.line.asking import Progress
 from composer.line.jobs import Jobs
 from composer.line.schema import PERFORMANCE, Job, Kind, State
 from composer.pauses import Pauses
+from composer.rendering.sheet import Sheet
 from composer.request import Composed, Request
 from composer.telemetry import Exposition
 from composer.transcription.synchronise import Listening
@@ -330,11 +331,12 @@ class Attendance:
     async def post_piece(self, piece: Piece, finished: Finished) -> Piece:
         """Make its message a finished piece, with its sound as far as there is room for it."""
         limit, votes = piece.place.filesize_limit, (await self._storage.guild(piece.place.guild)).votes
+        sheet = await self._sheet(piece, finished)
         while True:
             sound = await self._sound(piece, finished, limit)
             parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
             try:
-                return await self._delivery.post(piece, piece_letter(piece, finished, sound, parent, votes))
+                return await self._delivery.post(piece, piece_letter(piece, finished, sound, parent, votes, sheet))
             except TooLargeError:
                 if sound.mp3 is None:
                     raise
@@ -346,6 +348,16 @@ class Attendance:
         except RenderingError as error:  # the MIDI goes all the same
             log.error("no sound", job=piece.id, error=str(error))
             return Sound(None, None)
+
+    async def _sheet(self, piece: Piece, finished: Finished) -> Sheet | None:
+        """Where it was asked for."""
+        if not piece.task.get("sheet"):
+            return None
+        try:
+            return await self._studio.sheet(finished.midi, piece.title.bare, piece.first_new)
+        except Exception:  # the piece goes all the same, and its button tells what is wrong
+            log.exception("no sheet", job=piece.id)
+            return None
 
     # ------------------------------------------------------------------ conclude what was heard
 

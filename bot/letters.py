@@ -18,9 +18,11 @@ from composer.errors import SegueError, from_reason
 from composer.line.asking import Progress
 from composer.line.schema import PERCENT, Job, Kind, State
 from composer.rendering.instruments import INSTRUMENTS
+from composer.rendering.sheet import Sheet
 from composer.sampling import SamplingParams
 from composer.transcription.beats import FASTEST, SLOWEST
 
+MOST_FILES = 10  # in a message
 MOST_TRACKS, LONGEST_TRACK = 12, 24  # that are told of, and letters of the name of each
 NOBODY_LISTENS = "nobody listens"  # the reason of a job that no worker came for
 
@@ -98,7 +100,14 @@ def _listening(language: Language, progress: Progress) -> str:
 # ------------------------------------------------------------------ a piece
 
 
-def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece | None, votes: bool = True) -> Letter:
+def piece_letter(
+    piece: Piece,
+    finished: Finished,
+    sound: Sound,
+    parent: Piece | None,
+    votes: bool = True,
+    sheet: Sheet | None = None,
+) -> Letter:
     """The finished piece.
 
     Args:
@@ -107,6 +116,7 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
         sound: its MP3, where there is one.
         parent: the piece that it came from.
         votes: whether it may be given hearts.
+        sheet: of it, where it was asked for.
     """
     language, receipt = piece.place.language, finished.receipt
     caption = say(
@@ -138,7 +148,25 @@ def piece_letter(piece: Piece, finished: Finished, sound: Sound, parent: Piece |
     name = file_name(piece.title.bare)
     files = {f"{name}.mp3": sound.mp3} if sound.mp3 else {}
     files |= {f"{name}.mid": finished.midi, f"{name}.png": finished.picture}
+    if sheet is not None:
+        pages, more = _sheet_files(piece, sheet, MOST_FILES - len(files), language)
+        lines, files = [*lines, *more], files | pages
     return Letter("\n".join(lines), under(piece, votes), files)
+
+
+def sheet_letter(piece: Piece, sheet: Sheet, language: Language) -> Letter:
+    """A finished piece as sheet music alone."""
+    files, more = _sheet_files(piece, sheet, MOST_FILES, language)
+    return Letter("\n".join([say(language, "sheet", title=piece.title), *more]), files=files)
+
+
+def _sheet_files(piece: Piece, sheet: Sheet, room: int, language: Language) -> tuple[dict[str, bytes], list[str]]:
+    """Files to print and to edit, and as many pages as pictures as there is room for; and what there is to say."""
+    name, shown = file_name(piece.title.bare), min(room - 2, len(sheet.pages))
+    files = {f"{name}.pdf": sheet.pdf, f"{name}.musicxml": sheet.musicxml}
+    files |= {f"{name}-{number}.png": page for number, page in enumerate(sheet.pages[:shown], start=1)}
+    all_shown = shown == len(sheet.pages)
+    return files, [] if all_shown else [say(language, "sheet_pages", shown=shown, pages=len(sheet.pages))]
 
 
 def ended_letter(piece: Piece, how: str) -> Letter:

@@ -50,6 +50,7 @@ TASK = (
     "cut",
     "style",
     "drums",
+    "sheet",
 )
 # What anchors say of a song with its accompaniment: the medians of POP909, 20 notes and 9.5 onsets a bar.
 ACCOMPANIED = {"notes": 14, "onsets": 14, "velocity": 10}
@@ -79,6 +80,7 @@ class Order:
         cut: whether what is new begins right behind the opening's last note (composer.opening.Place).
         style: what the music is like, one of the model's; "" leaves it to the opening.
         drums: what those of the opening do behind its end.
+        sheet: whether a person gets the piece as sheet music too.
 
     Raises:
         OutOfRangeError: a number is none that can be asked for.
@@ -103,6 +105,7 @@ class Order:
     cut: bool = False
     style: str = ""
     drums: Drums = Drums.PATTERN
+    sheet: bool = False
 
     def __post_init__(self) -> None:
         for name, value, lowest, highest in (

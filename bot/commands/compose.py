@@ -29,7 +29,7 @@ from composer.music.drums import Drums
 from composer.music.midi import MAX_BYTES
 from composer.music.notation import is_notation
 from composer.music.score import BEATS_PER_BAR
-from composer.order import Order, chords_from
+from composer.order import STYLES, Order, chords_from
 from composer.rendering.instruments import INSTRUMENTS, program_of
 from composer.transcription.beats import FASTEST, SLOWEST
 from composer.transcription.recording import MAX_BYTES as MAX_RECORDING_BYTES
@@ -75,9 +75,12 @@ async def _instruments(_: Interaction, current: str) -> list[Choice[str]]:
     drums="What drums do behind the opening (their pattern goes on)",
     chords="Of the new bars in turn: Am F C G; with | between bars: Am F | C",
     key="Of what is new: A minor",
+    style="What the music is like (as the opening)",
+    sheet="Whether you get it as sheet music too",
     go="Whether to compose at once, without asking if it was heard right",
 )
 @app_commands.rename(first="from", last="to")
+@app_commands.choices(style=suggestions([(style, style) for style in STYLES], ""))
 @app_commands.autocomplete(preset=preset_names, instrument=_instruments)
 async def compose(
     interaction: Interaction,
@@ -98,6 +101,8 @@ async def compose(
     drums: Drums = Drums.PATTERN,
     chords: Range[str, 1, 200] | None = None,
     key: Range[str, 1, 20] | None = None,
+    style: str = "",
+    sheet: bool = False,
     go: bool = False,
 ) -> None:
     storage, user = interaction.client.services.storage, interaction.user.id
@@ -116,6 +121,8 @@ async def compose(
         to_bar=last or 0,
         cut=cut,
         drums=drums,
+        style=style,
+        sheet=sheet,
     )
     hearing = Hearing(takes, seed is not None, go, Listening(bpm, downbeat, accompany is not False, as_written))
     await _take(interaction, partial(_given, opening), order, hearing, program, private)

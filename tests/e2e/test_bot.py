@@ -29,6 +29,7 @@ from composer.engine.checkpoint import save_checkpoint
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import TICKS_PER_BAR, Note, in_four
 from composer.opening import to_opening
+from composer.order import STYLES
 from composer.sampling import SamplingParams
 
 ROOT = Path(__file__).parents[2]
@@ -216,6 +217,19 @@ async def test_a_piece_of_ours_is_continued_from_its_end_by_the_menu(place: Plac
     message = await compose(place.ann, place.channel, bars=3)
     longer = await posted(await place.ann.message_menu("Continue this", message))
     assert "3 bars added to 4" in longer.content
+
+
+async def test_style_and_sheet_are_asked_for_once_and_kept_by_variations(place: Place) -> None:
+    message = await compose(place.ann, place.channel, style="song", sheet=True, seed=4)
+    again = await posted(await place.ann.click(message, "Vary"))
+    for one in (message, again):
+        assert list(one.files) == [f"opening{end}" for end in (".mp3", ".mid", ".png", ".pdf", ".musicxml", "-1.png")]
+        assert Image.open(io.BytesIO(file_of(one, "-1.png"))).width > 1000
+    payloads = [json.loads(row[0]) for row in place.bot.rows("select payload from jobs order by id desc limit 2")]
+    assert {payload["style"] for payload in payloads} == {1 + STYLES.index("song")}
+    info = (await place.ann.click(again, "Info")).message
+    assert info is not None
+    assert "--style song" in info.content
 
 
 # --- settings ---

@@ -254,6 +254,7 @@ tasks = st.fixed_dictionaries(
         "to_bar": st.integers(0, 99),
         "cut": st.booleans(),
         "style": st.sampled_from(["", *STYLES]),
+        "sheet": st.booleans(),
     },
 ).filter(lambda task: "redo" not in task or not {"from_bar", "to_bar", "cut"} & set(task)) | st.just(
     {"accompany": True}
