@@ -11,10 +11,8 @@ rounds for each stage, and its share:
     wait         submit -> claimed by the worker
     prefill      the first step, which reads the opening, less what a step takes
     decode       all steps until the last bar, in one of so many slots, as a worker has them
-    finish       words -> Score -> MIDI, with the opening as it was played
-    render       Score -> sound: FluidSynth, loudness
-    encode MP3   sound -> MP3, by ffmpeg
-    draw         Score -> PNG
+    finish       words -> Score -> MIDI, with the opening as it was played; MP3, encoded while it is played, and beside
+                 it PNG
 
 How long Discord takes on top, `./run bench channel` measures against its stand-in.
 """
@@ -34,6 +32,7 @@ from bench.music import EXAMPLE
 from bench.report import Table, report
 from bench.service import finished, submit, table, working
 from bench.stages import Stages, medians
+from bot.studio import finish_piece
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.line.schema import Draft
@@ -42,9 +41,6 @@ from composer.opening import to_opening
 from composer.order import Order
 from composer.piece import Take, finish
 from composer.places import DEFAULT_CHECKPOINT
-from composer.rendering.audio import duration_seconds, encode_mp3, synthesise, trim
-from composer.rendering.loudness import level
-from composer.rendering.piano_roll import draw_piano_roll
 from composer.request import Composed, Request
 
 
@@ -83,16 +79,10 @@ def walk(checkpoint: Checkpoint, order: Order, slots: int, wait: float, stages: 
         (request,) = order.requests(opening.score, checkpoint.vocabulary)
     stages.add("wait", wait)
     composed = composed_in(Generator(checkpoint, slots, torch.device("cpu")), request, stages)
+    midi = dump_midi(opening.score)
     with stages("finish"):
-        take = finish(opening.score, request, composed, checkpoint.vocabulary)
-        dump_midi(take.score)
-    with stages("render"):
-        sound = trim(level(synthesise(take.score)), duration_seconds(take.score))
-    with stages("encode MP3"):
-        encode_mp3(sound)
-    with stages("draw"):
-        draw_piano_roll(take.score, take.opening_bars)
-    return take
+        finish_piece(midi, opening.bars, request, composed, checkpoint.vocabulary, 0, "", {})
+    return finish(opening.score, request, composed, checkpoint.vocabulary)
 
 
 def composed_in(generator: Generator, request: Request, stages: Stages) -> Composed:

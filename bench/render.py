@@ -18,11 +18,10 @@ from composer.engine.checkpoint import load_checkpoint
 from composer.music.midi import dump_midi
 from composer.piece import Take
 from composer.places import DEFAULT_CHECKPOINT
-from composer.rendering.audio import duration_seconds, encode_mp3, synthesise, trim
-from composer.rendering.loudness import level
+from composer.rendering.audio import render_mp3
 from composer.rendering.piano_roll import draw_piano_roll
 
-MP3, PICTURE, MIDI = "encode MP3 (ffmpeg)", "draw the piano roll (PNG)", "write MIDI"
+MP3, PICTURE, MIDI = "play, level and encode (MP3)", "draw the piano roll (PNG)", "write MIDI"
 
 
 def main() -> None:
@@ -48,12 +47,8 @@ def main() -> None:
 def rendered(take: Take) -> tuple[Stages, dict[str, int]]:
     """How long each stage took, and the bytes of what is posted of it."""
     stages, score = Stages(), take.score
-    with stages("synthesise (FluidSynth)"):
-        sound = synthesise(score)
-    with stages("level (loudness, limiter)"):
-        sound = trim(level(sound), duration_seconds(score))
     with stages(MP3):
-        mp3 = encode_mp3(sound)
+        mp3 = render_mp3(score)
     with stages(PICTURE):
         picture = draw_piano_roll(score, take.opening_bars)
     with stages(MIDI):

@@ -31,9 +31,9 @@ from bot.letters import (
 from bot.messages import Stranger, describe, say
 from bot.storage import Storage
 from bot.storage.pieces import Piece
-from bot.studio import Card, Finished, Sound, Studio
+from bot.studio import Card, Finished, Studio
 from composer.database import Database
-from composer.errors import DatabaseError, LineFullError, OpeningError, RenderingError, SegueError
+from composer.errors import DatabaseError, LineFullError, OpeningError, SegueError
 from composer.line.asking import Progress
 from composer.line.jobs import Jobs
 from composer.line.schema import PERFORMANCE, Job, Kind, State
@@ -321,33 +321,42 @@ class Attendance:
             raise GoneError
         request = Request.from_json(job.payload, self._studio.vocabulary)
         composed = Composed.from_json(job.result or {})
-        finished = await self._studio.finish(
-            opening, piece.opening_bars, request, composed, piece.program, piece.title.bare, piece.task, piece.heard
+        finished, sound = await self._studio.finish(
+            opening,
+            piece.opening_bars,
+            request,
+            composed,
+            piece.program,
+            piece.title.bare,
+            piece.task,
+            piece.heard,
+            piece.place.filesize_limit,
         )
         if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
             raise GoneError
-        return await self.post_piece(piece, finished)
+        return await self.post_piece(piece, finished, sound)
 
-    async def post_piece(self, piece: Piece, finished: Finished) -> Piece:
-        """Make its message a finished piece, with its sound as far as there is room for it."""
-        limit, votes = piece.place.filesize_limit, (await self._storage.guild(piece.place.guild)).votes
+    async def post_piece(self, piece: Piece, finished: Finished, sound: Sound | None = None) -> Piece:
+        """Make its message a finished piece.
+
+        Args:
+            piece: which.
+            finished: what it is.
+            sound: its own, where there is one; else it is made, as far as there is room for it.
+        """
+        title, votes = piece.title.bare, (await self._storage.guild(piece.place.guild)).votes
+        sound = sound or await self._studio.sound(finished.midi, title, piece.place.filesize_limit)
         sheet = await self._sheet(piece, finished)
         while True:
-            sound = await self._sound(piece, finished, limit)
+            if sound.failure:
+                log.error("no sound", job=piece.id, error=sound.failure)
             parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
             try:
                 return await self._delivery.post(piece, piece_letter(piece, finished, sound, parent, votes, sheet))
             except TooLargeError:
                 if sound.mp3 is None:
                     raise
-                limit = int(SMALLER * len(sound.mp3))
-
-    async def _sound(self, piece: Piece, finished: Finished, limit: int) -> Sound:
-        try:
-            return await self._studio.sound(finished.midi, piece.title.bare, limit)
-        except RenderingError as error:  # the MIDI goes all the same
-            log.error("no sound", job=piece.id, error=str(error))
-            return Sound(None, None)
+                sound = await self._studio.sound(finished.midi, title, int(SMALLER * len(sound.mp3)))
 
     async def _sheet(self, piece: Piece, finished: Finished) -> Sheet | None:
         """Where it was asked for."""

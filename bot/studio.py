@@ -6,12 +6,14 @@ import asyncio
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bot.children import Children
 from bot.errors import PieceFullError
+from composer.errors import RenderingError
 from composer.music.chords import chords_of
 from composer.music.key import find_key
 from composer.music.midi import dump_midi, parse_midi
@@ -122,10 +124,12 @@ class Sound:
     Attributes:
         mp3: None if none small enough could be made.
         shortened: its seconds, if it is not the whole piece.
+        failure: why there is none, if that is not its size.
     """
 
     mp3: bytes | None
-    shortened: float | None
+    shortened: float | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -219,7 +223,8 @@ class Studio:
         title: str,
         task: Mapping[str, Any] | None = None,
         heard: Mapping[str, Any] | None = None,
-    ) -> Finished:
+        limit: int = sys.maxsize,
+    ) -> tuple[Finished, Sound]:
         """What a worker composed, as a piece.
 
         Args:
@@ -231,13 +236,13 @@ class Studio:
             title: for the file and the picture.
             task: what was asked for, as composer.order.Order.task.
             heard: what was found in an opening that was played, see Card.
+            limit: bytes that the MP3 may have.
         """
-        return await self._renderers.run(
-            None, finish_piece, opening, bars, request, composed, self.vocabulary, program, title, task or {}, heard
-        )
+        what = (opening, bars, request, composed, self.vocabulary, program, title, task or {}, heard)
+        return await self._renderers.run(None, finish_piece, *what, limit, self._soundfont)
 
     async def sound(self, midi: bytes, title: str, limit: int) -> Sound:
-        """The piece as an MP3 of at most `limit` bytes."""
+        """A piece of ours as an MP3 of at most `limit` bytes."""
         return await self._renderers.run(None, render_sound, midi, title, limit, self._soundfont)
 
     async def sheet(self, midi: bytes, title: str, opening_bars: int) -> Sheet:
@@ -359,7 +364,9 @@ def finish_piece(
     title: str,
     task: Mapping[str, Any],
     heard: Mapping[str, Any] | None = None,
-) -> Finished:
+    limit: int = sys.maxsize,
+    soundfont: Path | None = None,
+) -> tuple[Finished, Sound]:
     given = _score(opening, bars)
     played = given.played_on(program)
     take = finish(played, request, composed, vocabulary)
@@ -373,8 +380,11 @@ def finish_piece(
         ending=request.ending,
     )
     command = command_line(f"{title}.mid", order, options)
-    picture = draw_piano_roll(take.score, take.first, title, request.bars, take.beside)
-    return Finished(dump_midi(take.score, title), picture, receipt(take, command, heard))
+    midi = dump_midi(take.score, title)
+    with ThreadPoolExecutor(1) as beside:  # playing and encoding leave the interpreter alone
+        picture = beside.submit(draw_piano_roll, take.score, take.first, title, request.bars, take.beside)
+        sound = render_sound(midi, title, limit, soundfont)
+    return Finished(midi, picture.result(), receipt(take, command, heard)), sound
 
 
 def draw_piece(midi: bytes, title: str, first: int, bars: int, parts: int) -> bytes:
@@ -394,10 +404,13 @@ def render_sound(midi: bytes, title: str, limit: int, soundfont: Path | None) ->
     for bitrate, seconds in QUALITIES:
         if _bytes_a_second(bitrate) * min(length, seconds) > 1.1 * limit:
             continue  # it cannot come out small enough
-        mp3 = render_mp3(score, title, bitrate, soundfont, seconds)
+        try:
+            mp3 = render_mp3(score, title, bitrate, soundfont, seconds)
+        except RenderingError as error:  # the MIDI goes all the same
+            return Sound(None, failure=str(error))
         if len(mp3) <= limit:
             return Sound(mp3, seconds if length > seconds else None)
-    return Sound(None, None)
+    return Sound(None)
 
 
 def render_parts(midi: bytes, title: str, limit: int, soundfont: Path | None) -> Parts:

@@ -1,6 +1,6 @@
-"""Score -> MP3: FluidSynth plays it from a soundfont, loudness.py levels it, pydub has ffmpeg encode it.
+"""Score -> MP3: FluidSynth plays it from a soundfont, loudness.py levels it, ffmpeg encodes it, all at once.
 
-`stems.py` and `loop.py` make more of the same.
+`stems.py` and `loop.py` make more of the same, and pydub has it encoded.
 
 The MP3 begins with the first note (at most LEAD_SECONDS before it), goes on to the end of the last one, which
 `duration_seconds` gives, and then lets that ring until it has sunk to -54 dBFS: half a second for a piano, at most
@@ -9,12 +9,15 @@ TAIL_SECONDS for bells. The same score always gives the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import io
 import shutil
+import subprocess
+import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -38,7 +41,7 @@ from composer.music.score import (
     TempoChange,
 )
 from composer.rendering.instruments import INSTRUMENTS
-from composer.rendering.loudness import SAMPLE_RATE, Sound, level
+from composer.rendering.loudness import SAMPLE_RATE, Sound, gain_for, limited
 
 LEAD_SECONDS = 0.5  # silence before the first note that is kept; an opening may begin with empty bars
 TAIL_SECONDS = 5.0  # the longest that the last note rings on
@@ -48,6 +51,7 @@ INAUDIBLE = 10 ** (-54 / 20)  # -54 dBFS, 38 dB below the music
 
 DRUM_BANK = 128  # of a soundfont
 MODES = 124  # controllers from here on change how a synthesiser works
+PART = 2 * SAMPLE_RATE  # frames, about, that are handed to the encoder at once
 BLOCK = 64  # frames: FluidSynth begins and ends notes at multiples of this, 1.5 ms
 TITLE_LENGTH = 200  # characters
 
@@ -92,8 +96,7 @@ def render_mp3(
     title: goes into the ID3 tag.   bitrate: as ffmpeg takes it.   soundfont: None looks in SOUNDFONTS.
     limit_seconds: a longer piece is faded out there.
     """
-    sound = level(synthesise(score, soundfont, limit_seconds))
-    return encode_mp3(trim(sound, duration_seconds(score, limit_seconds)), title, bitrate)
+    return _encode_stream(limited(_stream(score, soundfont, limit_seconds)), title, bitrate)
 
 
 def duration_seconds(score: Score, limit_seconds: float = LIMIT_SECONDS) -> float:
@@ -115,22 +118,68 @@ def synthesise(
     voices for all of them (256), the parts sum up to the whole.
     """
     keys = key_events(score)
-    frames = min(keys[-1].frame + round(TAIL_SECONDS * SAMPLE_RATE), round(limit_seconds * SAMPLE_RATE))
     heard = [key for key in keys if part is None or key.part == part]
-    return play(score, heard, told_events(score), frames, soundfont)
+    return play(score, heard, told_events(score), _frames(keys, limit_seconds), soundfont)
 
 
-def play(score: Score, keys: list[KeyEvent], told: list[Told], frames: int, soundfont: Path | None = None) -> Sound:
+def play(
+    score: Score,
+    keys: list[KeyEvent],
+    told: list[Told],
+    frames: int,
+    soundfont: Path | None = None,
+    rate: int = SAMPLE_RATE,
+) -> Sound:
     """What FluidSynth makes of events on the instruments of a score; what sounds at the end is faded out.
 
     Shape (frames, 2). Raises RenderingError.
+
+    rate: of frames a second; those of events are such, too.
     """
     sound = np.zeros((frames, 2), dtype=np.float32)
-    with _synthesiser(score, find_soundfont(soundfont)) as synth:
-        _play(synth, keys, told, sound)
-    fade = min(round(FADE_SECONDS * SAMPLE_RATE), len(sound))
-    sound[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
+    with _synthesiser(score, find_soundfont(soundfont), rate) as synth:
+        for _ in _play(synth, keys, told, sound):
+            pass
+    _fade(sound, round(FADE_SECONDS * rate))
     return sound
+
+
+def _stream(score: Score, soundfont: Path | None, limit_seconds: float) -> Iterator[Sound]:
+    """What is heard, part after part as it is played, at its loudness; its peaks are still to be limited."""
+    keys, told = key_events(score), told_events(score)
+    frames, last = _frames(keys, limit_seconds), round(FADE_SECONDS * SAMPLE_RATE)
+    gain = _gain(score, keys, told, frames, soundfont)
+    ended = round(duration_seconds(score, limit_seconds) * SAMPLE_RATE)
+    sound, done = np.zeros((frames, 2), dtype=np.float32), 0
+    with _synthesiser(score, find_soundfont(soundfont)) as synth:
+        for there in _play(synth, keys, told, sound):
+            if (until := min(there, ended, frames - last)) - done >= PART:
+                yield sound[done:until] * np.float32(gain)
+                done = until
+    _fade(sound, last)
+    yield trim(sound[done:] * np.float32(gain), (ended - done) / SAMPLE_RATE)
+
+
+def _gain(score: Score, keys: list[KeyEvent], told: list[Told], frames: int, soundfont: Path | None) -> float:
+    """That makes it as loud as it is to be.
+
+    It is found by playing at half the rate, which costs half and tells the loudness of music within 0.2 LU: so the
+    encoder need not wait until all of it is played.
+    """
+    half_keys = [key._replace(frame=key.frame // 2) for key in keys]
+    half_told = [one._replace(frame=one.frame // 2) for one in told]
+    rate = SAMPLE_RATE // 2
+    return gain_for(play(score, half_keys, half_told, frames // 2, soundfont, rate), rate)
+
+
+def _frames(keys: list[KeyEvent], limit_seconds: float) -> int:
+    """Until the last key is let go, and the tail."""
+    return min(keys[-1].frame + round(TAIL_SECONDS * SAMPLE_RATE), round(limit_seconds * SAMPLE_RATE))
+
+
+def _fade(sound: Sound, frames: int) -> None:
+    fade = min(frames, len(sound))
+    sound[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
 
 
 def trim(sound: Sound, seconds: float) -> Sound:
@@ -163,6 +212,23 @@ def _encode(sound: Sound, title: str, kind: str, bitrate: str | None = None) -> 
     except CouldntEncodeError as error:
         raise RenderingError(f"ffmpeg could not write {kind.upper()} with bitrate {bitrate!r}.") from error
     return file.getvalue()
+
+
+def _encode_stream(parts: Iterable[Sound], title: str, bitrate: str) -> bytes:
+    """Parts that follow each other as one MP3, encoded while they are made. pydub wants all of it before it begins."""
+    _need_ffmpeg()
+    source = ("-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "2", "-i", "pipe:0")
+    with tempfile.NamedTemporaryFile(suffix=".mp3") as file:  # an MP3 says at its beginning how long it is
+        encoding = ("-b:a", bitrate, "-metadata", f"title={_printable(title)}", "-id3v2_version", "4", "-f", "mp3")
+        command = ["ffmpeg", "-v", "quiet", "-y", *source, *encoding, file.name]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        with contextlib.suppress(BrokenPipeError), process:  # it may end early; its status says how
+            assert process.stdin is not None
+            for part in parts:
+                process.stdin.write(_pcm(part))
+        if process.returncode:
+            raise RenderingError(f"ffmpeg could not write an MP3 with bitrate {bitrate!r}.")
+        return file.read()
 
 
 def check_installed(soundfont: Path | None = None) -> None:
@@ -241,11 +307,11 @@ def _silence(score: Score) -> int:
 
 
 @contextmanager
-def _synthesiser(score: Score, soundfont: Path) -> Iterator[Any]:
+def _synthesiser(score: Score, soundfont: Path, rate: int = SAMPLE_RATE) -> Iterator[Any]:
     """A fluidsynth.Synth whose channels have the instruments of the parts."""
     synth = _fluidsynth().Synth(
         gain=1.0,
-        samplerate=float(SAMPLE_RATE),
+        samplerate=float(rate),
         channels=16,
         # Only the samples of the chosen instruments are loaded: 0.1 s, not 4 s. The chorus is no part of a piano.
         **{"synth.dynamic-sample-loading": 1, "synth.chorus.active": 0},
@@ -272,8 +338,11 @@ def _select(synth: Any, bank: int, part: Part) -> bool:
     return part.program in range(len(INSTRUMENTS)) and synth.program_select(part.channel, bank, 0, part.program) >= 0
 
 
-def _play(synth: Any, keys: list[KeyEvent], told: list[Told], sound: Sound) -> None:
-    """Fill `sound` with what `synth` plays. A pitch struck again while it sounds stops with its last release."""
+def _play(synth: Any, keys: list[KeyEvent], told: list[Told], sound: Sound) -> Iterator[int]:
+    """Fill `sound` with what `synth` plays. A pitch struck again while it sounds stops with its last release.
+
+    Yields how many of its frames are there, again and again.
+    """
     holders: Counter[tuple[int, int]] = Counter()
     now = 0
     events: list[KeyEvent | Told] = [*told, *keys]  # at one frame what is told comes first
@@ -282,6 +351,7 @@ def _play(synth: Any, keys: list[KeyEvent], told: list[Told], sound: Sound) -> N
             break
         _write(synth, sound[now : event.frame])
         now = event.frame
+        yield now
         if isinstance(event, Told):
             _tell(synth, event.channel, event.control)
             continue

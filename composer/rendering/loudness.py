@@ -7,7 +7,7 @@ its spectrum instead, which needs no IIR filter and so no scipy, and agrees with
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -18,42 +18,73 @@ SAMPLE_RATE = 44_100  # frames a second
 TARGET_LUFS = -15.5  # LAME takes 0.45 dB away, so that the MP3 is at -16, which podcasts and phones expect
 CEILING = 10 ** (-1.5 / 20)  # a peak; the half decibel below -1 dBFS is what the MP3 encoder may add
 
-HOP = SAMPLE_RATE // 10  # frames: 100 ms, by which the gating blocks advance
-HOPS_PER_BLOCK = 4  # a gating block is 400 ms
-PART = 300 * HOP  # frames: 30 s are worked on at once, so that a long piece needs little more memory than it fills
+HOPS_PER_BLOCK = 4  # a gating block is 400 ms, and advances by hops of 100 ms
+HOPS_AT_ONCE = 300  # 30 s are worked on at once, so that a long piece needs little more memory than it fills
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
 
-LIMITER_STEP = HOP // 70  # frames: 1.4 ms, the grain of the limiter's gain
+LIMITER_STEP = SAMPLE_RATE // 700  # frames: 1.4 ms, the grain of the limiter's gain
 LIMITER_REACH = 8  # steps: 12 ms over which the gain falls before a peak and recovers after it
+MARGIN = 4 * LIMITER_REACH * LIMITER_STEP  # frames: more than the limiter looks about
 TOLERANCE_LU = 0.3
 LEVEL_PASSES = 8  # limiting takes loudness away, which the next pass gives back
 
 
 def level(sound: Sound) -> Sound:
     """Bring `sound` to TARGET_LUFS, in place, with no peak above CEILING. What cannot be heard stays so."""
-    peak = max(float(sound.max()), -float(sound.min()))
-    if peak == 0:
-        return sound
-    sound *= CEILING / peak  # BS.1770 hears nothing below -70 LUFS, where a pianissimo leaves the synthesiser
-    for _ in range(LEVEL_PASSES):
-        lacking = TARGET_LUFS - integrated_loudness(sound)
-        if abs(lacking) < TOLERANCE_LU or math.isinf(lacking):
-            break
-        sound *= 10 ** (lacking / 20)
-        limit_peaks(sound)
+    sound *= gain_for(sound)
+    limit_peaks(sound)
     return sound
 
 
-def integrated_loudness(sound: Sound) -> float:
+def gain_for(sound: Sound, rate: int = SAMPLE_RATE) -> float:
+    """By how much `sound` is to be multiplied to be at TARGET_LUFS once its peaks are limited.
+
+    rate: frames a second
+    """
+    peak = max(float(sound.max()), -float(sound.min()))
+    if peak == 0:
+        return 1.0
+    gain = CEILING / peak  # BS.1770 hears nothing below -70 LUFS, where a pianissimo leaves the synthesiser
+    for _ in range(LEVEL_PASSES):
+        limited = sound * np.float32(gain)
+        limit_peaks(limited)
+        lacking = TARGET_LUFS - integrated_loudness(limited, rate)
+        if abs(lacking) < TOLERANCE_LU or math.isinf(lacking):
+            break
+        gain *= 10 ** (lacking / 20)
+    return gain
+
+
+def integrated_loudness(sound: Sound, rate: int = SAMPLE_RATE) -> float:
     """In LUFS: the mean over 400 ms blocks, leaving out those far below the rest. -inf for silence."""
-    hops = _hop_powers(sound)
+    hops = _hop_powers(sound, rate)
     blocks = np.convolve(hops, np.full(HOPS_PER_BLOCK, 1 / HOPS_PER_BLOCK), mode="valid")
     audible = blocks[blocks > _power(ABSOLUTE_GATE_LUFS)]
     if not audible.size:
         return float("-inf")
     gate = audible.mean() * 10 ** (RELATIVE_GATE_LU / 10)
     return _lufs(float(audible[audible > gate].mean()))
+
+
+def limited(parts: Iterable[Sound]) -> Iterator[Sound]:
+    """What limit_peaks makes of parts that follow each other, as soon as enough of them is there.
+
+    What it does to a frame depends on no more than MARGIN frames before and behind it.
+    """
+    held, done = np.empty((0, 2), dtype=np.float32), 0  # not limited; its first `done` frames have gone out
+    for part in parts:
+        held = np.concatenate([held, part])
+        ready = (len(held) - MARGIN) // LIMITER_STEP * LIMITER_STEP
+        if ready <= done:
+            continue
+        sound = held.copy()
+        limit_peaks(sound)
+        yield sound[done:ready]
+        begin = max(0, ready - MARGIN)
+        held, done = held[begin:], ready - begin
+    limit_peaks(held)
+    yield held[done:]
 
 
 def limit_peaks(sound: Sound) -> None:
@@ -73,35 +104,36 @@ def limit_peaks(sound: Sound) -> None:
         part *= np.interp(frames, centres, gains).astype(np.float32)[:, None]
 
 
-def _hop_powers(sound: Sound) -> npt.NDArray[np.float64]:
+def _hop_powers(sound: Sound, rate: int) -> npt.NDArray[np.float64]:
     """The K-weighted power of each 100 ms, both channels together. Shape (hops,), at least one block long."""
-    hops = max(-(-len(sound) // HOP), HOPS_PER_BLOCK)
-    weights = 2 * _k_weighting(np.arange(HOP // 2 + 1) * SAMPLE_RATE / HOP) / HOP**2  # 2: rfft gives half a spectrum
+    hop = rate // 10
+    hops = max(-(-len(sound) // hop), HOPS_PER_BLOCK)
+    weights = 2 * _k_weighting(np.arange(hop // 2 + 1) * rate / hop, rate) / hop**2  # 2: rfft gives half a spectrum
     powers = np.zeros(hops)
-    for first, part in _parts(sound):
-        whole_hops = np.pad(part, ((0, -len(part) % HOP), (0, 0))).reshape(-1, HOP, 2)
+    for first, part in _parts(sound, HOPS_AT_ONCE * hop):
+        whole_hops = np.pad(part, ((0, -len(part) % hop), (0, 0))).reshape(-1, hop, 2)
         spectra = np.fft.rfft(whole_hops, axis=1)
-        powers[first // HOP : first // HOP + len(spectra)] = np.einsum("hfc,f->h", np.abs(spectra) ** 2, weights)
+        powers[first // hop : first // hop + len(spectra)] = np.einsum("hfc,f->h", np.abs(spectra) ** 2, weights)
     return powers
 
 
-def _k_weighting(frequencies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _k_weighting(frequencies: npt.NDArray[np.float64], rate: int) -> npt.NDArray[np.float64]:
     """The power response of BS.1770's two filters: a shelf for the head, a high-pass for the ear's deaf bass.
 
     The standard tabulates coefficients for 48 kHz; these are the analogue prototypes behind them, as in libebur128.
     """
     shelf_gain = 10 ** (3.999843853973347 / 20)
     shelf = _second_order(
-        frequencies, 1681.974450955533, 0.7071752369554196, shelf_gain, shelf_gain**0.4996667741545416, 1.0
+        frequencies, rate, 1681.974450955533, 0.7071752369554196, shelf_gain, shelf_gain**0.4996667741545416, 1.0
     )
-    return shelf * _second_order(frequencies, 38.13547087602444, 0.5003270373238773, 1.0, 0.0, 0.0)
+    return shelf * _second_order(frequencies, rate, 38.13547087602444, 0.5003270373238773, 1.0, 0.0, 0.0)
 
 
 def _second_order(
-    frequencies: npt.NDArray[np.float64], corner: float, q: float, high: float, band: float, low: float
+    frequencies: npt.NDArray[np.float64], rate: int, corner: float, q: float, high: float, band: float, low: float
 ) -> npt.NDArray[np.float64]:
-    """The power response of (high s^2 + band s/q + low) / (s^2 + s/q + 1), taken to SAMPLE_RATE bilinearly."""
-    s = 1j * np.tan(np.pi * frequencies / SAMPLE_RATE) / np.tan(np.pi * corner / SAMPLE_RATE)
+    """The power response of (high s^2 + band s/q + low) / (s^2 + s/q + 1), taken to `rate` bilinearly."""
+    s = 1j * np.tan(np.pi * frequencies / rate) / np.tan(np.pi * corner / rate)
     response = (high * s**2 + band * s / q + low) / (s**2 + s / q + 1)
     return np.asarray(np.abs(response) ** 2)
 
@@ -122,10 +154,10 @@ def _held_minimum(values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(axis=1))
 
 
-def _parts(sound: Sound) -> Iterator[tuple[int, Sound]]:
-    """Views of PART frames, each with the frame at which it begins."""
-    for first in range(0, len(sound), PART):
-        yield first, sound[first : first + PART]
+def _parts(sound: Sound, frames: int = HOPS_AT_ONCE * SAMPLE_RATE // 10) -> Iterator[tuple[int, Sound]]:
+    """Views of so many frames, each with the frame at which it begins."""
+    for first in range(0, len(sound), frames):
+        yield first, sound[first : first + frames]
 
 
 def _power(lufs: float) -> float:

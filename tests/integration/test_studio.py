@@ -82,7 +82,9 @@ def silence(bars: int) -> Composed:
 
 async def finish(studio: Studio, read: Read, composed: Composed, order: Order | None = None) -> Finished:
     task = order.task if order else None
-    return await studio.finish(read.midi, read.bars, read.requests[0], composed, 0, "Für Elise", task)
+    finished, sound = await studio.finish(read.midi, read.bars, read.requests[0], composed, 0, "Für Elise", task)
+    assert sound == await studio.sound(finished.midi, "Für Elise", 10**7)
+    return finished
 
 
 # ---------------------------------------------------------------------- from an opening to a piece
@@ -198,7 +200,7 @@ async def test_a_melody_gets_an_accompaniment_in_a_part_of_its_own(studio: Studi
 
 async def test_title_and_instrument_are_in_the_file_and_in_the_command(studio: Studio) -> None:
     read = await studio.read(dump_midi(melody(1)), Order(bars=1))
-    finished = await studio.finish(read.midi, 1, read.requests[0], silence(1), 73, "It's me")
+    finished, _ = await studio.finish(read.midi, 1, read.requests[0], silence(1), 73, "It's me")
     command = shlex.split(str(finished.receipt["command"]))
     assert command[:3] == ["segue", "compose", "It's me.mid"]
     assert command[-2:] == ["--instrument", "Flute"]
@@ -213,7 +215,7 @@ async def test_a_band_comes_back_as_it_is(studio: Studio) -> None:
     bass = replace(melody(2, pitch=40).parts[0], name="Bass", program=33, channel=4)
     read = await studio.read(dump_midi(replace(melody(2), parts=(tune, bass, drums))), Order(bars=3))
     assert (read.program, read.notes) == (0, 16)
-    finished = await studio.finish(read.midi, 2, read.requests[0], silence(3), 73, "")
+    finished, _ = await studio.finish(read.midi, 2, read.requests[0], silence(3), 73, "")
     assert [part.program for part in parse_midi(finished.midi).playing] == [0, 33]
     assert [track["program"] for track in finished.receipt["opening"]["tracks"]] == [0, 33, 0]
     assert "--instrument" not in finished.receipt["command"]

@@ -6,7 +6,16 @@ import numpy as np
 import pyloudnorm
 import pytest
 
-from composer.rendering.loudness import CEILING, SAMPLE_RATE, Sound, integrated_loudness, level, limit_peaks
+from composer.rendering.loudness import (
+    CEILING,
+    SAMPLE_RATE,
+    Sound,
+    gain_for,
+    integrated_loudness,
+    level,
+    limit_peaks,
+    limited,
+)
 
 RANDOM = np.random.default_rng(1)
 METER = pyloudnorm.Meter(SAMPLE_RATE)
@@ -89,6 +98,20 @@ def test_below_the_ceiling_the_limiter_does_nothing() -> None:
     before = sound.copy()
     limit_peaks(sound)
     assert np.array_equal(sound, before)
+
+
+@pytest.mark.parametrize("lengths", [[1], [70_000], [1, 1, 62, 63, 64], [5000, 60_000, 7, 30_000], [2015, 2016, 2017]])
+def test_parts_are_limited_as_the_whole_is(lengths: list[int]) -> None:
+    whole = (RANDOM.standard_normal((sum(lengths), 2)) ** 5).astype(np.float32)
+    parts = np.split(whole, np.cumsum(lengths)[:-1])
+    streamed = np.concatenate(list(limited(parts)))
+    limit_peaks(whole)
+    assert np.array_equal(streamed, whole)
+
+
+def test_half_the_frames_say_how_loud_it_is() -> None:
+    whole = tone(440, 0.2) + 0.1 * tone(3000, 0.2)
+    assert gain_for(whole[::2], SAMPLE_RATE // 2) == pytest.approx(gain_for(whole), rel=0.02)
 
 
 @pytest.mark.parametrize("amplitude", [1e-7, 1e-3, 0.5, 20.0])

@@ -20,6 +20,8 @@ from .posts import Attachment, Json, Message, StoredFile
 if TYPE_CHECKING:
     from .user import User
 
+mimetypes.add_type("audio/flac", ".flac")  # Python itself knows it only where the system does
+
 FIRST_GUILD = 157_766_400_000 << 22  # a moment of 2020; guilds lie one shard step apart
 
 
