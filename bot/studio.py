@@ -28,8 +28,8 @@ from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.loop import render_loop
 from composer.rendering.piano_roll import draw_piano_roll
 from composer.rendering.sheet import Sheet, sheet_of
+from composer.rendering.stems import Stem, stems_of
 from composer.rendering.tree import Branch, draw_tree
-from composer.rendering.stems import stems_of, zipped
 from composer.request import Composed, Request
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
@@ -130,21 +130,6 @@ class Sound:
     mp3: bytes | None
     shortened: float | None = None
     failure: str = ""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Each track of a piece by itself.
-
-    Attributes:
-        zip: of an MP3 and a MIDI file each.
-        names: of the tracks.
-        silent: of those without an MP3, for all would have been too large.
-    """
-
-    zip: bytes
-    names: tuple[str, ...]
-    silent: tuple[str, ...]
 
 
 class Studio:
@@ -265,8 +250,8 @@ class Studio:
         """Pieces that came from each other, as PNG."""
         return await self._renderers.run(owner, draw_tree, branches)
 
-    async def parts(self, midi: bytes, title: str, limit: int, owner: int) -> Parts:
-        """Each track of a piece of ours by itself, in at most `limit` bytes."""
+    async def parts(self, midi: bytes, title: str, limit: int, owner: int) -> tuple[Stem, ...]:
+        """Each track of a piece of ours by itself, in at most `limit` bytes together."""
         return await self._renderers.run(owner, render_parts, midi, title, limit, self._soundfont)
 
     async def loop(self, midi: bytes, title: str, first: int, last: int, owner: int) -> bytes:
@@ -413,10 +398,8 @@ def render_sound(midi: bytes, title: str, limit: int, soundfont: Path | None) ->
     return Sound(None)
 
 
-def render_parts(midi: bytes, title: str, limit: int, soundfont: Path | None) -> Parts:
-    stems = stems_of(parse_midi(midi), title, limit, soundfont)
-    silent = tuple(stem.name for stem in stems if stem.mp3 is None)
-    return Parts(zipped(stems), tuple(stem.name for stem in stems), silent)
+def render_parts(midi: bytes, title: str, limit: int, soundfont: Path | None) -> tuple[Stem, ...]:
+    return stems_of(parse_midi(midi), title, limit, soundfont)
 
 
 def render_bars(midi: bytes, title: str, first: int, last: int, soundfont: Path | None) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.errors import LoopTooLargeError, NotFinishedError
 from bot.letters import Letter, file_name
 from bot.messages import Language, Stranger, listed, say
 from bot.replies import Interaction, begin
 from bot.storage.pieces import Piece
+from composer.rendering.stems import Stem, zipped
 
 
 async def parts(interaction: Interaction, piece: Piece) -> None:
@@ -18,11 +21,11 @@ async def parts(interaction: Interaction, piece: Piece) -> None:
     midi = await _midi(interaction, piece)
     place = await begin(interaction, piece.place.private)
     title = piece.title.bare
-    made = await interaction.client.services.studio.parts(midi, title, place.filesize_limit, interaction.user.id)
-    lines = [say(place.language, "parts", title=piece.title, parts=_listed(place.language, made.names))]
-    if made.silent:
-        lines.append(say(place.language, "parts_silent", parts=_listed(place.language, made.silent)))
-    await _answer(interaction, Letter("\n".join(lines), files={f"{file_name(title)}-parts.zip": made.zip}))
+    stems = await interaction.client.services.studio.parts(midi, title, place.filesize_limit, interaction.user.id)
+    lines = [say(place.language, "parts", title=piece.title, parts=_listed(place.language, stems))]
+    if silent := [stem for stem in stems if stem.mp3 is None]:
+        lines.append(say(place.language, "parts_silent", parts=_listed(place.language, silent)))
+    await _answer(interaction, Letter("\n".join(lines), files={f"{file_name(title)}-parts.zip": zipped(stems)}))
 
 
 async def loop(interaction: Interaction, piece: Piece) -> None:
@@ -54,5 +57,5 @@ async def _answer(interaction: Interaction, letter: Letter) -> None:
     await interaction.edit_original_response(content=letter.text, attachments=letter.attachments())
 
 
-def _listed(language: Language, names: tuple[str, ...]) -> str:
-    return listed(language, [Stranger(name).plain for name in names])
+def _listed(language: Language, stems: Sequence[Stem]) -> str:
+    return listed(language, [Stranger(stem.name).plain for stem in stems])

@@ -9,15 +9,10 @@ TAIL_SECONDS for bells. The same score always gives the same bytes.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import io
-import shutil
-import subprocess
-import tempfile
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -40,6 +35,7 @@ from composer.music.score import (
     Score,
     TempoChange,
 )
+from composer.rendering.encoders import encode_stream, need_ffmpeg
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.loudness import SAMPLE_RATE, Sound, gain_for, limited
 
@@ -53,7 +49,6 @@ DRUM_BANK = 128  # of a soundfont
 MODES = 124  # controllers from here on change how a synthesiser works
 PART = 2 * SAMPLE_RATE  # frames, about, that are handed to the encoder at once
 BLOCK = 64  # frames: FluidSynth begins and ends notes at multiples of this, 1.5 ms
-TITLE_LENGTH = 200  # characters
 
 # FluidR3, the MIT-licensed General MIDI soundfont, where packages and people put it. The mono one is the faster.
 SOUNDFONTS = (
@@ -96,7 +91,7 @@ def render_mp3(
     title: goes into the ID3 tag.   bitrate: as ffmpeg takes it.   soundfont: None looks in SOUNDFONTS.
     limit_seconds: a longer piece is faded out there.
     """
-    return _encode_stream(limited(_stream(score, soundfont, limit_seconds)), title, bitrate)
+    return encode_stream(limited(_stream(score, soundfont, limit_seconds)), title, bitrate)
 
 
 def duration_seconds(score: Score, limit_seconds: float = LIMIT_SECONDS) -> float:
@@ -189,53 +184,11 @@ def trim(sound: Sound, seconds: float) -> Sound:
     return sound[: kept + int(audible[-1]) + 1] if audible.size else sound[:kept]
 
 
-def encode_mp3(sound: Sound, title: str = "", bitrate: str = "128k") -> bytes:
-    """`sound` as an MP3 file with an ID3 title. Raises RenderingError without ffmpeg."""
-    return _encode(sound, title, "mp3", bitrate)
-
-
-def encode_flac(sound: Sound, title: str = "") -> bytes:
-    """`sound` as it is, but for rounding to 16 bits, as a FLAC file. Raises RenderingError without ffmpeg."""
-    return _encode(sound, title, "flac")
-
-
-def _encode(sound: Sound, title: str, kind: str, bitrate: str | None = None) -> bytes:
-    _need_ffmpeg()
-    with warnings.catch_warnings():  # on Python 3.11 and 3.12 pydub imports audioop, which 3.13 left out
-        warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
-        from pydub import AudioSegment
-        from pydub.exceptions import CouldntEncodeError
-    segment = AudioSegment(data=_pcm(sound), sample_width=2, frame_rate=SAMPLE_RATE, channels=2)
-    file = io.BytesIO()
-    try:
-        segment.export(file, format=kind, bitrate=bitrate, tags={"title": _printable(title)})
-    except CouldntEncodeError as error:
-        raise RenderingError(f"ffmpeg could not write {kind.upper()} with bitrate {bitrate!r}.") from error
-    return file.getvalue()
-
-
-def _encode_stream(parts: Iterable[Sound], title: str, bitrate: str) -> bytes:
-    """Parts that follow each other as one MP3, encoded while they are made. pydub wants all of it before it begins."""
-    _need_ffmpeg()
-    source = ("-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "2", "-i", "pipe:0")
-    with tempfile.NamedTemporaryFile(suffix=".mp3") as file:  # an MP3 says at its beginning how long it is
-        encoding = ("-b:a", bitrate, "-metadata", f"title={_printable(title)}", "-id3v2_version", "4", "-f", "mp3")
-        command = ["ffmpeg", "-v", "quiet", "-y", *source, *encoding, file.name]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        with contextlib.suppress(BrokenPipeError), process:  # it may end early; its status says how
-            assert process.stdin is not None
-            for part in parts:
-                process.stdin.write(_pcm(part))
-        if process.returncode:
-            raise RenderingError(f"ffmpeg could not write an MP3 with bitrate {bitrate!r}.")
-        return file.read()
-
-
 def check_installed(soundfont: Path | None = None) -> None:
     """Raises RenderingError if FluidSynth, a soundfont or ffmpeg is missing: better said before composing."""
     _fluidsynth()
     find_soundfont(soundfont)
-    _need_ffmpeg()
+    need_ffmpeg()
 
 
 def find_soundfont(soundfont: Path | None = None) -> Path:
@@ -387,11 +340,6 @@ def _write_float() -> Any:
     return write
 
 
-def _need_ffmpeg() -> None:
-    if shutil.which("ffmpeg") is None:
-        raise RenderingError("ffmpeg is missing, so no MP3 can be made. Install it, for example: apt install ffmpeg")
-
-
 def _fluidsynth() -> Any:
     """The module, imported only here because the import fails where libfluidsynth is not installed."""
     try:
@@ -402,15 +350,3 @@ def _fluidsynth() -> Any:
             "FluidSynth is missing, so nothing can be played. Install it, for example: apt install libfluidsynth3"
         ) from error
     return fluidsynth
-
-
-def _pcm(sound: Sound) -> bytes:
-    """As 16-bit little-endian samples, left and right in turn."""
-    pcm = np.empty(sound.shape, dtype="<i2")
-    np.multiply(sound, 32767, out=pcm, casting="unsafe")
-    return pcm.tobytes()
-
-
-def _printable(title: str) -> str:
-    """Without what an argument of ffmpeg cannot hold: control characters, halves of surrogate pairs."""
-    return "".join(character for character in title if character.isprintable())[:TITLE_LENGTH]

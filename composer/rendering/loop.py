@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from composer.music.score import Score, cut_at_repeats
-from composer.rendering.audio import TAIL_SECONDS, encode_flac, frames_at, key_events, play, told_events
+from composer.rendering.audio import TAIL_SECONDS, frames_at, key_events, play, told_events
+from composer.rendering.encoders import encode_flac
 from composer.rendering.loudness import CEILING, SAMPLE_RATE, TARGET_LUFS, Sound, integrated_loudness
 
 

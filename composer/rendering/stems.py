@@ -19,7 +19,8 @@ import numpy as np
 from composer.music.midi import dump_midi
 from composer.music.roles import KEYBOARDS, with_roles
 from composer.music.score import Part, Role, Score
-from composer.rendering.audio import LIMIT_SECONDS, TAIL_SECONDS, duration_seconds, encode_mp3, synthesise, trim
+from composer.rendering.audio import LIMIT_SECONDS, TAIL_SECONDS, duration_seconds, synthesise, trim
+from composer.rendering.encoders import encode_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.loudness import CEILING, Sound, limit_peaks
 from composer.rendering.sheet.hands import hands
