@@ -5,6 +5,7 @@
                    a command each: its options, and nothing but parsing
     options        what several commands have, and options made from the fields of a dataclass
     wiring         what the commands call upon, put together
+    judging        what audition calls upon
     results        the folder that `segue compose` leaves
 
 Torch and the rest are imported where they are used: `segue --help` answers at once.

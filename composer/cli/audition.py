@@ -88,7 +88,7 @@ def audition(
     from composer.audition.audition import Plan
     from composer.audition.blind import told
     from composer.audition.trials import checkpoints_of, variants_of
-    from composer.cli import wiring
+    from composer.cli import judging
     from composer.errors import SettingsError
     from composer.order import Order
     from composer.rendering.audio import check_installed
@@ -121,10 +121,10 @@ def audition(
         votes=votes,
     )
     if long:
-        wiring.long_audition(plan, device)
+        judging.long_audition(plan, device)
         return
     if blind:
-        print(wiring.blind_test(plan, device, out))
+        print(judging.blind_test(plan, device, out))
         return
-    wiring.audition(plan, device, out, audio, promote_to)
+    judging.audition(plan, device, out, audio, promote_to)
     print(out / "index.html")

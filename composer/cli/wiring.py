@@ -27,7 +27,6 @@ from composer.transcription.synchronise import Heard, Listening
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from composer.audition.audition import Plan
     from composer.cli.results import Wanted
     from composer.telemetry import LogFormat
 
@@ -91,7 +90,7 @@ def compose(
         check_installed()
     data = opening.read_bytes()
     model = load_checkpoint(checkpoint)
-    _say_if_slow(model, where)
+    say_if_slow(model, where)
     score, heard = _heard(data, opening.name, listening)
     given = to_opening(score if program is None else score.played_on(program), order.place)
     order.requests(given.score, model.vocabulary)  # refused before there is a folder
@@ -147,7 +146,7 @@ def mirex(prompt: Path, order: Order, checkpoint: Path, device: Device, folder: 
 
     opening = to_opening(read_prompt(prompt.read_bytes()))
     model, where = load_checkpoint(checkpoint), torch_device(device)
-    _say_if_slow(model, where)
+    say_if_slow(model, where)
     with tqdm(total=order.bars * order.drawn, unit="bar", desc="composing", delay=0.2) as progress:
         takes = compose_takes(opening, model, order, where, lambda bars: _move(progress, bars))
     folder.mkdir(parents=True, exist_ok=True)
@@ -192,7 +191,7 @@ def _move(progress: tqdm[NoReturn], done: int) -> None:
     progress.update(done - progress.n)
 
 
-def _say_if_slow(checkpoint: Checkpoint, device: torch.device) -> None:
+def say_if_slow(checkpoint: Checkpoint, device: torch.device) -> None:
     if sentence := why_slow(checkpoint, device):
         print(sentence, file=sys.stderr)
 
@@ -287,69 +286,6 @@ def promote(checkpoint: Path, name: str, corpora: Sequence[Path], copying: float
 
     runs = compact_index(load_lessons(corpora, cache)) if corpora else None
     return promote_checkpoint(checkpoint, CHECKPOINTS / name, runs, copying)
-
-
-def audition(plan: Plan, device: Device, folder: Path, audio: bool, name: str | None) -> None:
-    """Candidates -> a report in a folder. The recommended one is told.
-
-    Args:
-        plan: what is asked for.
-        device: where the models run.
-        folder: of the report.
-        audio: whether to make MP3s.
-        name: what to call the recommended one as a checkpoint of the project; None to leave it.
-
-    Raises:
-        SegueError: what the user can mend.
-    """
-    from composer.audition.audition import audition as audition_plan
-    from composer.audition.audition import promote_chosen
-
-    where = torch_device(device)
-    _say_if_slow(load_checkpoint(plan.checkpoints[0]), where)
-    report = audition_plan(plan, where, folder, audio)
-    print(f"recommended: {report.chosen.candidate.name}")
-    if name is not None:
-        print(promote_chosen(report, CHECKPOINTS / name))
-
-
-def long_audition(plan: Plan, device: Device) -> None:
-    """Print how candidates fare in pieces longer than the songs.
-
-    Args:
-        plan: what is asked for.
-        device: where the models run.
-
-    Raises:
-        SegueError: what the user can mend.
-    """
-    from composer.audition.long import long_audition as lines
-
-    where = torch_device(device)
-    _say_if_slow(load_checkpoint(plan.checkpoints[0]), where)
-    for line in lines(plan, where):
-        print(line, flush=True)
-
-
-def blind_test(plan: Plan, device: Device, folder: Path) -> Path:
-    """Write the page of a blind test.
-
-    Args:
-        plan: what is asked for.
-        device: where the models run.
-        folder: of the page.
-
-    Returns:
-        The page.
-
-    Raises:
-        SegueError: what the user can mend.
-    """
-    from composer.audition.blind import write_test
-
-    where = torch_device(device)
-    _say_if_slow(load_checkpoint(plan.checkpoints[0]), where)
-    return write_test(plan, where, folder)
 
 
 def work(
