@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 import torch
 
-from composer.audition.critic import Critic
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.runs import LONGEST_COMMON
@@ -27,8 +25,7 @@ def compose(
     """Continue the opening `order.takes` times in one batch. The same arguments give the same pieces.
 
     `order.spare` more are drawn, and the best kept, best first: those that pass the gates (no loop, no copy, the key
-    kept) before those that do not, and among them those that the checkpoint's critic finds most like real music.
-    Without one, and in meters and tasks that it does not know, they are the ones that the model finds likeliest.
+    kept) before those that do not, and among them the ones that the model finds likeliest.
 
     on_bars: called after every word with the bars done so far, over all that are drawn
     """
@@ -42,13 +39,11 @@ def compose(
         finish(opening.score, piece.request, generator.composed(piece, seconds), checkpoint.vocabulary)
         for piece in pieces
     ]
-    critic = Critic.read(checkpoint.critic)
-    return sorted(takes, key=partial(_rank, critic=critic))[: order.takes] if order.spare else takes
+    return sorted(takes, key=_rank)[: order.takes] if order.spare else takes
 
 
-def _rank(take: Take, critic: Critic | None = None) -> tuple[bool, float]:
+def _rank(take: Take) -> tuple[bool, float]:
     watched = take.composed.watched
     failed = watched.stuck or watched.common > LONGEST_COMMON or not take.keeps_key
     assert take.composed.nats is not None
-    goes_on = take.first == take.opening_bars and all(bar.meter == (4, 4) for bar in take.score.bars)
-    return failed, -critic.real_take(take) if critic and goes_on else take.composed.nats
+    return failed, take.composed.nats

@@ -11,7 +11,6 @@
       bootstrap             how sure a figure is
       long                  long pieces, against whole songs
       blind                 pairs to be told apart by ear -> blind.html, and answers -> a sentence
-      critic                which take of several is most like real music
       choice                the rule that recommends one
       report                what was found -> audition.json
       page, rows, plot      what was found -> index.html (page.html, page.css)

@@ -1,17 +1,14 @@
 """A trained model in a folder: model.safetensors, config.json and vocabulary.json. Nothing is ever unpickled.
 
-Beside them may lie runs.safetensors, by which it can tell when it copies a song that it was trained on, and
-critic.json, by which the best of several takes is chosen (composer.audition.critic).
+Beside them may lie runs.safetensors, by which it can tell when it copies a song that it was trained on.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -24,7 +21,6 @@ from composer.errors import CheckpointError
 from composer.music.words import Vocabulary
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.json"
-CRITIC = "critic.json"
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,6 @@ class Checkpoint:
     vocabulary: Vocabulary
     digest: str  # SHA-256 of the weights' file
     runs: RunIndex | None = None  # of the songs that it was trained on, where it brings them along
-    critic: Mapping[str, Any] | None = None  # likewise
 
 
 def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: Vocabulary) -> None:
@@ -79,15 +74,4 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     model, vocabulary = load_model(folder)
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     runs = RunIndex.load(folder / RUNS) if (folder / RUNS).is_file() else None
-    critic = _critic(folder)
-    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest, runs, critic)
-
-
-def _critic(folder: Path) -> Mapping[str, Any] | None:
-    if not (folder / CRITIC).is_file():
-        return None
-    try:
-        told: dict[str, Any] = json.loads((folder / CRITIC).read_text())
-    except ValueError as error:
-        raise CheckpointError(folder, f"{CRITIC} is damaged") from error
-    return told
+    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest, runs)
