@@ -48,6 +48,7 @@ from composer.errors import (
     OpeningTooDenseError,
     OpeningTooLongError,
     OutOfRangeError,
+    PromptError,
     RecordingTooLargeError,
     RecordingTooLongError,
     SegueError,
@@ -400,6 +401,10 @@ TEXTS: Mapping[str, Text] = {
     "notation": Text(
         "This notation cannot be read. Export it as MIDI and try again.",
         "这份乐谱读不了。请导出为 MIDI 再试。",
+    ),
+    "prompt": Text(
+        "The prompt cannot be read. It is JSON with a list of notes called prompt; see examples/mirex.",
+        "这个提示读不了。它应是带 prompt 音符列表的 JSON；请参照 examples/mirex。",
     ),
     "hostile": Text(
         "This MIDI file is not one that will be read: it asks for far more than music needs. "
@@ -981,6 +986,8 @@ def _named(error: SegueError, language: Language) -> tuple[str, dict[str, Any]]:
             return "not_midi", {}
         case NotationError():
             return "notation", {}
+        case PromptError():
+            return "prompt", {}
         case HostileMidiError():
             return "hostile", {}
         case NoNotesError(drum_notes=drums):

@@ -22,7 +22,7 @@ from composer.music.score import Score
 from composer.music.words import Vocabulary
 from composer.opening import Place, to_opening
 from composer.order import Order
-from composer.piece import command_line, finish, receipt
+from composer.piece import Take, command_line, finish, receipt
 from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.loop import render_loop
@@ -224,7 +224,7 @@ class Studio:
             limit: bytes that the MP3 may have.
         """
         what = (opening, bars, request, composed, self.vocabulary, program, title, task or {}, heard)
-        return await self._renderers.run(None, finish_piece, *what, limit, self._soundfont)
+        return await self._renderers.run(None, finish_with_sound, *what, limit, self._soundfont)
 
     async def sound(self, midi: bytes, title: str, limit: int) -> Sound:
         """A piece of ours as an MP3 of at most `limit` bytes."""
@@ -349,9 +349,44 @@ def finish_piece(
     title: str,
     task: Mapping[str, Any],
     heard: Mapping[str, Any] | None = None,
-    limit: int = sys.maxsize,
-    soundfont: Path | None = None,
+) -> Finished:
+    """For whoever needs no sound."""
+    take, midi, told = _finished(opening, bars, request, composed, vocabulary, program, title, task, heard)
+    return Finished(midi, draw_piano_roll(take.score, take.first, title, request.bars, take.beside), told)
+
+
+def finish_with_sound(
+    opening: bytes,
+    bars: int,
+    request: Request,
+    composed: Composed,
+    vocabulary: Vocabulary,
+    program: int,
+    title: str,
+    task: Mapping[str, Any],
+    heard: Mapping[str, Any] | None,
+    limit: int,
+    soundfont: Path | None,
 ) -> tuple[Finished, Sound]:
+    take, midi, told = _finished(opening, bars, request, composed, vocabulary, program, title, task, heard)
+    with ThreadPoolExecutor(1) as beside:  # playing and encoding leave the interpreter alone
+        picture = beside.submit(draw_piano_roll, take.score, take.first, title, request.bars, take.beside)
+        sound = render_sound(midi, title, limit, soundfont)
+    return Finished(midi, picture.result(), told), sound
+
+
+def _finished(
+    opening: bytes,
+    bars: int,
+    request: Request,
+    composed: Composed,
+    vocabulary: Vocabulary,
+    program: int,
+    title: str,
+    task: Mapping[str, Any],
+    heard: Mapping[str, Any] | None,
+) -> tuple[Take, bytes, dict[str, Any]]:
+    """The take, its MIDI and its receipt."""
     given = _score(opening, bars)
     played = given.played_on(program)
     take = finish(played, request, composed, vocabulary)
@@ -365,11 +400,7 @@ def finish_piece(
         ending=request.ending,
     )
     command = command_line(f"{title}.mid", order, options)
-    midi = dump_midi(take.score, title)
-    with ThreadPoolExecutor(1) as beside:  # playing and encoding leave the interpreter alone
-        picture = beside.submit(draw_piano_roll, take.score, take.first, title, request.bars, take.beside)
-        sound = render_sound(midi, title, limit, soundfont)
-    return Finished(midi, picture.result(), receipt(take, command, heard)), sound
+    return take, dump_midi(take.score, title), receipt(take, command, heard)
 
 
 def draw_piece(midi: bytes, title: str, first: int, bars: int, parts: int) -> bytes:

@@ -91,7 +91,8 @@ class Request:
             "style": self.style,
             "before": self.before,
             "wishes": self.wishes,
-            "drums": self.drums,
+            "drums": self.drums is not Drums.OFF,
+            "fills": self.drums is Drums.FILLS,
         }
 
     @classmethod
@@ -114,7 +115,7 @@ class Request:
                 meters=tuple(map(int, data.get("meters", []))),
                 style=int(data.get("style", 0)),
                 before=int(data.get("before", 0)),
-                drums=Drums(data.get("drums", Drums.PATTERN)),
+                drums=_drums(bool(data.get("drums", True)), bool(data.get("fills", False))),
                 wishes=tuple(_wish(*wish) for wish in data.get("wishes", [])),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
@@ -199,6 +200,10 @@ class Composed:
 
 def _flat(words: Iterable[Word]) -> list[int]:
     return [i for word in words for i in word]
+
+
+def _drums(go_on: bool, fills: bool) -> Drums:
+    return Drums.OFF if not go_on else Drums.FILLS if fills else Drums.PATTERN
 
 
 def _wish(first: int, name: str, value: int, is_change: bool) -> Wish:

@@ -159,7 +159,8 @@ async def test_jobs_of_every_version_can_be_read(empty_database_url: str, revisi
             if not job.payload or revision < SECOND_EDITION:  # forgotten, with the piece; or in words that none speaks
                 continue
             request = Request.from_json(job.payload, VOCABULARY)
-            assert json.loads(json.dumps(request.to_json())) == row["payload"]
+            now = json.loads(json.dumps(request.to_json()))
+            assert {name: now[name] for name in row["payload"]} == row["payload"]
             if job.state is State.DONE:
                 told = Composed.from_json(job.result or {}).to_json()
                 assert json.loads(json.dumps(told)) == row["result"]
@@ -237,7 +238,8 @@ async def test_what_the_bot_remembers_from_every_version_can_be_read(empty_datab
             if piece.hearing is not None:
                 hearing = piece.hearing
                 told = {"takes": hearing.takes, "seeded": hearing.seeded, "go": hearing.go}
-                assert [{"id": piece.id, **told, "listening": hearing.listening.to_json()}] == asked
+                listening = {name: hearing.listening.to_json()[name] for name in asked[0]["listening"]}
+                assert [{"id": piece.id, **told, "listening": listening}] == asked
             opening, midi = await storage.opening_of(piece.id), await storage.midi_of(piece.id)
             assert (opening is None) == (piece.deleted or (piece.hearing is not None and piece.heard is None))
             assert (midi is None) == (piece.receipt is None)
