@@ -33,7 +33,7 @@ from bench.music import EXAMPLE
 from bench.report import Table, report
 from bench.service import finished, submit, table, working
 from bench.stages import Stages, medians
-from bot.studio import finish_with_sound
+from bot.workshop import finish_with_sound
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.line.schema import Draft

@@ -31,7 +31,8 @@ from bot.letters import (
 from bot.messages import Stranger, describe, say
 from bot.storage import Storage
 from bot.storage.pieces import Piece
-from bot.studio import Card, Finished, Sound, Studio
+from bot.studio import Studio
+from bot.workshop import Card, Finished, Sound
 from composer.database import Database
 from composer.errors import DatabaseError, LineFullError, OpeningError, SegueError
 from composer.line.asking import Progress

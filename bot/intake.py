@@ -24,7 +24,8 @@ from bot.messages import Stranger
 from bot.storage import Storage
 from bot.storage.pieces import MAX_TITLE, Hearing, Piece, Place
 from bot.storage.servers import Guild
-from bot.studio import Doubtful, Read, Studio
+from bot.studio import Studio
+from bot.workshop import Doubtful, Read
 from composer.database import Database
 from composer.errors import OpeningError, to_reason
 from composer.line.asking import Limits

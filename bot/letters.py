@@ -13,7 +13,7 @@ from bot.desk.buttons import COMPARED, ENDED, TOLD, UNDELIVERED, UNDER_WAY, UNHE
 from bot.messages import Language, Stranger, describe, fit, progress_bar, say, say_key, say_settings, say_time
 from bot.storage.pieces import MAX_TITLE, Piece
 from bot.storage.votes import CHOICES, Comparison
-from bot.studio import Card, Finished, Sound
+from bot.workshop import Card, Finished, Sound
 from composer.errors import SegueError, from_reason
 from composer.line.asking import Progress
 from composer.line.schema import PERCENT, Job, Kind, State

@@ -3,133 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bot.children import Children
-from bot.errors import PieceFullError
-from composer.errors import RenderingError
-from composer.music.chords import chords_of
-from composer.music.key import find_key
-from composer.music.midi import dump_midi, parse_midi
-from composer.music.notation import read_written
-from composer.music.score import Score
+from bot.workshop import (
+    Card,
+    Doubtful,
+    Finished,
+    Read,
+    Sound,
+    check_recording,
+    draw_piece,
+    engrave_sheet,
+    finish_with_sound,
+    hear_performance,
+    read_opening,
+    render_bars,
+    render_parts,
+    render_sound,
+    reread_opening,
+    wake,
+)
 from composer.music.words import Vocabulary
-from composer.opening import Place, to_opening
 from composer.order import Order
-from composer.piece import Take, command_line, finish, receipt
-from composer.rendering.audio import LIMIT_SECONDS, duration_seconds, render_mp3
-from composer.rendering.instruments import INSTRUMENTS
-from composer.rendering.loop import render_loop
-from composer.rendering.piano_roll import draw_piano_roll
-from composer.rendering.sheet import Sheet, sheet_of
-from composer.rendering.stems import Stem, stems_of
+from composer.rendering.sheet import Sheet
+from composer.rendering.stems import Stem
 from composer.rendering.tree import Branch, draw_tree
 from composer.request import Composed, Request
-from composer.transcription.performance import Performance
-from composer.transcription.recording import read_recording
-from composer.transcription.synchronise import SURE, Heard, Listening, performance_of, synchronise
-
-# Tried one after the other until the file is small enough: (bitrate, seconds at most).
-QUALITIES = (
-    ("128k", LIMIT_SECONDS),
-    ("64k", LIMIT_SECONDS),
-    ("64k", 300.0),
-    ("48k", 120.0),
-    ("32k", 60.0),
-    ("32k", 20.0),
-)
+from composer.transcription.synchronise import Listening
 
 READERS = 2  # so that whoever has a slow file read, for seconds, keeps nobody waiting
-FULL_BARS = 2048  # of a piece that has been continued again and again
 # Far more than anything takes; as a net below it.
 READ_SECONDS = 60.0
 RENDER_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class Read:
-    """An opening that can be continued.
-
-    Attributes:
-        midi: what was understood of its file, nothing else.
-        requests: one a take.
-        program: General MIDI, of the one part that plays; 0 where there are several.
-        heard: of a file that was played without a click, see Card.
-    """
-
-    midi: bytes
-    requests: tuple[Request, ...]
-    bars: int
-    notes: int
-    key: str | None
-    bpm: float
-    program: int = 0
-    heard: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Card:
-    """What was heard in a performance, to be looked at.
-
-    Attributes:
-        midi: bars and beats, as they were found.
-        picture: a piano roll, as PNG.
-        heard: as composer.transcription.synchronise.Heard tells it.
-    """
-
-    midi: bytes
-    bars: int
-    picture: bytes
-    heard: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Doubtful:
-    """An opening that was played without a click, and whose bars the person has to be asked about.
-
-    Attributes:
-        midi: what was understood of its file, on its own beats.
-        performance: what it sounds like, as JSON.
-    """
-
-    midi: bytes
-    performance: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A piece as its person gets it, but for the sound.
-
-    Attributes:
-        midi: the opening and what was composed on to it.
-        picture: a piano roll, as PNG.
-        receipt: how it was made, as JSON.
-    """
-
-    midi: bytes
-    picture: bytes
-    receipt: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A piece to listen to.
-
-    Attributes:
-        mp3: None if none small enough could be made.
-        shortened: its seconds, if it is not the whole piece.
-        failure: why there is none, if that is not its size.
-    """
-
-    mp3: bytes | None
-    shortened: float | None = None
-    failure: str = ""
 
 
 class Studio:
@@ -260,182 +169,8 @@ class Studio:
 
     async def warm_up(self) -> None:
         """Start the children and have them import what they need: the first person would wait for it."""
-        await asyncio.gather(self._readers.warm_up(_wake), self._renderers.warm_up(_wake))
+        await asyncio.gather(self._readers.warm_up(wake), self._renderers.warm_up(wake))
 
     async def close(self) -> None:
         for children in (self._readers, self._renderers):
             await children.close()
-
-
-# ------------------------------------------------------------------ in a child
-
-
-def _wake() -> None:
-    """Nothing: to find this function, the child has imported all that the others need."""
-
-
-def read_opening(
-    data: bytes, order: Order, vocabulary: Vocabulary, listening: Listening | None = None, asks: bool = False
-) -> Read | Doubtful:
-    listening = listening or Listening()
-    score = read_written(data)
-    if not score.notes or listening.takes(score):
-        opening = to_opening(score, order.place)
-        return _read(dump_midi(opening.score), opening.bars, order, vocabulary)
-    performance = performance_of(score)
-    heard = synchronise(performance, listening)
-    if asks and heard.sure < SURE and not listening.told:
-        return Doubtful(dump_midi(to_opening(score).score), performance.to_json())
-    midi, bars = _taken_down(heard, order.place)
-    return replace(_read(midi, bars, order, vocabulary), heard=heard.to_json(), program=_program(score))
-
-
-def check_recording(recording: bytes) -> None:
-    read_recording(recording)
-
-
-def hear_performance(performance: Mapping[str, Any], listening: Listening, title: str) -> Card:
-    heard = synchronise(Performance.from_json(performance), listening)
-    midi, bars = _taken_down(heard)
-    score = _score(midi, bars)
-    picture = draw_piano_roll(replace(score, chords=chords_of(score)), bars, title)
-    return Card(midi, bars, picture, heard.to_json())
-
-
-def _taken_down(heard: Heard, place: Place | None = None) -> tuple[bytes, int]:
-    """As a MIDI file that can be continued, and its bars."""
-    opening = to_opening(heard.score, place)
-    return dump_midi(opening.score), opening.bars
-
-
-def reread_opening(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
-    goes_on = order.redo is None and not order.accompany
-    if goes_on and bars + order.bars > FULL_BARS:
-        raise PieceFullError(bars + order.bars, FULL_BARS)
-    return _read(midi, bars, order, vocabulary)
-
-
-def _read(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary) -> Read:
-    # What the model hears and what is played in the end are made from the same bytes.
-    score = _score(midi, bars)
-    key = find_key(score.notes)
-    return Read(
-        midi=midi,
-        requests=tuple(order.requests(score, vocabulary)),
-        bars=len(score.bars),
-        notes=len(score.notes),
-        key=key and key.name,
-        bpm=score.tempos[-1].bpm,
-        program=_program(score),
-    )
-
-
-def _program(score: Score) -> int:
-    return score.playing[0].program if len(score.playing) == 1 else 0
-
-
-def _score(midi: bytes, bars: int) -> Score:
-    """A file that was read before, or one of ours. Of silent bars at its end the file itself says nothing."""
-    return to_opening(parse_midi(midi), max_minutes=math.inf, max_notes=sys.maxsize).score.lasting(bars)
-
-
-def finish_piece(
-    opening: bytes,
-    bars: int,
-    request: Request,
-    composed: Composed,
-    vocabulary: Vocabulary,
-    program: int,
-    title: str,
-    task: Mapping[str, Any],
-    heard: Mapping[str, Any] | None = None,
-) -> Finished:
-    """For whoever needs no sound."""
-    take, midi, told = _finished(opening, bars, request, composed, vocabulary, program, title, task, heard)
-    return Finished(midi, draw_piano_roll(take.score, take.first, title, request.bars, take.beside), told)
-
-
-def finish_with_sound(
-    opening: bytes,
-    bars: int,
-    request: Request,
-    composed: Composed,
-    vocabulary: Vocabulary,
-    program: int,
-    title: str,
-    task: Mapping[str, Any],
-    heard: Mapping[str, Any] | None,
-    limit: int,
-    soundfont: Path | None,
-) -> tuple[Finished, Sound]:
-    take, midi, told = _finished(opening, bars, request, composed, vocabulary, program, title, task, heard)
-    with ThreadPoolExecutor(1) as beside:  # playing and encoding leave the interpreter alone
-        picture = beside.submit(draw_piano_roll, take.score, take.first, title, request.bars, take.beside)
-        sound = render_sound(midi, title, limit, soundfont)
-    return Finished(midi, picture.result(), told), sound
-
-
-def _finished(
-    opening: bytes,
-    bars: int,
-    request: Request,
-    composed: Composed,
-    vocabulary: Vocabulary,
-    program: int,
-    title: str,
-    task: Mapping[str, Any],
-    heard: Mapping[str, Any] | None,
-) -> tuple[Take, bytes, dict[str, Any]]:
-    """The take, its MIDI and its receipt."""
-    given = _score(opening, bars)
-    played = given.played_on(program)
-    take = finish(played, request, composed, vocabulary)
-    options = [] if played is given else ["--instrument", INSTRUMENTS[program]]
-    order = Order.doing(
-        task,
-        bars=request.bars,
-        seed=request.seed,
-        sampling=request.sampling,
-        guards=request.guards,
-        ending=request.ending,
-    )
-    command = command_line(f"{title}.mid", order, options)
-    return take, dump_midi(take.score, title), receipt(take, command, heard)
-
-
-def draw_piece(midi: bytes, title: str, first: int, bars: int, parts: int) -> bytes:
-    score = parse_midi(midi)
-    beside = len(score.parts) - parts if parts else None
-    return draw_piano_roll(replace(score, chords=chords_of(score)), first, title, bars, beside)
-
-
-def engrave_sheet(midi: bytes, title: str, opening_bars: int) -> Sheet:
-    score = parse_midi(midi)
-    return sheet_of(replace(score, chords=chords_of(score)), title, opening_bars)
-
-
-def render_sound(midi: bytes, title: str, limit: int, soundfont: Path | None) -> Sound:
-    score = parse_midi(midi)
-    length = duration_seconds(score, math.inf)
-    for bitrate, seconds in QUALITIES:
-        if _bytes_a_second(bitrate) * min(length, seconds) > 1.1 * limit:
-            continue  # it cannot come out small enough
-        try:
-            mp3 = render_mp3(score, title, bitrate, soundfont, seconds)
-        except RenderingError as error:  # the MIDI goes all the same
-            return Sound(None, failure=str(error))
-        if len(mp3) <= limit:
-            return Sound(mp3, seconds if length > seconds else None)
-    return Sound(None)
-
-
-def render_parts(midi: bytes, title: str, limit: int, soundfont: Path | None) -> tuple[Stem, ...]:
-    return stems_of(parse_midi(midi), title, limit, soundfont)
-
-
-def render_bars(midi: bytes, title: str, first: int, last: int, soundfont: Path | None) -> bytes:
-    return render_loop(parse_midi(midi).lasting(last), first - 1, last, title, soundfont)
-
-
-def _bytes_a_second(bitrate: str) -> float:
-    return int(bitrate.removesuffix("k")) * 1000 / 8

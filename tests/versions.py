@@ -29,7 +29,7 @@ from bot.storage import Storage
 from bot.storage.pieces import Hearing, Place
 from bot.storage.servers import Guild
 from bot.storage.votes import Comparison, making_of
-from bot.studio import finish_piece, hear_performance, read_opening
+from bot.workshop import finish_piece, hear_performance, read_opening
 from composer.database import MIGRATIONS, Database
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from composer.line.jobs import Jobs

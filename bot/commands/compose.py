@@ -23,7 +23,7 @@ from bot.intake import MAX_BARS, Ask, new_seed
 from bot.messages import Stranger
 from bot.replies import Interaction, begin, suggestions
 from bot.storage.pieces import Hearing, Piece
-from bot.studio import FULL_BARS, Doubtful, Read
+from bot.workshop import FULL_BARS, Doubtful, Read
 from composer.errors import RecordingTooLongError
 from composer.music.drums import Drums
 from composer.music.midi import MAX_BYTES

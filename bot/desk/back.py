@@ -9,7 +9,7 @@ from bot.letters import parts_beside
 from bot.messages import say
 from bot.replies import Interaction, begin, language, whisper
 from bot.storage.pieces import Piece
-from bot.studio import Finished
+from bot.workshop import Finished
 
 
 async def back(interaction: Interaction, piece: Piece) -> None:

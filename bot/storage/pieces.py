@@ -80,7 +80,7 @@ class Piece:
         parent: the piece that this one continues or varies.
         bars: that are composed.
         task: what was asked for, as composer.order.Order.task.
-        heard: what was found in an opening that was played, as bot.studio.Card tells it.
+        heard: what was found in an opening that was played, as bot.workshop.Card tells it.
         hearing: of a recording.
         loves: hearts that people have given it.
     """

@@ -22,10 +22,11 @@ from recordings import silence as recorded_silence
 from recordings import song
 from scores import in_meters
 
-from bot import studio as module
+from bot import workshop as module
 from bot.children import Children
 from bot.errors import PieceFullError
-from bot.studio import FULL_BARS, READ_SECONDS, Finished, Read, Studio, render_sound
+from bot.studio import READ_SECONDS, Studio
+from bot.workshop import FULL_BARS, Finished, Read, render_sound
 from composer.engine.generator import Generator
 from composer.errors import (
     CompositionError,

@@ -9,7 +9,7 @@ import pytest
 import symusic
 from hostile_midi import length, meta, midi
 
-from bot.studio import Read, finish_piece, read_opening
+from bot.workshop import Read, finish_piece, read_opening
 from composer.music.encoding import encode
 from composer.music.midi import parse_midi
 from composer.music.roles import with_roles

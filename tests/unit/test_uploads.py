@@ -10,7 +10,7 @@ import pytest
 from hostile_midi import NOTE, a_song, length, meta, midi
 from scores import changed, in_meters, pedal
 
-from bot.studio import Finished, Read, finish_piece, read_opening, reread_opening
+from bot.workshop import Finished, Read, finish_piece, read_opening, reread_opening
 from composer.music.encoding import decode, encode, quantise
 from composer.music.midi import dump_midi, parse_midi, read_midi
 from composer.music.score import TICKS_PER_BAR, Note, Score, TempoChange, in_four, pedal_of
