@@ -66,7 +66,7 @@ def main() -> None:
     config = TrainingConfig(
         batch=options.batch,
         length=options.length,
-        micro_batch=options.batch if device.type == "cuda" else 4,
+        micro_batch=options.batch,
         learning_rate=options.rate,
         corruption=0.15,
         seed=options.seed,

@@ -25,10 +25,16 @@ MELODY, ACCOMPANIMENT = Role.MELODY + 1, Role.ACCOMPANIMENT + 1
 
 
 @cache
-def versatile_checkpoint() -> Checkpoint:
+def versatile_checkpoint(copying: float = 1.0) -> Checkpoint:
     """Untrained, and what begins as zero made to count."""
     checkpoint = random_checkpoint(
-        styles=("pop", "song"), segments=True, anchors=True, lags=(1, 2, 4), farthest=4, memory=400
+        styles=("pop", "song"),
+        segments=True,
+        anchors=True,
+        lags=(1, 2, 4),
+        farthest=4,
+        memory=400,
+        copying=copying,
     )
     model = checkpoint.model
     assert model.returns is not None

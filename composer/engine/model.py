@@ -47,8 +47,8 @@ EMBEDDING_DIMS: Mapping[str, int] = {
     "role": 32,
 }
 
-SEGMENTS = 3  # what a word is to the model: HEARD, GIVEN in advance, or DRAWN between what is given
-HEARD, GIVEN, DRAWN = range(SEGMENTS)
+SEGMENTS = 4  # what a word is to the model: HEARD, GIVEN in advance, DRAWN into a hole, or heard BEHIND that hole
+HEARD, GIVEN, DRAWN, BEHIND = range(SEGMENTS)
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,11 @@ class Context:
 
     vector: Tensor  # (..., dim)
     hinted: Tensor | None  # (..., hints, attributes)
+    trust: Tensor | None = None  # (...), how much they count, times the strength of copying; None for 1
 
     def __getitem__(self, index: Any) -> Context:
-        return Context(self.vector[index], None if self.hinted is None else self.hinted[index])
+        hinted, trust = (None if part is None else part[index] for part in (self.hinted, self.trust))
+        return Context(self.vector[index], hinted, trust)
 
 
 class Stage(nn.Module):
@@ -167,7 +169,7 @@ class Stage(nn.Module):
         hidden = self.norm(context.vector + F.gelu(mixed, approximate="tanh"))
         logits = dict(zip(self.names, self.heads(hidden).split(self.sizes, dim=-1), strict=True))
         if self.copying is not None and context.hinted is not None:
-            self.copying(logits, hidden, context.hinted, word)
+            self.copying(logits, hidden, context.hinted, word, context.trust)
         return logits
 
 

@@ -2,7 +2,7 @@
 training (composer.training.tasks).
 
     go on      heard: the past, then what was drawn
-    redo       heard: the past | given: what comes behind | drawn: the bars between
+    redo       behind: what comes behind | heard: the past | drawn: the bars between
     given      before each bar, given: what is there of the one behind it (before the first one its own too) | heard:
                what was drawn of the bar
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from composer.engine.anchors import BARS_BEFORE, FIELDS, SIZES, UNKNOWN, Row, anchors_of, begun_id, end_id
-from composer.engine.model import DRAWN, GIVEN, HEARD, ModelConfig
+from composer.engine.model import BEHIND, DRAWN, GIVEN, HEARD, ModelConfig
 from composer.music.words import IGNORE, Family, Vocabulary, Word
 from composer.request import Request
 
@@ -24,7 +24,7 @@ class Known(NamedTuple):
     Attributes:
         word: its ids.
         anchors: what is told with it (composer.engine.anchors).
-        segment: HEARD, GIVEN or DRAWN (composer.engine.model).
+        segment: HEARD, GIVEN, DRAWN or BEHIND (composer.engine.model).
     """
 
     word: Word
@@ -50,6 +50,14 @@ class OpenBar(NamedTuple):
     segment: int
     chords: Sequence[int] = ()
     following: int = IGNORE
+
+
+def trust_in(bar: OpenBar, copying: float) -> float:
+    """How much past bars count while a bar is composed, times ModelConfig.copying.
+
+    Where its chords are asked for they count as in training: more would have the notes follow what came before.
+    """
+    return 1 / copying if any(bar.chords) else 1.0
 
 
 class Prompt:
@@ -100,10 +108,10 @@ class Prompt:
         request = self._request
         rows: list[Known] = []
         nothing = (UNKNOWN,) * BARS_BEFORE
+        for bar, word in _numbered(request.behind, self._heard + request.bars):
+            rows.append(Known(word, (*self._opening, begun_id(bar), UNKNOWN, *self._style), BEHIND))
         for bar, word in _numbered(request.words, request.before):  # what was heard says itself what it is like
             rows.append(Known(word, (*nothing, begun_id(bar), UNKNOWN, *self._style), HEARD))
-        for bar, word in _numbered(request.behind, self._heard + request.bars):
-            rows.append(Known(word, (*self._opening, begun_id(bar), UNKNOWN, *self._style), GIVEN))
         for bar, word in _numbered(words, 0):
             if word.family == Family.BAR:
                 rows += self.given(bar)

@@ -157,13 +157,22 @@ class Copying(nn.Module):
         self.given = [name for name in ("family", "position", "role", "pitch") if name in given]
         self.gates = nn.Linear(dim, len(self.names) * hints)
 
-    def forward(self, logits: dict[str, Tensor], hidden: Tensor, hinted: Tensor, word: Mapping[str, Tensor]) -> None:
+    def forward(
+        self,
+        logits: dict[str, Tensor],
+        hidden: Tensor,
+        hinted: Tensor,
+        word: Mapping[str, Tensor],
+        trust: Tensor | None = None,
+    ) -> None:
         """Change the logits of a stage in place of their names.
 
         logits: {name: (..., ids)}   hidden: (..., dim)   hinted: (..., hints, attributes)
         word: ids (...,) of the attributes of earlier stages. A hint that they contradict is not heard any more.
+        trust: (...), times the strength, the hints count
         """
-        gates = (self.strength * self.gates(hidden)).unflatten(-1, (len(self.names), self.hints))
+        strength = self.strength if trust is None else self.strength * trust[..., None]
+        gates = (strength * self.gates(hidden)).unflatten(-1, (len(self.names), self.hints))
         heard = hinted[..., 0] != IGNORE
         for name in self.given:  # in training `word` holds the later attributes too
             heard = heard & (hinted[..., COLUMN[name]] == word[name][..., None])

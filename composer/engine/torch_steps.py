@@ -13,7 +13,7 @@ from composer.engine.grammar import Grammar
 from composer.engine.guards import NO_PULL, Pull
 from composer.engine.model import Context
 from composer.engine.noise import Noise
-from composer.engine.prompt import Known, OpenBar
+from composer.engine.prompt import Known, OpenBar, trust_in
 from composer.engine.steps import PREFILL_WORDS, Drawn
 from composer.music.words import IGNORE, Word
 from composer.sampling import SamplingParams
@@ -44,6 +44,7 @@ class TorchSteps:
         self.positions = torch.zeros(slots, dtype=torch.long, device=device)  # how many came before it
         self.anchors = torch.zeros(slots, self.model.config.fields, dtype=torch.long, device=device)
         self.segments = torch.zeros(slots, dtype=torch.long, device=device)
+        self.trust = torch.ones(slots, device=device)
         self._active = torch.zeros(slots, dtype=torch.bool, device=device)  # who draws in this step
         self._places = torch.zeros(slots, dtype=torch.long, device=device)  # where in the noise
         self._nats = torch.zeros(slots, device=device)
@@ -77,6 +78,7 @@ class TorchSteps:
         self.grammar.open(slot, bar)
         self.anchors[slot] = torch.tensor(bar.anchors, device=self.device)
         self.segments[slot] = bar.segment
+        self.trust[slot] = trust_in(bar, self.model.config.copying)
 
     def warm(self, slot: int, warmed: bool) -> None:
         self.drawer.warmed[slot] = warmed
@@ -116,7 +118,8 @@ class TorchSteps:
             self.segments[:, None],
         )[:, 0]
         if context.hinted is not None:  # a slot that is being warmed is not told what came before
-            context = Context(context.vector, context.hinted.masked_fill(self.drawer.warmed[:, None, None], IGNORE))
+            hinted = context.hinted.masked_fill(self.drawer.warmed[:, None, None], IGNORE)
+            context = Context(context.vector, hinted, self.trust)
         uniform = self._numbers[self._slots, self._places]
         words, nats = self.drawer.draw_word(self.model, self.grammar, context, uniform)
         self.words.copy_(_where(self._active, words, self.words))

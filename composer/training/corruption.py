@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from composer.engine.model import GIVEN
+from composer.engine.model import BEHIND, GIVEN
 from composer.engine.returns import places_of
 from composer.music.words import COLUMN, IGNORE, Family, Vocabulary
 
@@ -31,7 +31,7 @@ LONGEST_SHIFT = 256  # words
 
 def corrupted(words: Tensor, most: float, segments: Tensor | None = None) -> Tensor:
     """A copy with slips. words: (batch, length, attributes)   most: the largest share of notes of a sequence that slip
-    segments: (batch, the last ones of length); what is given does not slip.
+    segments: (batch, the last ones of length); what is given, or comes behind a hole, does not slip.
 
     The words keep to the grammar: a pitch stays between its neighbours. Draws from torch's own generator.
     """
@@ -41,7 +41,8 @@ def corrupted(words: Tensor, most: float, segments: Tensor | None = None) -> Ten
     result = words.clone()
     note = words[..., column["family"]] == NOTE
     if segments is not None:
-        note = note & ~F.pad(segments == GIVEN, (length - segments.shape[1], 0))
+        asked = (segments != GIVEN) & (segments != BEHIND)
+        note = note & F.pad(asked, (length - segments.shape[1], 0), value=True)
     share = torch.rand(batch, 1) * most * (torch.rand(batch, 1) < 0.5)
 
     def slips(factor: float) -> Tensor:

@@ -1,11 +1,13 @@
 """What one model is asked for, each as a sequence to read: what was heard, what is given in advance, what is drawn.
 
     go on      heard: the past, and what is drawn as it comes
-    redo       heard: up to REDO_BARS bars before the hole | given: as many behind it | drawn: the hole, and an end
+    redo       behind: up to REDO_BARS bars behind the hole | heard: as many before it | drawn: the hole, and an end
     given      before each bar, given: the parts or the chords of the bar behind it (before the first one its own too)
                | heard: what the bar has besides them
 
-What is given is read, never asked for. A bar word that is drawn is read behind what is given for its bar.
+What is given, or stands behind a hole, is read, never asked for. A bar word that is drawn is read behind what is given
+for its bar. What is behind a hole comes first, so that the past leads into the hole as it does into what goes on, and
+both can come back in it (composer.engine.returns).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from composer.engine.model import DRAWN, GIVEN, HEARD
+from composer.engine.model import BEHIND, DRAWN, GIVEN, HEARD
 from composer.music.words import COLUMN, END, IGNORE, Family
 
 Words = npt.NDArray[np.int64]  # (words, attributes)
@@ -51,8 +53,8 @@ def redo(bars: Sequence[Words], hole: int, behind: int, length: int) -> Lesson |
         else:
             last -= 1
     order = [
+        *((number, BEHIND) for number in range(behind, last)),
         *((number, HEARD) for number in range(first, hole)),
-        *((number, GIVEN) for number in range(behind, last)),
         *((number, DRAWN) for number in range(hole, behind)),
     ]
     heard = np.concatenate([bars[number] for number, _ in order])
@@ -62,7 +64,7 @@ def redo(bars: Sequence[Words], hole: int, behind: int, length: int) -> Lesson |
     truth = np.concatenate([heard[1:], np.array(END)[None]])
     following = np.append(segments[1:], DRAWN)
     truth[segments != following] = IGNORE
-    truth[segments == GIVEN] = IGNORE
+    truth[segments == BEHIND] = IGNORE
     left = np.where(segments == DRAWN, behind - 1 - of_bar, -1)
     return Lesson(heard, truth, segments, of_bar, left)
 

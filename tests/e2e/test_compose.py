@@ -26,7 +26,7 @@ from composer.opening import to_opening
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 OPENING = EXAMPLES / "opening.mid"
-CHECKPOINT = ROOT / "checkpoints" / "fourth"
+CHECKPOINT = ROOT / "checkpoints" / "fifth"
 
 
 def segue(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -74,7 +74,7 @@ def test_the_picture_opens(piece: Path) -> None:
 
 def test_the_receipt_tells_how_the_piece_came_about(piece: Path) -> None:
     receipt = json.loads((piece / "piece.json").read_text())
-    assert receipt["checkpoint"] == {"name": "fourth", "digest": load_checkpoint(CHECKPOINT).digest}
+    assert receipt["checkpoint"] == {"name": "fifth", "digest": load_checkpoint(CHECKPOINT).digest}
     assert receipt["seed"] == 7
     assert set(receipt["settings"]) == {"temperature", "top_p"}
     assert receipt["words"] > 6

@@ -12,7 +12,7 @@ from some_words import bar_word, metrical, note
 from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN
 from composer.engine.checkpoint import load_checkpoint, load_model, save_checkpoint
 from composer.engine.generator import Generator
-from composer.engine.model import DRAWN, GIVEN, HEARD, CompoundWordTransformer, ModelConfig, loss_by_attribute
+from composer.engine.model import BEHIND, DRAWN, GIVEN, HEARD, CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.music.score import Role
 from composer.music.words import COLUMN, END, IGNORE, Family, Word, default_vocabulary
 from composer.order import STYLES
@@ -71,17 +71,18 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
 # ------------------------------------------------------------------ tasks
 
 
-def test_a_hole_is_drawn_between_what_was_heard_and_what_is_given() -> None:
+def test_a_hole_is_drawn_behind_what_was_heard_and_what_comes_behind_it_is_read_first() -> None:
     bars = split_bars(song(20, "4/4", 1, ends=False))
     lesson = redo(bars, 9, 12, 10_000)
     assert lesson is not None
     drawn = lesson.heard[lesson.segments == DRAWN]
     assert drawn.tolist() == np.concatenate(bars[9:12]).tolist()
     assert lesson.heard[lesson.segments == HEARD].tolist() == np.concatenate(bars[1:9]).tolist()
-    assert lesson.heard[lesson.segments == GIVEN].tolist() == np.concatenate(bars[12:20]).tolist()
+    assert lesson.heard[lesson.segments == BEHIND].tolist() == np.concatenate(bars[12:20]).tolist()
+    assert sorted(lesson.segments.tolist(), key=(BEHIND, HEARD, DRAWN).index) == lesson.segments.tolist()
     truth = lesson.truth[lesson.segments == DRAWN]
     assert truth.tolist() == [*drawn[1:].tolist(), list(END)]
-    assert not lesson.truth[lesson.segments == GIVEN].any()
+    assert not lesson.truth[lesson.segments == BEHIND].any()
     assert sorted(set(lesson.left[lesson.segments == DRAWN].tolist())) == [0, 1, 2]
     assert (lesson.left[lesson.segments != DRAWN] == -1).all()
 
@@ -93,7 +94,7 @@ def test_both_sides_of_a_hole_give_way_where_words_are_few(hole: int, behind: in
     assert lesson is not None
     assert len(lesson.heard) <= 100
     assert set(lesson.bar[lesson.segments == DRAWN]) == set(range(hole, behind))
-    heard, known = (len(set(lesson.bar[lesson.segments == segment])) for segment in (HEARD, GIVEN))
+    heard, known = (len(set(lesson.bar[lesson.segments == segment])) for segment in (HEARD, BEHIND))
     assert abs(heard - known) <= 1 or hole < 3 or behind > 17
 
 
@@ -147,8 +148,8 @@ def test_a_batch_depends_on_seed_and_step_alone(lessons: Lessons) -> None:
 def test_every_task_comes_up_and_what_is_given_is_never_asked_for(lessons: Lessons) -> None:
     drawn = batches(lessons)
     seen = {int(segment) for batch in drawn for segment in np.unique(batch.segments)}
-    assert seen == {HEARD, GIVEN, DRAWN}
-    assert all(not batch.truth[batch.segments == GIVEN].any() for batch in drawn)
+    assert seen == {HEARD, GIVEN, DRAWN, BEHIND}
+    assert all(not batch.truth[np.isin(batch.segments, (GIVEN, BEHIND))].any() for batch in drawn)
 
 
 def test_what_was_made_by_rule_is_no_example(lessons: Lessons) -> None:
@@ -229,7 +230,7 @@ def test_what_stands_behind_a_hole_changes_what_is_drawn_and_its_segment_does() 
     with torch.no_grad():
         known = model(words, segments=segments).vector[0, hole]
         other = words.clone()
-        other[0, segments[0] == GIVEN, COLUMN["pitch"]] = 7
+        other[0, segments[0] == BEHIND, COLUMN["pitch"]] = 7
         assert not torch.allclose(known, model(other, segments=segments).vector[0, hole])
         assert not torch.allclose(known, model(words, segments=torch.zeros_like(segments)).vector[0, hole])
 
@@ -238,7 +239,7 @@ def test_slips_keep_to_the_grammar_and_what_is_given_does_not_slip() -> None:
     torch.manual_seed(1)
     words = torch.from_numpy(song(30, "4/4", 4, ends=False))[None]
     segments = torch.full(words.shape[:2], HEARD)
-    segments[:, 100:200] = GIVEN
+    segments[:, 100:150], segments[:, 150:200] = GIVEN, BEHIND
     slipped = corrupted(words.repeat(8, 1, 1), 1.0, segments.repeat(8, 1))
     assert torch.equal(slipped[:, 100:200], words[:, 100:200].expand(8, -1, -1))
     assert not torch.equal(slipped, words.expand(8, -1, -1))

@@ -26,14 +26,15 @@ from engine_models import steps_of
 from some_words import BAR, bar_word
 
 from composer.engine.anchors import BARS_LEFT
+from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
-from composer.engine.model import DRAWN, GIVEN, HEARD
+from composer.engine.model import BEHIND, DRAWN, HEARD
 from composer.engine.prompt import Prompt
 from composer.engine.scheduler import Piece
 from composer.engine.torch_steps import TorchSteps
 from composer.errors import RequestError
 from composer.music.encoding import decode
-from composer.music.words import COLUMN, Family, default_vocabulary
+from composer.music.words import COLUMN, Family, Word, default_vocabulary
 from composer.request import Request
 from composer.rules import broken_rules
 from composer.training.tasks import given, redo, split_bars
@@ -61,7 +62,7 @@ def test_a_redo_is_laid_out_as_it_was_learned() -> None:
     known = Prompt(request, VOCABULARY, CHECKPOINT.model.config).known(hole[: last + 1])
     assert [one.word for one in known] == list(words_of(lesson.heard))[: len(known)]
     assert [one.segment for one in known] == lesson.segments[: len(known)].tolist()
-    assert {one.segment for one in known} == {HEARD, GIVEN, DRAWN}
+    assert {one.segment for one in known} == {HEARD, BEHIND, DRAWN}
     left = [one.anchors[BARS_LEFT] for one in known]
     assert left == [1 + bars if bars >= 0 else 0 for bars in lesson.left[: len(known)].tolist()]
 
@@ -187,3 +188,20 @@ GOOD = accompanied()
 def test_what_contradicts_itself_is_refused(bad: Request) -> None:
     with pytest.raises(RequestError):
         Request.from_json(bad.to_json(), VOCABULARY)
+
+
+# ---------------------------------------------------------------------- past bars, where chords are asked for
+
+
+@pytest.mark.parametrize("kind", ["torch", "native float32"])
+def test_where_chords_are_asked_for_past_bars_count_as_in_training(kind: str) -> None:
+    as_learned, stronger = (versatile_checkpoint(copying=copying) for copying in (1.0, 3.0))
+    for stage in [*as_learned.model.stages, *stronger.model.stages]:
+        torch.nn.init.constant_(stage.copying.gates.bias, 2.0)  # type: ignore[union-attr, arg-type]
+
+    def composed(checkpoint: Checkpoint, task: str) -> list[Word]:
+        *_, (piece,) = Generator(checkpoint, 1, steps=steps_of(kind, checkpoint, 1)).compose([REQUESTS[task]()])
+        return piece.words
+
+    assert composed(stronger, "chords") == composed(as_learned, "chords")
+    assert composed(stronger, "go on") != composed(as_learned, "go on")

@@ -82,7 +82,7 @@ class Model(Structure):
 
 class Settings(Structure):
     _fields_ = [
-        *((name, Floats) for name in ("temperature", "top_p", "pulls", "noise")),
+        *((name, Floats) for name in ("temperature", "top_p", "pulls", "noise", "trust")),
         *((name, POINTER(c_uint8)) for name in ("warmed", "last")),
         *((name, Ints) for name in ("length", "segment", "following", "anchors", "chords", "roles")),
         *((name, c_int32) for name in ("noise_words", "farthest_spread")),

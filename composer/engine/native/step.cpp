@@ -39,7 +39,7 @@ constexpr int ATTRIBUTES = 9, FIELDS = 7, PULLS = 4;
 constexpr int FARTHEST = 64, HINTS = 16, HEADS = 64;  // at most: bars back, hints a word, heads of a group
 enum Attribute { FAMILY, POSITION, PITCH, VELOCITY, DURATION, CHORD, TEMPO, METER, ROLE };
 enum Family { NONE, BAR, METRICAL, NOTE, END };
-enum Segment { HEARD, GIVEN, DRAWN };
+enum Segment { HEARD, GIVEN, DRAWN, BEHIND };
 constexpr int FAMILY_OF[ATTRIBUTES] = {NONE, METRICAL, NOTE, NOTE, NOTE, METRICAL, METRICAL, BAR, NOTE};
 enum PullOf { NOTES_PULL, SPREAD_PULL, LOUDNESS_PULL, REGISTER_PULL };
 
@@ -377,6 +377,7 @@ struct Settings {  // one row a slot, changed by Python between two calls
     const float *temperature, *top_p;  // (slots, ATTRIBUTES)
     const float* pulls;                // (slots, PULLS)
     const float* noise;                // (slots, noise_words, ATTRIBUTES)
+    const float* trust;                // (slots,), times the strength of copying, hints count
     const uint8_t *warmed, *last;      // (slots,), last: whether no bar follows the one that is open
     const int32_t *length, *segment, *following;  // (slots,), of the bar that is open; following: a meter, or 0
     const int32_t* anchors;            // (slots, FIELDS)
@@ -1032,6 +1033,7 @@ class Engine {
         share(scratch.hidden.data(), 1, m_.dim, stage.gates, 0, stage.gates.outputs / LANES, scratch,
               [&](int, int column, Vec value) { store(&scratch.gates[column], value); });
         const Past& past = slot_[row_[i].slot].past;
+        float trust = set_.trust[row_[i].slot];
         float* logits = scratch.logits.data();
         for (int n = 0; n < stage.name_count; ++n) {
             int a = stage.names[n];
@@ -1044,7 +1046,7 @@ class Engine {
                 bool heard = hint[a] != 0;
                 for (int earlier : {FAMILY, POSITION, ROLE, PITCH})
                     if (stage.given[earlier]) heard = heard && hint[earlier] == word[earlier];
-                if (heard) ids[hints] = hint[a], raised[hints++] = scratch.gates[n * m_.hints + h];
+                if (heard) ids[hints] = hint[a], raised[hints++] = trust * scratch.gates[n * m_.hints + h];
             }
             for (int h = 0; h < hints; ++h) {  // the most certain of those that agree, once
                 float most = 0;

@@ -19,7 +19,7 @@ from composer.engine.model import CompoundWordTransformer
 from composer.engine.native import library
 from composer.engine.native.weights import Weights, is_supported
 from composer.engine.noise import NOISE_WORDS, Noise
-from composer.engine.prompt import Known, OpenBar
+from composer.engine.prompt import Known, OpenBar, trust_in
 from composer.engine.steps import PREFILL_WORDS, Drawn
 from composer.music.words import ATTRIBUTES, Word
 from composer.sampling import MAX_TEMPERATURE, SamplingParams
@@ -38,9 +38,11 @@ class NativeSteps:
         self.arithmetic = "float32" if whole else "int8"
         self.description = f"compiled for it, weights in {self.arithmetic}"
         self._library, self._weights, self._noise = loaded, Weights(model, whole), Noise(slots, len(vocabulary.sizes))
+        self._copying = model.config.copying
         self._temperature = np.ones((slots, len(ATTRIBUTES)), np.float32)
         self._top_p = np.ones((slots, len(ATTRIBUTES)), np.float32)
         self._pulls = np.zeros((slots, len(NO_PULL)), np.float32)
+        self._trust = np.ones(slots, np.float32)
         self._warmed, self._last = np.zeros(slots, np.uint8), np.zeros(slots, np.uint8)
         self._length, self._segment, self._following, self._roles = np.zeros((4, slots), np.int32)
         self._anchors = np.zeros((slots, library.MOST_FIELDS), np.int32)
@@ -51,6 +53,7 @@ class NativeSteps:
             top_p=_pointer(self._top_p),
             pulls=_pointer(self._pulls),
             noise=_pointer(self._noise.numbers.numpy()),
+            trust=_pointer(self._trust),
             warmed=_pointer(self._warmed),
             last=_pointer(self._last),
             length=_pointer(self._length),
@@ -118,6 +121,7 @@ class NativeSteps:
         self._length[slot], self._last[slot] = bar.length, bar.last
         self._segment[slot], self._following[slot] = bar.segment, bar.following
         self._anchors[slot, : len(bar.anchors)] = bar.anchors
+        self._trust[slot] = trust_in(bar, self._copying)
         self._chords[slot] = 0
         self._chords[slot, 1 : 1 + len(bar.chords)] = bar.chords
 
