@@ -4,7 +4,7 @@
 
 The critic is a logistic regression on the figures that composer.audition compares by. It learns from training songs:
 how they go on, against what the checkpoint makes of their openings; the openings that are judged it has never seen. For
-each of these it chooses one take. Beside it: the first take, and the likeliest one, as `segue compose --spare` chooses.
+each of these it chooses one take. Beside it: the first take, and the likeliest one.
 Prints what the audition would say of each choice, and how far it is from the first take, with 95 % intervals over the
 openings; the last column is how far it moves the overlap from that of the first takes.
 """

@@ -23,7 +23,8 @@ def compose(
     spare: Annotated[
         int | None,
         typer.Option(
-            help="So many more are drawn, 0 to 64, and the best kept, best first.", show_default="half of --takes"
+            help="So many more are drawn, 0 to 64; those without a loop or a copy that keep the key come first.",
+            show_default="half of --takes",
         ),
     ] = None,
     ending: Annotated[bool, typer.Option("--ending/--open-end", help="Whether the last bars are to be an end.")] = True,

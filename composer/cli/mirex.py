@@ -13,11 +13,14 @@ from composer.places import DEFAULT_CHECKPOINT
 
 def mirex(
     prompt: Annotated[Path, typer.Argument(help="A pickup and four bars, as JSON: examples/mirex has some.")],
-    candidates: Annotated[int, typer.Option(help="How many continuations, best first.")] = 8,
+    candidates: Annotated[int, typer.Option(help="How many continuations.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same candidates.")] = 7,
     spare: Annotated[
         int | None,
-        typer.Option(help="So many more are drawn, 0 to 64, and the best kept.", show_default="half of --candidates"),
+        typer.Option(
+            help="So many more are drawn, 0 to 64; those that pass the gates come first.",
+            show_default="half of --candidates",
+        ),
     ] = None,
     style: Annotated[
         str, typer.Option(help="What the music is like: pop, song, classical, quartet.", show_default="as the prompt")
@@ -30,7 +33,7 @@ def mirex(
 ) -> None:
     """Continue a prompt of the MIREX 2025 task, symbolic music generation, by twelve bars.
 
-    Writes sample_01.json, sample_02.json and so on, the best candidate first, in the format of the task.
+    Writes sample_01.json, sample_02.json and so on, in the format of the task.
     """
     from composer.cli import wiring
     from composer.mirex import NEW_BARS

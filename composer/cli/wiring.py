@@ -121,7 +121,7 @@ def compose(
 
 
 def mirex(prompt: Path, order: Order, checkpoint: Path, device: Device, folder: Path) -> Path:
-    """A prompt's file -> a folder of candidates, best first.
+    """A prompt's file -> a folder of candidates.
 
     Args:
         prompt: as composer.mirex has it.
