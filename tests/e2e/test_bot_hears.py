@@ -24,7 +24,19 @@ from composer.music.score import Note, Score, cut_at_repeats, in_four
 
 PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 HEARD = ["That's it, go on", "Half tempo", "Double tempo", "Delete"]
-PIECE = ["Continue", "Redo bars …", "Vary", "Again with …", "Sheet music", "Parts", "Loop", "Info", "Delete"]
+PIECE = [
+    "Continue",
+    "Redo bars …",
+    "Vary",
+    "Again with …",
+    "Sheet music",
+    "Parts",
+    "Loop",
+    "Info",
+    "Back",
+    "♥ Love",
+    "Delete",
+]
 
 
 @dataclass

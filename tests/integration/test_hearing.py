@@ -38,7 +38,7 @@ PATIENCE = 60.0  # seconds that no test needs
 VOCABULARY = default_vocabulary()
 ANN, GUILD = 7, 70
 PLACE = Place(GUILD, 71, 72, "token", False, True, 10 * 2**20, "en", message=73)
-PERFORMED = performance_of(song(8)).to_json()
+PERFORMED = replace(performance_of(song(8)), kind="piano").to_json()
 RIGHT = Listening(bpm=100, downbeat=1)
 WAVE = silence(1, "-f", "wav", "-")
 
