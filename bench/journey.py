@@ -33,7 +33,7 @@ from bench.music import EXAMPLE
 from bench.report import Table, report
 from bench.service import finished, submit, table, working
 from bench.stages import Stages, medians
-from bot.workshop import finish_with_sound
+from bot.workshop import Answered, finish_with_sound
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.line.schema import Draft
@@ -82,9 +82,8 @@ def walk(checkpoint: Checkpoint, order: Order, slots: int, wait: float, stages: 
     composed = composed_in(Generator(checkpoint, slots, torch.device("cpu")), request, stages)
     midi = dump_midi(opening.score)
     with stages("finish"):
-        finish_with_sound(
-            midi, opening.bars, request, composed, checkpoint.vocabulary, 0, "", {}, None, sys.maxsize, None
-        )
+        answered = Answered(midi, opening.bars, request, composed)
+        finish_with_sound(answered, checkpoint.vocabulary, sys.maxsize, None)
     return finish(opening.score, request, composed, checkpoint.vocabulary)
 
 

@@ -32,9 +32,9 @@ from bot.messages import Stranger, describe, say
 from bot.storage import Storage
 from bot.storage.pieces import Piece
 from bot.studio import Studio
-from bot.workshop import Card, Finished, Sound
+from bot.workshop import Answered, Card, Finished, Sound
 from composer.database import Database
-from composer.errors import DatabaseError, LineFullError, OpeningError, SegueError
+from composer.errors import DatabaseError, LineFullError, OpeningError, SegueError, TaskError
 from composer.line.asking import Progress
 from composer.line.jobs import Jobs
 from composer.line.schema import PERFORMANCE, Job, Kind, State
@@ -320,17 +320,18 @@ class Attendance:
         opening = await self._storage.opening_of(piece.id)
         if opening is None:
             raise GoneError
-        request = Request.from_json(job.payload, self._studio.vocabulary)
-        composed = Composed.from_json(job.result or {})
         finished, sound = await self._studio.finish(
-            opening,
-            piece.opening_bars,
-            request,
-            composed,
-            piece.program,
-            piece.title.bare,
-            piece.task,
-            piece.heard,
+            Answered(
+                opening=opening,
+                bars=piece.opening_bars,
+                request=Request.from_json(job.payload, self._studio.vocabulary),
+                composed=Composed.from_json(job.result or {}),
+                program=piece.program,
+                title=piece.title.bare,
+                task=piece.task,
+                heard=piece.heard,
+                lost=piece.lost,
+            ),
             piece.place.filesize_limit,
         )
         if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
@@ -380,7 +381,7 @@ class Attendance:
             return await self._delivery.post(piece, unheard_letter(piece, job))
         try:
             card = await self._card(piece, job, piece.hearing.listening)
-        except OpeningError as error:
+        except (OpeningError, TaskError) as error:
             return await self._delivery.post(piece, refusal_letter(piece, error))
         note = ""
         if piece.hearing.go:
@@ -394,7 +395,8 @@ class Attendance:
         return await self._delivery.post(piece, heard_letter(piece, card, note))
 
     async def _card(self, piece: Piece, job: Job, listening: Listening) -> Card:
-        card = await self._studio.hear(job.result or {}, listening, piece.title.bare, owner=piece.owner)
+        place = order_of(piece).place
+        card = await self._studio.hear(job.result or {}, listening, piece.title.bare, place, owner=piece.owner)
         if not await self._storage.set_heard(piece.id, card.midi, card.bars, card.heard, listening):
             raise GoneError
         return card

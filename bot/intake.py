@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,6 +30,7 @@ from composer.errors import OpeningError, to_reason
 from composer.line.asking import Limits
 from composer.line.jobs import Jobs
 from composer.line.schema import PERCENT, PERFORMANCE, Draft, Kind
+from composer.music.score import NOTHING_LOST, Lost
 from composer.order import Order
 from composer.transcription.synchronise import Listening
 
@@ -58,6 +58,8 @@ class Ask:
         program: General MIDI, 0-127, of the one part that plays; None for its own.
         parent: the piece that this one continues or varies.
         heard: what was heard in the opening, if it was played.
+        written: its file on its own beats, if others were found in it.
+        lost: what of its file could not be read.
     """
 
     key: str
@@ -68,6 +70,8 @@ class Ask:
     program: int | None = None
     parent: int | None = None
     heard: Mapping[str, Any] | None = None
+    written: bytes | None = None
+    lost: Lost = NOTHING_LOST
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,8 @@ class Intake:
             LineFullError: there is no room for them.
         """
         program = read.program if ask.program is None else ask.program
-        ask = replace(ask, heard=ask.heard or read.heard, program=program)
+        lost = read.lost if any(read.lost) else ask.lost
+        ask = replace(ask, heard=ask.heard or read.heard, program=program, written=read.written, lost=lost)
         rows = [
             _Row(
                 Draft(
@@ -201,26 +206,23 @@ class Intake:
         Raises:
             LineFullError: there is no room for it.
         """
-        draft = replace(
-            _to_be_heard(ask.key, ask.user, ask.place.guild),
-            payload={"midi": b64encode(doubtful.midi).decode()},
-            result=doubtful.performance,
-        )
+        draft = replace(_to_be_heard(ask.key, ask.user, ask.place.guild), result=doubtful.performance)
+        ask = replace(ask, written=doubtful.midi, lost=doubtful.lost)
         (piece,) = await self._into_line(ask, [_Row(draft, None, 0, ask.order)], hearing=hearing)
         return piece
 
     async def compose_as_written(self, ask: Ask, parent: Piece) -> list[Piece]:
-        """Go on from a MIDI file on its own beats, about which the person was asked.
+        """Go on from a MIDI file on its own beats, where others were found in it.
 
         Raises:
             GoneError: the file is no longer kept.
             OpeningError: on its own beats it cannot be continued.
             LineFullError: there is no room for another.
         """
-        job = await self._jobs.get(parent.id)
-        if job is None or "midi" not in job.payload:
+        midi = await self._storage.written_of(parent.id)
+        if midi is None:
             raise GoneError
-        read = await self._studio.read(b64decode(job.payload["midi"]), ask.order, AS_WRITTEN, ask.user)
+        read = await self._studio.read(midi, ask.order, AS_WRITTEN, ask.user)
         assert isinstance(read, Read)
         return await self.take(ask, read)
 
@@ -282,6 +284,8 @@ class Intake:
                     asked_at=instead_of.asked_at if instead_of else None,
                     heard=ask.heard,
                     hearing=hearing,
+                    written=ask.written,
+                    lost=ask.lost,
                 )
             if instead_of is not None:
                 await self._storage.replace(connection, instead_of.id)

@@ -17,6 +17,7 @@ from bot.workshop import Card, Finished, Sound
 from composer.errors import SegueError, from_reason
 from composer.line.asking import Progress
 from composer.line.schema import PERCENT, Job, Kind, State
+from composer.music.score import Lost
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.sheet import Sheet
 from composer.sampling import SamplingParams
@@ -137,6 +138,7 @@ def piece_letter(
         lines.append(descent(language, piece, parent))
     elif piece.heard:
         lines.append(_tell_of_opening(language, piece.heard))
+    lines += _tell_of_file(language, piece.lost)
     if receipt["opening"].get("ends_early"):
         lines.append(say(language, "ends_early"))
     if len(receipt["opening"]["tracks"]) > 1:
@@ -239,6 +241,11 @@ def _tell_of_opening(language: Language, heard: Mapping[str, Any]) -> str:
     return say(language, "unclicked" if heard["kind"] == "midi" else "by_ear", heard=say_heard(language, heard))
 
 
+def _tell_of_file(language: Language, lost: Lost) -> list[str]:
+    """What of it could not be read, if anything."""
+    return [say(language, "lost", **lost._asdict())] if any(lost) else []
+
+
 def _tell_tracks(tracks: Sequence[Mapping[str, Any]]) -> str:
     """How many notes each has more than before, as far as a line goes."""
     told = [
@@ -297,17 +304,17 @@ def heard_letter(piece: Piece, card: Card, note: str = "") -> Letter:
     language, name = piece.place.language, file_name(piece.title.bare)
     kind = "heard_melody" if card.heard["accompanied"] else "heard"
     lines = [say(language, kind, title=piece.title, heard=say_heard(language, card.heard)), note]
-    if card.heard["kind"] == "midi":
+    lines += _tell_of_file(language, piece.lost)
+    if piece.as_written:
         lines.append(say(language, "doubtful"))
     lines.append(say(language, "heard_right", bars=piece.bars))
     files = {f"{name}.mid": card.midi, f"{name}.png": card.picture}
-    return Letter("\n".join(filter(None, lines)), _heard_acts(card.heard), files)
+    return Letter("\n".join(filter(None, lines)), _heard_acts(card.heard, piece.as_written), files)
 
 
-def _heard_acts(heard: Mapping[str, Any]) -> tuple[Act, ...]:
+def _heard_acts(heard: Mapping[str, Any], written: bool) -> tuple[Act, ...]:
     """Half and double where there are such tempos; its own beats of what has some."""
     slower, faster = heard["tempo"] / 2 >= SLOWEST, 2 * heard["tempo"] <= FASTEST
-    written = heard["kind"] == "midi"
     return (Act.GO, *[Act.HALF] * slower, *[Act.DOUBLE] * faster, *[Act.WRITTEN] * written, Act.DELETE)
 
 

@@ -183,9 +183,9 @@ TEXTS: Mapping[str, Text] = {
     ),
     "by_ear": Text("The opening is from a recording, heard as {heard}.", "开头来自录音，听到的是 {heard}。"),
     "unclicked": Text(
-        "The file was played without a click; its beats were found from the notes: {heard}. If they are wrong, give "
-        "/compose the option `bpm` or `as_written`.",
-        "这个文件没有按节拍器演奏；拍子是从音符里找出来的：{heard}。如果不对，请给 /作曲 加上选项 `速度` 或 `按原谱`。",
+        "The file was played without a click; its beats were found from the notes: {heard}. If they are wrong, press "
+        "**As written**, or give /compose the option `bpm`.",
+        "这个文件没有按节拍器演奏；拍子是从音符里找出来的：{heard}。如果不对，请按“按原谱”，或给 /作曲 加 `速度`。",
     ),
     "from_recording": Text(
         "It goes on from [what was heard here]({link}), for {person}.", "从[这段录音]({link})续写，为 {person} 而作。"
@@ -220,6 +220,10 @@ TEXTS: Mapping[str, Text] = {
     "another": Text(
         "Another way on from the opening of [this piece]({link}), for {person}.",
         "[这首作品]({link})的开头的另一种写法，为 {person} 而作。",
+    ),
+    "lost": Text(
+        "The file is damaged: {tracks} of its tracks broke off, and {notes} notes far behind the music are left out.",
+        "文件有损坏：{tracks} 条音轨中断，远在乐曲之后的 {notes} 个音符已略去。",
     ),
     "ends_early": Text(
         "The opening's last bar is half empty, and the new ones begin behind it; with `cut: True` they begin at its "

@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.children import Children
 from bot.workshop import (
+    Answered,
     Card,
     Doubtful,
     Finished,
@@ -28,11 +29,11 @@ from bot.workshop import (
     wake,
 )
 from composer.music.words import Vocabulary
+from composer.opening import Place
 from composer.order import Order
 from composer.rendering.sheet import Sheet
 from composer.rendering.stems import Stem
 from composer.rendering.tree import Branch, draw_tree
-from composer.request import Composed, Request
 from composer.transcription.synchronise import Listening
 
 READERS = 2  # so that whoever has a slow file read, for seconds, keeps nobody waiting
@@ -84,7 +85,7 @@ class Studio:
         await self._readers.run(owner, check_recording, recording)
 
     async def hear(
-        self, performance: Mapping[str, Any], listening: Listening, title: str, owner: int | None = None
+        self, performance: Mapping[str, Any], listening: Listening, title: str, place: Place, owner: int | None = None
     ) -> Card:
         """What was played in a recording.
 
@@ -92,12 +93,14 @@ class Studio:
             performance: as JSON.
             listening: what the person says about its beats.
             title: for the picture.
+            place: which bars of it are the opening.
             owner: whose it is.
 
         Raises:
             OpeningError: it cannot be continued.
+            TaskError: there are no such bars.
         """
-        return await self._readers.run(owner, hear_performance, performance, listening, title)
+        return await self._readers.run(owner, hear_performance, performance, listening, title, place)
 
     async def read_again(self, midi: bytes, bars: int, order: Order, owner: int | None = None) -> Read:
         """An opening or a piece of ours.
@@ -107,33 +110,15 @@ class Studio:
         """
         return await self._readers.run(owner, reread_opening, midi, bars, order, self.vocabulary)
 
-    async def finish(
-        self,
-        opening: bytes,
-        bars: int,
-        request: Request,
-        composed: Composed,
-        program: int,
-        title: str,
-        task: Mapping[str, Any] | None = None,
-        heard: Mapping[str, Any] | None = None,
-        limit: int = sys.maxsize,
-    ) -> tuple[Finished, Sound]:
+    async def finish(self, answered: Answered, limit: int = sys.maxsize) -> tuple[Finished, Sound]:
         """What a worker composed, as a piece.
 
         Args:
-            opening: as MIDI.
-            bars: of the opening.
-            request: what was composed for it.
-            composed: the words.
-            program: General MIDI, 0-127, of the one part that plays, where only one does.
-            title: for the file and the picture.
-            task: what was asked for, as composer.order.Order.task.
-            heard: what was found in an opening that was played, see Card.
+            answered: what, and what for.
             limit: bytes that the MP3 may have.
         """
-        what = (opening, bars, request, composed, self.vocabulary, program, title, task or {}, heard)
-        return await self._renderers.run(None, finish_with_sound, *what, limit, self._soundfont)
+        what = (answered, self.vocabulary, limit, self._soundfont)
+        return await self._renderers.run(None, finish_with_sound, *what)
 
     async def sound(self, midi: bytes, title: str, limit: int) -> Sound:
         """A piece of ours as an MP3 of at most `limit` bytes."""

@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from composer.music.chords import chords_of
 from composer.music.key import find_key
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.notation import read_written
-from composer.music.score import Score
+from composer.music.score import NOTHING_LOST, Lost, Score
 from composer.music.words import Vocabulary
 from composer.opening import Place, to_opening
 from composer.order import Order
@@ -54,6 +54,8 @@ class Read:
         requests: one a take.
         program: General MIDI, of the one part that plays; 0 where there are several.
         heard: of a file that was played without a click, see Card.
+        written: such a file, on its own beats.
+        lost: what of the file could not be read.
     """
 
     midi: bytes
@@ -64,6 +66,8 @@ class Read:
     bpm: float
     program: int = 0
     heard: Mapping[str, Any] | None = None
+    written: bytes | None = None
+    lost: Lost = NOTHING_LOST
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,37 @@ class Doubtful:
     Attributes:
         midi: what was understood of its file, on its own beats.
         performance: what it sounds like, as JSON.
+        lost: what of the file could not be read.
     """
 
     midi: bytes
     performance: Mapping[str, Any]
+    lost: Lost
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a worker composed, and what for.
+
+    Attributes:
+        opening: as MIDI.
+        bars: of the opening.
+        program: General MIDI, 0-127, of the one part that plays, where only one does.
+        title: for the file and the picture.
+        task: what was asked for, as composer.order.Order.task.
+        heard: of an opening that was played, see Card.
+        lost: what of the opening's file could not be read.
+    """
+
+    opening: bytes
+    bars: int
+    request: Request
+    composed: Composed
+    program: int = 0
+    title: str = ""
+    task: Mapping[str, Any] = field(default_factory=dict)
+    heard: Mapping[str, Any] | None = None
+    lost: Lost = NOTHING_LOST
 
 
 @dataclass(frozen=True)
@@ -136,28 +167,30 @@ def read_opening(
     score = read_written(data)
     if not score.notes or listening.takes(score):
         opening = to_opening(score, order.place)
-        return _read(dump_midi(opening.score), opening.bars, order, vocabulary)
+        return replace(_read(dump_midi(opening.score), opening.bars, order, vocabulary), lost=score.lost)
     performance = performance_of(score)
     heard = synchronise(performance, listening)
-    if asks and heard.sure < SURE and not listening.told:
-        return Doubtful(dump_midi(to_opening(score).score), performance.to_json())
     midi, bars = _taken_down(heard, order.place)
-    return replace(_read(midi, bars, order, vocabulary), heard=heard.to_json(), program=_program(score))
+    written = dump_midi(score)
+    if asks and heard.sure < SURE and not listening.told:
+        return Doubtful(written, performance.to_json(), score.lost)
+    read = _read(midi, bars, order, vocabulary)
+    return replace(read, heard=heard.to_json(), program=_program(score), written=written, lost=score.lost)
 
 
 def check_recording(recording: bytes) -> None:
     read_recording(recording)
 
 
-def hear_performance(performance: Mapping[str, Any], listening: Listening, title: str) -> Card:
+def hear_performance(performance: Mapping[str, Any], listening: Listening, title: str, place: Place) -> Card:
     heard = synchronise(Performance.from_json(performance), listening)
-    midi, bars = _taken_down(heard)
+    midi, bars = _taken_down(heard, place)
     score = _score(midi, bars)
     picture = draw_piano_roll(replace(score, chords=chords_of(score)), bars, title)
     return Card(midi, bars, picture, heard.to_json())
 
 
-def _taken_down(heard: Heard, place: Place | None = None) -> tuple[bytes, int]:
+def _taken_down(heard: Heard, place: Place) -> tuple[bytes, int]:
     """As a MIDI file that can be continued, and its bars."""
     opening = to_opening(heard.score, place)
     return dump_midi(opening.score), opening.bars
@@ -194,60 +227,31 @@ def _score(midi: bytes, bars: int) -> Score:
     return to_opening(parse_midi(midi), max_minutes=math.inf, max_notes=sys.maxsize).score.lasting(bars)
 
 
-def finish_piece(
-    opening: bytes,
-    bars: int,
-    request: Request,
-    composed: Composed,
-    vocabulary: Vocabulary,
-    program: int,
-    title: str,
-    task: Mapping[str, Any],
-    heard: Mapping[str, Any] | None = None,
-) -> Finished:
+def finish_piece(answered: Answered, vocabulary: Vocabulary) -> Finished:
     """For whoever needs no sound."""
-    take, midi, told = _finished(opening, bars, request, composed, vocabulary, program, title, task, heard)
-    return Finished(midi, draw_piano_roll(take.score, take.first, title, request.bars, take.beside), told)
+    take, midi, told = _finished(answered, vocabulary)
+    return Finished(midi, _picture(take, answered.title), told)
 
 
 def finish_with_sound(
-    opening: bytes,
-    bars: int,
-    request: Request,
-    composed: Composed,
-    vocabulary: Vocabulary,
-    program: int,
-    title: str,
-    task: Mapping[str, Any],
-    heard: Mapping[str, Any] | None,
-    limit: int,
-    soundfont: Path | None,
+    answered: Answered, vocabulary: Vocabulary, limit: int, soundfont: Path | None
 ) -> tuple[Finished, Sound]:
-    take, midi, told = _finished(opening, bars, request, composed, vocabulary, program, title, task, heard)
+    take, midi, told = _finished(answered, vocabulary)
     with ThreadPoolExecutor(1) as beside:  # playing and encoding leave the interpreter alone
-        picture = beside.submit(draw_piano_roll, take.score, take.first, title, request.bars, take.beside)
-        sound = render_sound(midi, title, limit, soundfont)
+        picture = beside.submit(_picture, take, answered.title)
+        sound = render_sound(midi, answered.title, limit, soundfont)
     return Finished(midi, picture.result(), told), sound
 
 
-def _finished(
-    opening: bytes,
-    bars: int,
-    request: Request,
-    composed: Composed,
-    vocabulary: Vocabulary,
-    program: int,
-    title: str,
-    task: Mapping[str, Any],
-    heard: Mapping[str, Any] | None,
-) -> tuple[Take, bytes, dict[str, Any]]:
+def _finished(answered: Answered, vocabulary: Vocabulary) -> tuple[Take, bytes, dict[str, Any]]:
     """The take, its MIDI and its receipt."""
-    given = _score(opening, bars)
-    played = given.played_on(program)
-    take = finish(played, request, composed, vocabulary)
-    options = [] if played is given else ["--instrument", INSTRUMENTS[program]]
+    request, title = answered.request, answered.title
+    given = _score(answered.opening, answered.bars)
+    played = given.played_on(answered.program)
+    take = finish(played, request, answered.composed, vocabulary)
+    options = [] if played is given else ["--instrument", INSTRUMENTS[answered.program]]
     order = Order.doing(
-        task,
+        answered.task,
         bars=request.bars,
         seed=request.seed,
         sampling=request.sampling,
@@ -255,7 +259,11 @@ def _finished(
         ending=request.ending,
     )
     command = command_line(f"{title}.mid", order, options)
-    return take, dump_midi(take.score, title), receipt(take, command, heard)
+    return take, dump_midi(take.score, title), receipt(take, command, answered.heard, answered.lost)
+
+
+def _picture(take: Take, title: str) -> bytes:
+    return draw_piano_roll(take.score, take.first, title, take.request.bars, take.beside)
 
 
 def draw_piece(midi: bytes, title: str, first: int, bars: int, parts: int) -> bytes:

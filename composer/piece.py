@@ -12,7 +12,7 @@ from composer.music.drums import Drums
 from composer.music.encoding import decode
 from composer.music.joining import joined
 from composer.music.key import Key, find_key
-from composer.music.score import Part, Score, TempoChange
+from composer.music.score import NOTHING_LOST, Lost, Part, Score, TempoChange
 from composer.music.words import Family, Vocabulary, bars_in
 from composer.opening import Opening
 from composer.order import Order
@@ -116,13 +116,16 @@ def finish(opening: Score, request: Request, composed: Composed, vocabulary: Voc
     return replace(take, score=joined(opening, new, first, take.beside is not None, request.drums, request.ending))
 
 
-def receipt(take: Take, command: str, heard: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def receipt(
+    take: Take, command: str, heard: Mapping[str, Any] | None = None, lost: Lost = NOTHING_LOST
+) -> dict[str, Any]:
     """All that tells how a piece came about, ready for JSON.
 
     Args:
         take: the piece.
         command: what, typed again, gives the same piece.
         heard: what was found in an opening that was played, as composer.transcription.synchronise.Heard tells it.
+        lost: what of the opening's file could not be read.
     """
     score, composed = take.score, take.composed
     watched = composed.watched
@@ -134,6 +137,7 @@ def receipt(take: Take, command: str, heard: Mapping[str, Any] | None = None) ->
             "bars_heard": bars_in(take.request.words),
             "played": heard and dict(heard),
             "sure": heard["sure"] if heard else 1.0,
+            "lost": lost._asdict(),
             "ends_early": take.first == take.opening_bars and Opening(take.opening).ends_early,
         },
         "checkpoint": {"name": composed.checkpoint, "digest": composed.digest},

@@ -29,12 +29,13 @@ from bot.storage import Storage
 from bot.storage.pieces import Hearing, Place
 from bot.storage.servers import Guild
 from bot.storage.votes import Comparison, making_of
-from bot.workshop import finish_piece, hear_performance, read_opening
+from bot.workshop import Answered, finish_piece, hear_performance, read_opening
 from composer.database import MIGRATIONS, Database
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from composer.line.jobs import Jobs
 from composer.line.schema import PERCENT, PERFORMANCE, Draft, Job, Kind, State
 from composer.music.midi import dump_midi, parse_midi
+from composer.music.score import Lost
 from composer.order import Order
 from composer.request import Composed, Request
 from composer.transcription.synchronise import Listening, performance_of
@@ -174,9 +175,8 @@ class Life:
         if done.state is State.DONE:
             vocabulary = self.checkpoint.vocabulary
             request, composed = Request.from_json(done.payload, vocabulary), Composed.from_json(done.result or {})
-            finished = finish_piece(
-                opening, piece.opening_bars, request, composed, vocabulary, piece.program, piece.title.bare, piece.task
-            )
+            what = (opening, piece.opening_bars, request, composed, piece.program, piece.title.bare, piece.task)
+            finished = finish_piece(Answered(*what), vocabulary)
             await self.storage.set_result(job.id, finished.midi, finished.receipt)
         if piece.place.message is None:
             await self.storage.set_posting(job.id)
@@ -215,7 +215,7 @@ class Life:
         assert job.id == hummed.id
         performance = performance_of(parse_midi(self.opening)).to_json()
         await self.jobs.finish(job, performance)
-        card = hear_performance(performance, hearing.listening, "voice-message")
+        card = hear_performance(performance, hearing.listening, "voice-message", Order().place)
         await self.storage.set_heard(job.id, card.midi, card.bars, card.heard, hearing.listening)
         assert await self.jobs.delivered(job.id, "bot-5ab9d1c05e7f")
 
@@ -234,7 +234,7 @@ class Life:
 
         # Composed and posted; a variation of it over chords; one that only its owner sees, not posted yet; one that was
         # deleted.
-        first = await self.ask(ANN, 4, 7, title="Ständchen 小夜曲", program=73)
+        first = await self.ask(ANN, 4, 7, title="Ständchen 小夜曲", program=73, written=self.opening, lost=Lost(1, 3))
         chords = {"chords": (("Am", "F"), ("C",)), "key": "A minor", "amounts": (("density", "fuller"),), "from_bar": 4}
         again = await self.ask(BOB, 4, 8, replace(PLACE, message=None), chords, parent=first.id)
         private = await self.ask(ANN, 3, 999_999_999, replace(PLACE, private=True, reachable=False, language="zh"))

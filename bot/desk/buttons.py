@@ -86,7 +86,13 @@ def under(piece: Piece, votes: bool = True) -> tuple[Act, ...]:
         votes: whether it may be given hearts.
     """
     *acts, last = FINISHED
-    return (*acts, *[Act.BACK] * (piece.parent is not None), *[Act.LOVE] * votes, last)
+    return (
+        *acts,
+        *[Act.WRITTEN] * piece.as_written,
+        *[Act.BACK] * (piece.parent is not None),
+        *[Act.LOVE] * votes,
+        last,
+    )
 
 
 # ------------------------------------------------------------------ custom ids

@@ -22,12 +22,12 @@ async def carry_on(interaction: Interaction, piece: Piece) -> None:
 
 async def vary(interaction: Interaction, piece: Piece) -> None:
     """The same opening and settings, with a new seed."""
-    await again(interaction, piece, Order.doing(piece.task, bars=piece.bars, seed=new_seed(), sampling=piece.sampling))
+    await again(interaction, piece, _same(piece, new_seed()))
 
 
 async def retry(interaction: Interaction, piece: Piece) -> None:
     """The same once more."""
-    await again(interaction, piece, Order.doing(piece.task, bars=piece.bars, seed=piece.seed, sampling=piece.sampling))
+    await again(interaction, piece, _same(piece, piece.seed))
 
 
 async def go_on(interaction: Interaction, piece: Piece) -> None:
@@ -38,17 +38,19 @@ async def go_on(interaction: Interaction, piece: Piece) -> None:
     """
     if piece.heard is None:
         raise NotFinishedError
-    ask = replace(await _ask(interaction, piece, order_of(piece)), heard=piece.heard)
+    ask = replace(await _ask(interaction, piece, order_of(piece)), heard=piece.heard, lost=piece.lost)
     await interaction.client.services.intake.compose_again(ask, piece)
 
 
 async def as_written(interaction: Interaction, piece: Piece) -> None:
-    """Compose on from a MIDI file on its own beats, about which was asked.
+    """Compose on from a MIDI file on its own beats, where others were found in it.
 
     Raises:
         GoneError: it is no longer kept.
     """
-    await interaction.client.services.intake.compose_as_written(await _ask(interaction, piece, order_of(piece)), piece)
+    order = order_of(piece) if piece.hearing else _same(piece, piece.seed)
+    ask = replace(await _ask(interaction, piece, order), lost=piece.lost)
+    await interaction.client.services.intake.compose_as_written(ask, piece)
 
 
 async def work_on(interaction: Interaction, piece: Piece, order: Order) -> None:
@@ -64,6 +66,11 @@ async def work_on(interaction: Interaction, piece: Piece, order: Order) -> None:
 async def again(interaction: Interaction, piece: Piece, order: Order) -> None:
     """Another continuation of the opening that a piece was made from."""
     await interaction.client.services.intake.compose_again(await _ask(interaction, piece, order), piece)
+
+
+def _same(piece: Piece, seed: int) -> Order:
+    """What the piece was asked for by."""
+    return Order.doing(piece.task, bars=piece.bars, seed=seed, sampling=piece.sampling)
 
 
 def _bars(piece: Piece) -> int:

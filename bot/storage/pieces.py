@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.messages import Language, Stranger
 from bot.storage.schema import Part, hearings, insert, openings, pieces, votes
 from composer.database import OPENINGS_LOCK, now
+from composer.music.score import NOTHING_LOST, Lost
 from composer.sampling import SamplingParams
 from composer.transcription.synchronise import Listening
 
@@ -83,6 +84,8 @@ class Piece:
         heard: what was found in an opening that was played, as bot.workshop.Card tells it.
         hearing: of a recording.
         loves: hearts that people have given it.
+        as_written: whether its file is kept on its own beats too, for others were found in it.
+        lost: what of its file could not be read.
     """
 
     id: int
@@ -103,6 +106,8 @@ class Piece:
     hearing: Hearing | None = None
     task: Mapping[str, Any] = field(default_factory=dict)
     loves: int = 0
+    as_written: bool = False
+    lost: Lost = NOTHING_LOST
 
     @property
     def all_bars(self) -> int:
@@ -129,10 +134,17 @@ _LIGHT = [column for column in pieces.c if column.name != "midi"]
 _HEARING = [column for column in hearings.c if column.name != "id"]
 _BESIDE_HEARINGS = pieces.outerjoin(hearings, hearings.c.id == pieces.c.id)
 _LOVES = sa.select(sa.func.count()).select_from(votes).where(votes.c.piece == pieces.c.id).scalar_subquery()
-PIECE: sa.Select[Any] = sa.select(*_LIGHT, *_HEARING, _LOVES.label("loves")).select_from(_BESIDE_HEARINGS)
+_AS_WRITTEN = pieces.c.written_digest.is_not(None).label("as_written")
+PIECE: sa.Select[Any] = sa.select(*_LIGHT, *_HEARING, _LOVES.label("loves"), _AS_WRITTEN).select_from(_BESIDE_HEARINGS)
+# What a deleted piece is: its music, and what was told of it, are gone.
+_EMPTY: dict[str, Any] = {"deleted": True} | dict.fromkeys(
+    ("opening_digest", "written_digest", "midi", "receipt", "token", "heard", "lost")
+)
 _OF_NOTHING = ~sa.exists().where(pieces.c.id == hearings.c.id)
 _VOTE_FOR_NOTHING = ~sa.exists().where(pieces.c.id == votes.c.piece, ~pieces.c.deleted)
-_OPENING_OF_NOTHING = ~sa.exists().where(pieces.c.opening_digest == openings.c.digest)
+_OPENING_OF_NOTHING = sa.and_(
+    *(~sa.exists().where(digest == openings.c.digest) for digest in (pieces.c.opening_digest, pieces.c.written_digest))
+)
 
 
 class Pieces(Part):
@@ -156,6 +168,8 @@ class Pieces(Part):
         asked_at: float | None = None,
         heard: Mapping[str, Any] | None = None,
         hearing: Hearing | None = None,
+        written: bytes | None = None,
+        lost: Lost = NOTHING_LOST,
     ) -> None:
         """In the transaction that submits its job, so that there is never one without the other.
 
@@ -176,6 +190,8 @@ class Pieces(Part):
             asked_at: when the place's token was given, if not now.
             heard: see Piece.
             hearing: of a recording.
+            written: the opening's file on its own beats, as MIDI, where others were found in it.
+            lost: see Piece.
         """
         values = {name: getattr(place, name) for name in Place.__dataclass_fields__}
         await connection.execute(
@@ -194,6 +210,8 @@ class Pieces(Part):
                 asked_at=now() if asked_at is None else asked_at,
                 deleted=False,
                 heard=None if heard is None else dict(heard),
+                written_digest=None if written is None else await self._keep(connection, written),
+                lost=lost._asdict() if any(lost) else None,
                 **values,
             )
         )
@@ -262,9 +280,11 @@ class Pieces(Part):
 
     async def opening_of(self, number: int) -> bytes | None:
         """Its opening as MIDI; None before it is heard and once it is gone."""
-        its = sa.select(openings.c.midi).join(pieces, pieces.c.opening_digest == openings.c.digest)
-        async with self._database.read() as connection:
-            return await connection.scalar(its.where(pieces.c.id == number))
+        return await self._opening(number, pieces.c.opening_digest)
+
+    async def written_of(self, number: int) -> bytes | None:
+        """Its opening's file on its own beats, as MIDI; None if no others were found in it, and once it is gone."""
+        return await self._opening(number, pieces.c.written_digest)
 
     async def midi_of(self, number: int) -> bytes | None:
         """The finished piece as MIDI; None before it is finished and once it is gone."""
@@ -313,7 +333,7 @@ class Pieces(Part):
     async def replace(self, connection: AsyncConnection, number: int) -> None:
         """A recording has become pieces, in whose transaction this is, and they have its message now."""
         await self._database.lock(connection, OPENINGS_LOCK)
-        gone = {"deleted": True, "opening_digest": None, "token": None, "message": None, "heard": None}
+        gone = _EMPTY | {"message": None}
         await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(gone))
         await self._discard(connection)
 
@@ -327,11 +347,15 @@ class Pieces(Part):
 
     async def delete_piece(self, number: int) -> None:
         """Forget its music; that it was there stays, for the pieces that came from it."""
-        gone = {"deleted": True} | dict.fromkeys(("opening_digest", "midi", "receipt", "token", "heard"))
         async with self._database.write() as connection:
             await self._database.lock(connection, OPENINGS_LOCK)
-            await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(gone))
+            await connection.execute(sa.update(pieces).where(pieces.c.id == number).values(_EMPTY))
             await self._discard(connection)
+
+    async def _opening(self, number: int, digest: sa.Column[Any]) -> bytes | None:
+        its = sa.select(openings.c.midi).join(pieces, digest == openings.c.digest)
+        async with self._database.read() as connection:
+            return await connection.scalar(its.where(pieces.c.id == number))
 
     async def _change(self, number: int, **values: Any) -> bool:
         """Nothing happens to a piece that was deleted: what comes too late for it is not kept."""
@@ -373,12 +397,12 @@ class Pieces(Part):
 
 def piece_of(row: sa.Row[Any]) -> Piece:
     at = row._asdict()
-    shared = {
-        name: at[name] for name in Piece.__dataclass_fields__ if name not in ("title", "place", "sampling", "hearing")
-    }
+    put_together = ("title", "place", "sampling", "hearing", "lost")
+    shared = {name: at[name] for name in Piece.__dataclass_fields__ if name not in put_together}
     place = Place(**{name: at[name] for name in Place.__dataclass_fields__})
     hearing = None
     if at["listening"] is not None:
         hearing = Hearing(at["takes"], at["seeded"], at["go"], Listening(**at["listening"]))
     sampling = SamplingParams.from_json(at["sampling"])
-    return Piece(**shared, title=Stranger(at["title"]), sampling=sampling, place=place, hearing=hearing)
+    lost = Lost(**at["lost"] or {})
+    return Piece(**shared, title=Stranger(at["title"]), sampling=sampling, place=place, hearing=hearing, lost=lost)

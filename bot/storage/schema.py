@@ -42,6 +42,7 @@ pieces = sa.Table(
     sa.Column("parent", sa.Integer),  # the piece that this one continues or varies
     sa.Column("title", sa.String(100), nullable=False),
     sa.Column("opening_digest", sa.String(64)),  # NULL: it is not there yet, or the piece is deleted
+    sa.Column("written_digest", sa.String(64)),  # of its file on its own beats, where others were found in it
     sa.Column("opening_bars", sa.Integer, nullable=False),  # silent ones at its end count, which MIDI does not tell
     sa.Column("bars", sa.Integer, nullable=False),  # composed
     sa.Column("seed", sa.BigInteger, nullable=False),
@@ -66,9 +67,11 @@ pieces = sa.Table(
     sa.Column("posting_at", sa.Double),  # when a message of its own was about to be sent for it
     sa.Column("deleted", sa.Boolean, nullable=False),
     sa.Column("heard", sa.JSON(none_as_null=True)),  # of an opening whose beats were found by ear, see Piece
+    sa.Column("lost", sa.JSON(none_as_null=True)),  # of a damaged file, see Piece
 )
 sa.Index("pieces_by_owner", pieces.c.owner, pieces.c.id)
 sa.Index("pieces_by_opening", pieces.c.opening_digest)
+sa.Index("pieces_by_written", pieces.c.written_digest)
 openings = sa.Table(
     "openings",
     metadata,

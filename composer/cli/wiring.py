@@ -113,8 +113,8 @@ def compose(
             (new / "heard.mid").write_bytes(dump_midi(heard.score, title=opening.stem))
         for number, take in enumerate(takes, start=1):
             path = new / (f"piece-{number}" if order.takes > 1 else "piece")
-            told = receipt(take, command, heard.to_json() if heard else None)
-            told["opening"] = {**source, "lost": score.lost._asdict(), **told["opening"]}
+            told = receipt(take, command, heard.to_json() if heard else None, score.lost)
+            told["opening"] = {**source, **told["opening"]}
             path.with_suffix(".json").write_text(json.dumps(told, indent=2) + "\n")
             write_take(take, path, opening.stem, wanted)
     return folder
@@ -166,7 +166,8 @@ def _heard(data: bytes, name: str, listening: Listening) -> tuple[Score, Heard |
         score, heard = read_opening(data, name, listening, lambda share: _move(progress, round(100 * share)))
     if any(score.lost):
         tracks, notes = score.lost
-        print(f"Of the file {tracks} tracks broke off, and {notes} notes far behind it are left out.", file=sys.stderr)
+        told = f"{tracks} of its tracks broke off, and {notes} notes far behind the music are left out"
+        print(f"The file is damaged: {told}.", file=sys.stderr)
     if heard:
         print(f"heard: {describe(heard)}", file=sys.stderr)
     return score, heard

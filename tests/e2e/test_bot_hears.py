@@ -291,6 +291,11 @@ async def test_a_file_played_without_a_click_is_put_on_its_beats_and_it_is_said(
     tempo, bars = tempo_and_bars(message)
     assert tempo == pytest.approx(92, rel=0.1)
     assert f"2 bars added to {bars}" in message.content
+    written = await posted(await place.ann.click(message, "As written"))
+    assert "without a click" not in written.content
+    assert [button.label for button in written.buttons].count("As written") == 0
+    given, back = parse_midi(played), parse_midi(file_of(written, ".mid"))
+    assert [note for note in back.notes if note.start < given.notes[-1].start] == list(given.notes[:-1])
     exact = Attachment("exact.mid", dump_midi(song(8)))
     message = await posted(await place.ann.command("compose", channel, opening=exact, bars=2))
     assert "without a click" not in message.content
@@ -319,10 +324,28 @@ async def test_where_its_bars_are_in_doubt_the_person_is_asked_and_may_have_it_a
 
     heard = await posted(await place.ann.click(asked, "That's it, go on"))
     assert "It goes on from" in heard.content
+    chosen = {"from": 2, "to": 4}
+    asked = await posted(await place.ann.command("compose", channel, opening=opening, bars=2, **chosen))
+    assert "2 bars added to 3" in (await posted(await place.ann.click(asked, "That's it, go on"))).content
+    assert "2 bars added to 3" in (await posted(await place.ann.click(asked, "As written"))).content
     at_once = await posted(await place.ann.command("compose", channel, opening=opening, bars=2, as_written=True))
     assert f"2 bars added to {len(score.bars)}" in at_once.content
     at_once = await posted(await place.ann.command("compose", channel, opening=opening, bars=2, go=True))
     assert "without a click" in at_once.content
+
+
+async def test_what_of_a_damaged_file_could_not_be_read_is_told(place: Place) -> None:
+    channel, whole = place.guild.channel("damaged"), dump_midi(song(8))
+    broken = Attachment("broken.mid", whole[:-40])
+    piece = await posted(await place.ann.command("compose", channel, opening=broken, bars=2))
+    assert "1 of its tracks broke off, and 0 notes" in piece.content
+    piece = await posted(await place.ann.command("compose", channel, opening=Attachment("whole.mid", whole), bars=2))
+    assert "broke off" not in piece.content
+    played = Attachment("played.mid", dump_midi(unclicked(song(8, bpm=92), spread=60))[:-40])
+    asked = await posted(await place.ann.command("compose", channel, opening=played, bars=2))
+    assert "1 of its tracks broke off" in asked.content
+    for button in ("That's it, go on", "As written"):
+        assert "1 of its tracks broke off" in (await posted(await place.ann.click(asked, button))).content
 
 
 def unclicked(score: Score, spread: float = 8) -> Score:

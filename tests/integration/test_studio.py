@@ -26,7 +26,7 @@ from bot import workshop as module
 from bot.children import Children
 from bot.errors import PieceFullError
 from bot.studio import READ_SECONDS, Studio
-from bot.workshop import FULL_BARS, Finished, Read, render_sound
+from bot.workshop import FULL_BARS, Answered, Finished, Read, render_sound
 from composer.engine.generator import Generator
 from composer.errors import (
     CompositionError,
@@ -44,7 +44,7 @@ from composer.music.grid import TICKS_PER_POSITION
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import TICKS_PER_BAR, Note, Part, Score, TempoChange, in_four
 from composer.music.words import END, Family, Word
-from composer.opening import KNOWN_METERS, to_opening
+from composer.opening import KNOWN_METERS, Place, to_opening
 from composer.order import HEARD_BARS, Order
 from composer.request import Composed, Request, Watched
 from composer.sampling import SamplingParams
@@ -82,8 +82,9 @@ def silence(bars: int) -> Composed:
 
 
 async def finish(studio: Studio, read: Read, composed: Composed, order: Order | None = None) -> Finished:
-    task = order.task if order else None
-    finished, sound = await studio.finish(read.midi, read.bars, read.requests[0], composed, 0, "Für Elise", task)
+    task = order.task if order else {}
+    answered = Answered(read.midi, read.bars, read.requests[0], composed, title="Für Elise", task=task)
+    finished, sound = await studio.finish(answered)
     assert sound == await studio.sound(finished.midi, "Für Elise", 10**7)
     return finished
 
@@ -201,7 +202,7 @@ async def test_a_melody_gets_an_accompaniment_in_a_part_of_its_own(studio: Studi
 
 async def test_title_and_instrument_are_in_the_file_and_in_the_command(studio: Studio) -> None:
     read = await studio.read(dump_midi(melody(1)), Order(bars=1))
-    finished, _ = await studio.finish(read.midi, 1, read.requests[0], silence(1), 73, "It's me")
+    finished, _ = await studio.finish(Answered(read.midi, 1, read.requests[0], silence(1), 73, "It's me"))
     command = shlex.split(str(finished.receipt["command"]))
     assert command[:3] == ["segue", "compose", "It's me.mid"]
     assert command[-2:] == ["--instrument", "Flute"]
@@ -216,7 +217,7 @@ async def test_a_band_comes_back_as_it_is(studio: Studio) -> None:
     bass = replace(melody(2, pitch=40).parts[0], name="Bass", program=33, channel=4)
     read = await studio.read(dump_midi(replace(melody(2), parts=(tune, bass, drums))), Order(bars=3))
     assert (read.program, read.notes) == (0, 16)
-    finished, _ = await studio.finish(read.midi, 2, read.requests[0], silence(3), 73, "")
+    finished, _ = await studio.finish(Answered(read.midi, 2, read.requests[0], silence(3), 73))
     assert [part.program for part in parse_midi(finished.midi).playing] == [0, 33]
     assert [track["program"] for track in finished.receipt["opening"]["tracks"]] == [0, 33, 0]
     assert "--instrument" not in finished.receipt["command"]
@@ -280,7 +281,7 @@ def played(score: Score, kind: Literal["piano", "melody"] = "piano") -> dict[str
 
 async def test_what_was_heard_can_be_looked_at_and_continued(studio: Studio) -> None:
     heard = song(8, bpm=96)
-    card = await studio.hear(played(heard), Listening(bpm=96, downbeat=1), "Für mich")
+    card = await studio.hear(played(heard), Listening(bpm=96, downbeat=1), "Für mich", Place())
     assert (card.heard["kind"], card.heard["tempo"]) == ("piano", pytest.approx(96, rel=0.05))
     assert (card.heard["notes"], card.heard["key"], card.heard["accompanied"]) == (len(heard.notes), "C major", False)
     assert card.heard["bars"] == card.bars
@@ -293,7 +294,7 @@ async def test_what_was_heard_can_be_looked_at_and_continued(studio: Studio) -> 
 
 async def test_the_same_notes_are_put_into_other_bars(studio: Studio) -> None:
     performance = played(song(8, bpm=96))
-    slow, right, fast = [await studio.hear(performance, Listening(bpm=bpm), "") for bpm in (48, 96, 192)]
+    slow, right, fast = [await studio.hear(performance, Listening(bpm=bpm), "", Place()) for bpm in (48, 96, 192)]
     assert [card.heard["tempo"] for card in (slow, right, fast)] == pytest.approx([48, 96, 192], rel=0.05)
     assert abs(fast.bars - 2 * right.bars) <= 2
     assert abs(right.bars - 2 * slow.bars) <= 2

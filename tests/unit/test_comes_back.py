@@ -9,7 +9,7 @@ import pytest
 import symusic
 from hostile_midi import length, meta, midi
 
-from bot.workshop import Read, finish_piece, read_opening
+from bot.workshop import Answered, Read, finish_piece, read_opening
 from composer.music.encoding import encode
 from composer.music.midi import parse_midi
 from composer.music.roles import with_roles
@@ -119,7 +119,7 @@ def piece_of(data: bytes) -> tuple[Read, bytes, Any]:
     """What is read, the file that comes back, and its receipt."""
     read = read_opening(data, Order(bars=4), VOCABULARY)
     (request,) = read.requests
-    finished = finish_piece(read.midi, read.bars, request, answer(request), VOCABULARY, read.program, "title", {})
+    finished = finish_piece(Answered(read.midi, read.bars, request, answer(request), read.program, "title"), VOCABULARY)
     return read, finished.midi, finished.receipt
 
 

@@ -115,6 +115,11 @@ def test_of_a_file_that_is_cut_short_what_is_there_is_read(left: int) -> None:
     assert (cut.lost.tracks, whole.lost) == (1, (0, 0))
 
 
+def test_wherever_a_file_is_cut_short_it_is_told() -> None:
+    assert {parse_midi(SONG[:left]).lost for left in range(150, len(SONG))} == {(1, 0)}
+    assert read_midi(SONG[:300]).lost == (1, 0)
+
+
 def test_damage_in_one_track_leaves_the_others_whole() -> None:
     damaged, whole = in_line(TUNE[:3]) + b"\x00\xf4\x80\x80\x80\x80\x80" + in_line(TUNE), in_line(TUNE, channel=1)
     parts = parse_midi(midi(damaged, whole)).parts

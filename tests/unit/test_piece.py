@@ -276,6 +276,7 @@ def test_bars_in_which_only_drums_play_are_not_heard() -> None:
         "bars_heard": 3,
         "played": None,
         "sure": 1.0,
+        "lost": {"tracks": 0, "notes": 0},
         "ends_early": False,
     }
 

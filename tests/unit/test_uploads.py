@@ -10,7 +10,7 @@ import pytest
 from hostile_midi import NOTE, a_song, length, meta, midi
 from scores import changed, in_meters, pedal
 
-from bot.workshop import Finished, Read, finish_piece, read_opening, reread_opening
+from bot.workshop import Answered, Finished, Read, finish_piece, read_opening, reread_opening
 from composer.music.encoding import decode, encode, quantise
 from composer.music.midi import dump_midi, parse_midi, read_midi
 from composer.music.score import TICKS_PER_BAR, Note, Score, TempoChange, in_four, pedal_of
@@ -83,7 +83,7 @@ def composed(score: Score) -> Composed:
 
 
 def finished(read: Read, following: Score) -> Finished:
-    return finish_piece(read.midi, read.bars, read.requests[0], composed(following), VOCABULARY, 0, "title", {})
+    return finish_piece(Answered(read.midi, read.bars, read.requests[0], composed(following), 0, "title"), VOCABULARY)
 
 
 def finish(read: Read, following: Score) -> bytes:

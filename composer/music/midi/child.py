@@ -15,11 +15,11 @@ from composer import errors, sandbox
 from composer.errors import CompositionError, HostileMidiError, OpeningError
 from composer.music.midi.reading import parse_midi
 from composer.music.midi.scan import MAX_EVENTS, MAX_NOTES, check_size
-from composer.music.score import Bar, Control, Meter, Note, Part, Role, Score, TempoChange
+from composer.music.score import Bar, Control, Lost, Meter, Note, Part, Role, Score, TempoChange
 
 # Far more than any file within the limits of the scan costs, as a net below them.
 LIMITS = sandbox.Limits(memory=256 * 2**20, cpu=5)
-WALL_SECONDS = 20  # for a machine that is busy with something else
+WALL_SECONDS = 60  # for a machine that is busy with something else
 
 _CODE = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import answer; answer()"
 
@@ -82,6 +82,7 @@ def _sent(score: Score) -> dict[str, Any]:
         ],
         "bars": [(bar.start, bar.end, *bar.meter) for bar in score.bars],
         "tempos": [(tempo.tick, tempo.bpm) for tempo in score.tempos],
+        "lost": score.lost,
     }
 
 
@@ -97,6 +98,7 @@ def _received(reply: dict[str, Any]) -> Score:
         parts=tuple(_part(**part) for part in reply["parts"]),
         bars=tuple(Bar(start, end, Meter(*meter)) for start, end, *meter in reply["bars"]),
         tempos=tuple(TempoChange(*tempo) for tempo in reply["tempos"]),
+        lost=Lost(*reply["lost"]),
     )
 
 

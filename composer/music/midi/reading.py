@@ -17,7 +17,18 @@ import miditoolkit
 
 from composer.errors import HostileMidiError, NoNotesError, NotMidiError
 from composer.music.midi.channel_10 import is_melody
-from composer.music.midi.scan import MAX_BEATS, NOTE_ON, SYSEX, Timed, events_of, in_time, layout_of, meta, written
+from composer.music.midi.scan import (
+    MAX_BEATS,
+    NOTE_ON,
+    SYSEX,
+    Timed,
+    Track,
+    events_of,
+    in_time,
+    layout_of,
+    meta,
+    written,
+)
 from composer.music.score import (
     DEFAULT_BPM,
     DRUM_CHANNEL,
@@ -139,7 +150,7 @@ class _File:
     damage: NotMidiError | None = None  # at which a track broke off
     lost: Lost = NOTHING_LOST
 
-    def read(self, track: bytes) -> None:
+    def read(self, track: Track) -> None:
         channels: dict[int, _Channel] = {}
         name = ""
         try:
@@ -147,7 +158,7 @@ class _File:
                 self.events_left -= 1
                 if self.events_left < 0:
                     raise HostileMidiError("it has more events than are taken")
-                values = track[event.body : event.end]
+                values = track.data[event.body : event.end]
                 if event.status < SYSEX:
                     number = event.status & 0x0F
                     if number not in channels:

@@ -56,13 +56,20 @@ def check_size(data: bytes) -> None:
         raise HostileMidiError(f"it has {len(data):,} bytes; {MAX_BYTES:,} are taken")
 
 
+class Track(NamedTuple):
+    """The bytes of a track, and whether the file ends before the length that it says the track has."""
+
+    data: bytes
+    cut: bool
+
+
 class Layout(NamedTuple):
     """What the header of a file says, and the bytes of its tracks."""
 
     is_collection: bool  # format 2: each track is a pattern by itself
     is_in_seconds: bool  # times count frames of film (SMPTE); tempi change nothing
     resolution: float  # ticks a beat; of a file in seconds, a beat at DEFAULT_BPM
-    tracks: list[bytes]
+    tracks: list[Track]
 
 
 def layout_of(data: bytes) -> Layout:
@@ -77,7 +84,7 @@ def layout_of(data: bytes) -> Layout:
     if start < 0 or len(data) < start + _HEADER_BYTES:
         raise NotMidiError("it has no MIDI header")
     kind, division = (int.from_bytes(data[start + at : start + at + 2], "big") for at in (8, 12))
-    tracks: list[bytes] = []
+    tracks: list[Track] = []
     for track in _tracks(data, start + _HEADER_BYTES):
         if len(tracks) == MAX_TRACKS:
             raise HostileMidiError(f"it has more than {MAX_TRACKS} tracks")
@@ -89,7 +96,7 @@ def layout_of(data: bytes) -> Layout:
     return Layout(kind == 2, in_seconds, resolution, tracks)
 
 
-def _tracks(data: bytes, at: int) -> Iterator[bytes]:
+def _tracks(data: bytes, at: int) -> Iterator[Track]:
     """Those from `at` on, up to a second file behind them, however many the header says there are.
 
     The length that a track says it has holds where another one or the end stands behind it; else it goes on until
@@ -98,10 +105,10 @@ def _tracks(data: bytes, at: int) -> Iterator[bytes]:
     at = data.find(_TRACK, at)
     while data[at : at + 4] == _TRACK:
         body = at + 8
-        end = body + int.from_bytes(data[at + 4 : body], "big")
+        said = end = body + int.from_bytes(data[at + 4 : body], "big")
         if end != len(data) and not _CHUNK.match(data, end):
             end = _next_chunk(data, body)
-        yield data[body:end]
+        yield Track(data[body:end], cut=end == len(data) < said)
         at = _next_chunk(data, end)
 
 
@@ -116,18 +123,19 @@ def _ticks_a_second(division: int) -> float:
     return ticks * (_DROP_FRAMES_A_SECOND if frames == _DROP_FRAME else frames)
 
 
-def events_of(track: bytes) -> Iterator[Event]:
-    """Walk a track up to End of Track. Raises NotMidiError where its bytes go on without adding up to an event."""
+def events_of(track: Track) -> Iterator[Event]:
+    """Walk a track to End of Track. Raises NotMidiError where its bytes do not add up to an event, or are cut off."""
+    data, cut = track
     at = tick = running = 0
-    size = len(track)
+    size = len(data)
     while at < size:
         try:
-            delta = track[at]
+            delta = data[at]
             head = at + 1
             if delta >= 0x80:
-                delta, head = _variable_length(track, at)
+                delta, head = _variable_length(data, at)
             tick += delta
-            status, body, meta = track[head], head + 1, -1
+            status, body, meta = data[head], head + 1, -1
             if status < 0x80:
                 status, body = running, head
             if status in _BEHIND:
@@ -135,7 +143,7 @@ def events_of(track: bytes) -> Iterator[Event]:
                 # A sysex or a meta event should end running status, but there are files that go on behind it.
                 running = status if status < SYSEX else running
             else:
-                meta, body, end = _long_event(track, status, body)
+                meta, body, end = _long_event(data, status, body)
             if meta == _END_OF_TRACK:
                 return
             if end > size:
@@ -144,6 +152,8 @@ def events_of(track: bytes) -> Iterator[Event]:
             raise NotMidiError("a track ends in the middle of an event") from None
         at = end
         yield Event(tick, status, meta, body, end)
+    if cut:
+        raise NotMidiError("a track ends before its end")
 
 
 def written(resolution: int, tracks: Sequence[bytes]) -> bytes:
