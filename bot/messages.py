@@ -348,8 +348,9 @@ TEXTS: Mapping[str, Text] = {
         "以下分轨只有 MIDI，否则文件会超过此频道的上限：{parts}。",
     ),
     "loop": Text(
-        "Bars {first} to {last} of “{title}” as a loop: let your player or studio repeat it, and there is no seam.",
-        "“{title}”第 {first} 到 {last} 小节的循环：让播放器或编曲软件重复播放，接缝处听不出来。",
+        "Bars {first} to {last} of “{title}” alone: as MIDI, and as a loop that your player or studio repeats without a "
+        "seam.",
+        "单独的“{title}”第 {first} 到 {last} 小节：MIDI，以及可在播放器或编曲软件中无缝重复的循环。",
     ),
     "loop_too_large": Text(
         "A loop of these {bars} bars has {size} kB, and here a file may have {limit} kB. Ask for fewer bars, or where "

@@ -148,8 +148,8 @@ class Studio:
         """Each track of a piece of ours by itself, in at most `limit` bytes together."""
         return await self._renderers.run(owner, render_parts, midi, title, limit, self._soundfont)
 
-    async def loop(self, midi: bytes, title: str, first: int, last: int, owner: int) -> bytes:
-        """Bars of a piece of ours, counted from 1, as a FLAC file that repeats without a seam."""
+    async def loop(self, midi: bytes, title: str, first: int, last: int, owner: int) -> tuple[bytes, bytes]:
+        """Bars of a piece of ours, counted from 1, as a FLAC file that repeats without a seam, and as MIDI."""
         return await self._renderers.run(owner, render_bars, midi, title, first, last, self._soundfont)
 
     async def warm_up(self) -> None:

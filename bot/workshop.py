@@ -296,8 +296,9 @@ def render_parts(midi: bytes, title: str, limit: int, soundfont: Path | None) ->
     return stems_of(parse_midi(midi), title, limit, soundfont)
 
 
-def render_bars(midi: bytes, title: str, first: int, last: int, soundfont: Path | None) -> bytes:
-    return render_loop(parse_midi(midi).lasting(last), first - 1, last, title, soundfont)
+def render_bars(midi: bytes, title: str, first: int, last: int, soundfont: Path | None) -> tuple[bytes, bytes]:
+    score = parse_midi(midi).lasting(last)
+    return render_loop(score, first - 1, last, title, soundfont), dump_midi(score.excerpt(first - 1, last), title)
 
 
 def _bytes_a_second(bitrate: str) -> float:

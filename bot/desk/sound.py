@@ -29,7 +29,7 @@ async def parts(interaction: Interaction, piece: Piece) -> None:
 
 
 async def loop(interaction: Interaction, piece: Piece) -> None:
-    """The bars that were composed, to be played over and over, for all who see the piece.
+    """The bars that were composed, alone: to be played over and over, and as MIDI, for all who see the piece.
 
     Raises:
         NotFinishedError: there are none yet.
@@ -39,11 +39,12 @@ async def loop(interaction: Interaction, piece: Piece) -> None:
     place = await begin(interaction, piece.place.private)
     first, last = (piece.receipt or {})["bars"]["composed"]
     title = piece.title.bare
-    flac = await interaction.client.services.studio.loop(midi, title, first, last, interaction.user.id)
+    flac, alone = await interaction.client.services.studio.loop(midi, title, first, last, interaction.user.id)
     if len(flac) > place.filesize_limit:
         raise LoopTooLargeError(last - first + 1, len(flac), place.filesize_limit)
     text = say(place.language, "loop", title=piece.title, first=first, last=last)
-    await _answer(interaction, Letter(text, files={f"{file_name(title)}-loop.flac": flac}))
+    name = file_name(title)
+    await _answer(interaction, Letter(text, files={f"{name}-loop.flac": flac, f"{name}-new.mid": alone}))
 
 
 async def _midi(interaction: Interaction, piece: Piece) -> bytes:

@@ -106,13 +106,15 @@ def compose(
     loop: Annotated[
         bool, typer.Option("--loop", help="Make the new bars a FLAC file too that repeats without a seam.")
     ] = False,
+    only_new: Annotated[bool, typer.Option("--only-new", help="Make a MIDI file of the new bars alone too.")] = False,
 ) -> None:
     """Continue an opening, compose some of its bars again, or accompany it: MIDI, MP3, piano roll and receipt.
 
     Writes piece.mid, piece.mp3, piece.png and piece.json into a folder; with --takes N piece-1.mid and so on. The
     MIDI and the MP3 hold the opening with all its tracks, and what is new in the same ones; an accompaniment gets a
     track of its own. Of a long opening the model hears the last 64 bars. --sheet adds piece.musicxml, piece.pdf and
-    piece.sheet-1.png and so on, --stems piece.stems.zip, --loop piece.loop.flac.
+    piece.sheet-1.png and so on, --stems piece.stems.zip, --loop piece.loop.flac, --only-new
+    piece.new.mid.
 
     A recording (MP3, WAV, OGG, M4A, FLAC) of a piano, a voice or another single line is transcribed first, and so is
     MIDI that was played without a click put on beats; it says what was heard, and heard.mid holds it.
@@ -146,8 +148,5 @@ def compose(
         style=style,
         drums=Drums.FILLS if fills else Drums.PATTERN if drums else Drums.OFF,
     )
-    print(
-        wiring.compose(
-            opening, listening, order, checkpoint, device, instrument, out, Wanted(audio, sheet, stems, loop)
-        )
-    )
+    wanted = Wanted(audio, sheet, stems, loop, only_new)
+    print(wiring.compose(opening, listening, order, checkpoint, device, instrument, out, wanted))

@@ -23,7 +23,7 @@ SOURCE = ("file", "sha256")  # what a receipt says of the file that an opening i
 
 # What an earlier call has left.
 MADE = re.compile(
-    r"piece(-\d+)?\.(json|mid|mp3|png|musicxml|pdf|sheet-\d+\.png|stems\.zip|loop\.flac)|heard\.mid|sample_\d+\.json"
+    r"piece(-\d+)?\.(json|mid|mp3|png|musicxml|pdf|sheet-\d+\.png|stems\.zip|loop\.flac|new\.mid)|heard\.mid|sample_\d+\.json"
 )
 
 
@@ -36,12 +36,14 @@ class Wanted:
         sheet: the sheet music: MusicXML, pictures of its pages, and a PDF.
         stems: each track as MP3 and MIDI, in a zip.
         loop: the new bars as FLAC, to be played over and over.
+        only_new: the new bars as MIDI.
     """
 
     audio: bool = True
     sheet: bool = False
     stems: bool = False
     loop: bool = False
+    only_new: bool = False
 
     @property
     def sound(self) -> bool:
@@ -111,6 +113,9 @@ def write_take(take: Take, path: Path, title: str, wanted: Wanted) -> None:
         path.with_suffix(".stems.zip").write_bytes(zipped(stems_of(take.score, title)))
     if wanted.loop:
         path.with_suffix(".loop.flac").write_bytes(render_loop(take.score, *take.composed_bars, title))
+    if wanted.only_new:
+        alone = take.score.excerpt(*take.composed_bars)
+        path.with_suffix(".new.mid").write_bytes(dump_midi(alone, title))
     if not wanted.audio:
         return
     path.with_suffix(".mp3").write_bytes(render_mp3(take.score, title))

@@ -113,16 +113,18 @@ def test_takes_differ_and_settings_are_kept(tmp_path: Path) -> None:
 
 
 def test_stems_and_a_loop_are_made_of_the_new_bars_where_they_are_asked_for(tmp_path: Path) -> None:
-    words = ("--redo", "3-4", "--no-audio", "--stems", "--loop", "-o", tmp_path)
+    words = ("--redo", "3-4", "--no-audio", "--stems", "--loop", "--only-new", "-o", tmp_path)
     done = in_process.segue("compose", EXAMPLES / "band.mid", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    names = {f"piece.{kind}" for kind in ("mid", "png", "json", "stems.zip", "loop.flac")}
+    names = {f"piece.{kind}" for kind in ("mid", "png", "json", "stems.zip", "loop.flac", "new.mid")}
     assert {path.name for path in tmp_path.iterdir()} == names
     score = parse_midi((tmp_path / "piece.mid").read_bytes())
     stems = zipfile.ZipFile(tmp_path / "piece.stems.zip").namelist()
     assert [name.partition(" ")[0] for name in stems] == ["1", "1", "2", "2", "3", "3", "4", "4"]
     seconds = score.seconds_at(score.line(4)) - score.seconds_at(score.line(2))
     assert len(decoded((tmp_path / "piece.loop.flac").read_bytes())) == pytest.approx(44100 * seconds, abs=1)
+    alone = parse_midi((tmp_path / "piece.new.mid").read_bytes())
+    assert [part.notes for part in alone.playing] == [part.notes for part in score.excerpt(2, 4).playing]
     assert in_process.segue("compose", "--bars", 1, "--no-audio", "-o", tmp_path, cwd=tmp_path).returncode == 0
     assert {path.name for path in tmp_path.iterdir()} == {"piece.mid", "piece.png", "piece.json"}
 
