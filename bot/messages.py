@@ -348,7 +348,7 @@ TEXTS: Mapping[str, Text] = {
         "以下分轨只有 MIDI，否则文件会超过此频道的上限：{parts}。",
     ),
     "loop": Text(
-        "Bars {first} to {last} of “{title}” alone: as MIDI, and as a loop that your player or studio repeats without a "
+        "Bars {first} to {last} of “{title}” alone: as MIDI, and as a loop that a player or studio repeats without a "
         "seam.",
         "单独的“{title}”第 {first} 到 {last} 小节：MIDI，以及可在播放器或编曲软件中无缝重复的循环。",
     ),
