@@ -6,7 +6,7 @@
             await connection.execute(...)
 
 SQLite (the default) is a file on a local disk, for any number of processes of one machine; PostgreSQL is for many
-machines. Both do the same here, and what they do differently is said in this file only. Each of their transactions
+machines. Both do the same here, and what they do differently is said here and in composer.bell only. Each of their transactions
 that writes is told to everybody who waits in `Changes`: by LISTEN and NOTIFY on PostgreSQL, by a glance at
 `PRAGMA data_version` every 20 ms on SQLite.
 """
@@ -16,31 +16,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.functions import FunctionElement
 
+from composer.bell import CHANNEL, LOST, Bell, Changes, ChannelBell, FileBell
 from composer.errors import DatabaseError
-from composer.pauses import Pauses
 from composer.places import HOME
 
 SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
 MIGRATIONS = HOME / "migrations"
 BUSY_MILLISECONDS = 30_000  # how long a transaction waits for those of other processes on SQLite
 TRUNCATE_MILLISECONDS = 200  # how long the log of SQLite waits for readers before it is emptied; else at the next write
-POLL_SECONDS = 0.02  # between two glances at SQLite's version: a tenth of a percent of one core
-ALIVE_SECONDS = 10.0  # between two looks whether PostgreSQL's bell still has its connection
-CHANNEL = "segue"
 
 # Advisory locks of PostgreSQL: two integers, the first of which is ours.
 LOCKS = 0x5E60E
@@ -71,30 +65,6 @@ def _now_on_postgresql(*_: Any, **__: Any) -> str:
     return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) AS DOUBLE PRECISION)"
 
 
-class Changes:
-    """One reader's ear for commits; see Database.changes."""
-
-    def __init__(self) -> None:
-        self._rung = asyncio.Event()
-
-    async def wait(self, timeout: float) -> bool:
-        """True as soon as anybody, in this process or another, has committed since the last wait returned True (or
-        since the beginning); False after `timeout` seconds.
-
-        No commit goes unnoticed. Several may be one return, and now and then there may be one for nothing.
-        """
-        try:
-            async with asyncio.timeout(timeout):
-                await self._rung.wait()
-        except TimeoutError:
-            return False
-        self._rung.clear()
-        return True
-
-    def ring(self) -> None:
-        self._rung.set()
-
-
 class Database:
     """All that the processes share. For one event loop; close it, or use it as a context manager.
 
@@ -108,7 +78,7 @@ class Database:
         self._is_sqlite = self._url.drivername == SCHEMES[0]
         self._engine = self._create_sqlite(echo) if self._is_sqlite else self._create_postgresql(echo)
         self._ears: set[Changes] = set()
-        self._bell: _Bell | None = None
+        self._bell: Bell | None = None
         self._ringing: asyncio.Task[None] | None = None
         self._hanging = asyncio.Lock()
         self._under_way: set[asyncio.Future[Any]] = set()
@@ -179,10 +149,10 @@ class Database:
         async with self._hanging:
             if self._bell is not None:
                 return
-            bell = (_FileBell if self._is_sqlite else _ChannelBell)(self._url, self._ring)
+            bell = (FileBell if self._is_sqlite else ChannelBell)(self._url, self._ring)
             try:
                 await bell.open()
-            except (*_LOST, sqlite3.Error) as error:
+            except (*LOST, sqlite3.Error) as error:
                 raise self._error(error) from error
             self._bell, self._ringing = bell, asyncio.create_task(bell.run())
 
@@ -339,116 +309,6 @@ def _upgrade(connection: sa.Connection, to: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, to)
-
-
-# ---------------------------------------------------------------------- bells
-
-
-class _Bell(ABC):
-    """Calls `ring` whenever anybody has committed since `open`."""
-
-    def __init__(self, url: sa.URL, ring: Callable[[], None]) -> None:
-        self._url, self._ring = url, ring
-
-    @abstractmethod
-    async def open(self) -> None: ...
-
-    @abstractmethod
-    async def run(self) -> None: ...
-
-    @abstractmethod
-    async def close(self) -> None: ...
-
-
-class _FileBell(_Bell):
-    """SQLite's: `data_version` differs once another connection, this process' included, has committed.
-
-    A glance takes some microseconds and no lock, so it is made in the event loop's own thread.
-    """
-
-    async def open(self) -> None:
-        self._connection = sqlite3.connect(str(self._url.database), timeout=0)
-        try:
-            self._version = self._look()
-        except sqlite3.Error:
-            self._connection.close()
-            raise
-
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            with contextlib.suppress(sqlite3.OperationalError):  # the file is being recovered: look again
-                version = self._look()
-                if version != self._version:
-                    self._version = version
-                    self._ring()
-
-    async def close(self) -> None:
-        self._connection.close()
-
-    def _look(self) -> int:
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        return int(version)
-
-
-class _ChannelBell(_Bell):
-    """PostgreSQL's: a connection of its own that listens. If it is lost it is made again, and that rings as well."""
-
-    async def open(self) -> None:
-        self._engine = create_async_engine(self._url, hide_parameters=True, poolclass=NullPool)
-        self._connection = await self._connect()
-
-    async def run(self) -> None:
-        while True:
-            await self._until_lost()
-            with contextlib.suppress(*_LOST):
-                await self._connection.invalidate()
-            await self._connection.close()
-            self._connection = await self._reconnect()
-            self._ring()  # for what was committed in between
-
-    async def close(self) -> None:
-        await self._connection.close()
-        await self._engine.dispose()
-
-    async def _connect(self) -> AsyncConnection:
-        connection = await self._engine.connect()
-        try:
-            await (await _driver(connection)).add_listener(CHANNEL, lambda *_: self._ring())
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
-
-    async def _reconnect(self) -> AsyncConnection:
-        pauses = Pauses(0.05, ALIVE_SECONDS)
-        while True:
-            with contextlib.suppress(*_LOST, TimeoutError):
-                async with asyncio.timeout(ALIVE_SECONDS):
-                    return await self._connect()
-            await asyncio.sleep(pauses.next())
-
-    async def _until_lost(self) -> None:
-        driver = await _driver(self._connection)
-        lost = asyncio.Event()
-        driver.add_termination_listener(lambda _: lost.set())
-        while not driver.is_closed():
-            try:
-                async with asyncio.timeout(ALIVE_SECONDS):
-                    await lost.wait()
-            except TimeoutError:  # a cable that was pulled says nothing: ask
-                try:
-                    await driver.execute("SELECT 1", timeout=ALIVE_SECONDS)
-                except (*_LOST, TimeoutError):
-                    return
-
-
-async def _driver(connection: AsyncConnection) -> Any:
-    """What asyncpg calls a connection, under SQLAlchemy's."""
-    return (await connection.get_raw_connection()).driver_connection
-
-
-_LOST = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 # ---------------------------------------------------------------------- addresses and errors without secrets

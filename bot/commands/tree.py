@@ -12,7 +12,7 @@ from bot.messages import Language, lines_of, say
 from bot.replies import Interaction, language, whisper
 from bot.services import Services
 from bot.storage.pieces import Piece
-from composer.rendering.piano_roll import in_ascii
+from composer.rendering.pen import in_ascii
 from composer.rendering.tree import Branch
 
 MOST = 40  # pieces in one picture

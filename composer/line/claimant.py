@@ -23,7 +23,7 @@ from typing import ClassVar, Generic, TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from composer.database import Changes
+from composer.bell import Changes
 from composer.errors import DatabaseError
 from composer.line.jobs import Jobs
 from composer.line.schema import Job, Kind

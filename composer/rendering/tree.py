@@ -20,7 +20,7 @@ from PIL import Image
 
 from composer.music.midi import parse_midi
 from composer.music.score import EARLY_TICKS, Score
-from composer.rendering.piano_roll import (
+from composer.rendering.pen import (
     BACKGROUND,
     CONTINUATION,
     DIVIDER,
@@ -31,15 +31,13 @@ from composer.rendering.piano_roll import (
     WIDTH,
     Box,
     Colour,
-    New,
     Pen,
-    coloured,
     in_ascii,
-    pitch_range,
     shade,
     shortened,
     text_width,
 )
+from composer.rendering.piano_roll import New, coloured, pitch_range
 
 # Lengths are pixels of the finished picture, as there.
 LABEL_SIZE = 24

@@ -22,7 +22,8 @@ import sqlalchemy as sa
 from postgres import PASSWORD, Postgres
 from sqlalchemy.exc import IntegrityError
 
-from composer.database import Changes, Database, metadata, now
+from composer.bell import Changes
+from composer.database import Database, metadata, now
 from composer.errors import DatabaseError
 from composer.line.jobs import Jobs
 from composer.line.schema import workers

@@ -14,26 +14,21 @@ from PIL import Image
 from scores import in_meters
 
 from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note, Part, Score, in_four
-from composer.rendering.piano_roll import (
+from composer.rendering.pen import (
     CHORD_SIZE,
-    CHORDS_HEIGHT,
     CONTINUATION,
     DIVIDER,
-    LEFT,
     LOUD,
     OPENING,
     PARTS,
-    RIGHT,
     SOFT,
     WIDTH,
     Colour,
     Palette,
-    draw_piano_roll,
-    layout_of,
-    place_chords,
     shade,
     text_width,
 )
+from composer.rendering.piano_roll import CHORDS_HEIGHT, LEFT, RIGHT, draw_piano_roll, layout_of, place_chords
 
 Pixels = npt.NDArray[np.int16]
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from composer.music.midi import dump_midi
 from composer.music.score import TICKS_PER_BAR, Note, in_four
-from composer.rendering.piano_roll import CONTINUATION, DIVIDER, OPENING, WIDTH
+from composer.rendering.pen import CONTINUATION, DIVIDER, OPENING, WIDTH
 from composer.rendering.tree import ROLL_LEFT, ROLL_RIGHT, ROW_HEIGHT, Branch, draw_tree, rows_of
 
 
