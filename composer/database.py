@@ -6,7 +6,7 @@
             await connection.execute(...)
 
 SQLite (the default) is a file on a local disk, for any number of processes of one machine; PostgreSQL is for many
-machines. Both do the same here, and what they do differently is said here and in composer.bell only. Each of their transactions
+machines. Both do the same; what they do differently is said here and in composer.bell only. Each of their transactions
 that writes is told to everybody who waits in `Changes`: by LISTEN and NOTIFY on PostgreSQL, by a glance at
 `PRAGMA data_version` every 20 ms on SQLite.
 """
