@@ -22,6 +22,9 @@ settings.load_profile("segue")
 # The tests run side by side: one thread of torch's for each, here and in the processes that they start. It is read when
 # torch is loaded, which is after this file.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Whatever the caller's environment says: each file is compiled once, not by each of all the processes.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 MOST_WORKERS = 8  # each takes half a gigabyte, and as much again for a bot beside it
 
 # What takes longest, in groups whose tests share a bot. Each worker of xdist begins with groups of its own, so that

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from composer.music.score import TICKS_PER_BAR, Note, Score, TempoChange, in_four
 from composer.rendering.audio import render_mp3
+from composer.rendering.loudness import SAMPLE_RATE
 
 FFMPEG = ("ffmpeg", "-v", "error", "-nostdin")
 OPUS = ("-ac", "1", "-c:a", "libopus", "-b:a", "32k", "-f", "ogg", "-")  # as Discord's clients record
@@ -45,6 +46,13 @@ def decoded(recording: bytes) -> npt.NDArray[np.float32]:
     """What a player makes of it, in floats, so that clipping would show. Shape (frames, 2)."""
     pcm = _ffmpeg(["-i", "pipe:0"], ("-f", "f32le", "-ac", "2", "pipe:1"), recording)
     return np.frombuffer(pcm, dtype="<f4").reshape(-1, 2)
+
+
+def measured(sound: npt.NDArray[np.float32]) -> float:
+    """Its loudness in LUFS by pyloudnorm. sound: shape (frames, 2), at the rate of the MP3s."""
+    from pyloudnorm import Meter  # and scipy, two seconds that every worker would pay
+
+    return float(Meter(SAMPLE_RATE).integrated_loudness(sound.astype(np.float64)))
 
 
 def one_sample_a_second() -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pyloudnorm
 import pytest
+from recordings import measured
 
 from composer.rendering.loudness import (
     CEILING,
@@ -18,7 +18,6 @@ from composer.rendering.loudness import (
 )
 
 RANDOM = np.random.default_rng(1)
-METER = pyloudnorm.Meter(SAMPLE_RATE)
 
 
 def tone(frequency: float, amplitude: float, seconds: float = 4) -> Sound:
@@ -43,7 +42,7 @@ def noise(amplitude: float, seconds: float = 4) -> Sound:
     ],
 )
 def test_it_agrees_with_pyloudnorm(sound: Sound) -> None:
-    assert integrated_loudness(sound) == pytest.approx(METER.integrated_loudness(sound.astype(np.float64)), abs=0.1)
+    assert integrated_loudness(sound) == pytest.approx(measured(sound), abs=0.1)
 
 
 def test_a_full_scale_tone_in_both_channels_is_at_0_lufs() -> None:
@@ -117,5 +116,5 @@ def test_half_the_frames_say_how_loud_it_is() -> None:
 @pytest.mark.parametrize("amplitude", [1e-7, 1e-3, 0.5, 20.0])
 def test_level_brings_everything_to_one_loudness(amplitude: float) -> None:
     sound = level(noise(amplitude))
-    assert METER.integrated_loudness(sound.astype(np.float64)) == pytest.approx(-15.5, abs=0.5)
+    assert measured(sound) == pytest.approx(-15.5, abs=0.5)
     assert np.abs(sound).max() <= CEILING * 1.0001
