@@ -351,6 +351,7 @@ def child_that_runs(code: str) -> str:
 )
 def test_a_child_past_its_limits_is_killed(code: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "_CODE", child_that_runs(code))
+    monkeypatch.setattr(child, "LIMITS", replace(child.LIMITS, cpu=1))
     if "sleep" in code:
         monkeypatch.setattr(child, "WALL_SECONDS", 1)
     with pytest.raises(HostileMidiError, match=words):
