@@ -51,4 +51,4 @@ def arpeggios(root: int, bars: int) -> Score:
             tick = bar * TICKS_PER_BAR + beat * 480
             notes.append(Note(tick, chord + (0, 4, 7, 12)[beat], tick + 480, 80))
             notes.append(Note(tick + 240, 70 + (bar * root + beat * beat * bar) % 12, tick + 480, 90))
-    return in_four(tuple(sorted(notes)), (TempoChange(0, 100.0),), end=bars * TICKS_PER_BAR)
+    return in_four(tuple(sorted(notes)), (TempoChange(0, 180.0),), end=bars * TICKS_PER_BAR)
