@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,14 +34,39 @@ SECOND_EDITION = "0006"  # what was asked for before it is in words that no work
 each_version = pytest.mark.parametrize("revision", REVISIONS)
 
 
-async def migrated(database: Database, revision: str) -> versions.Rows:
-    """Bring a database that was at a version, with what people have in it, up to date. Returns what they had."""
-    rows = versions.read(revision)
-    await database.migrate(to=revision)
-    async with database.write() as connection:
-        await versions.load(connection, rows)
-    await database.migrate()
-    return rows
+async def migrate(url: str, revision: str) -> None:
+    """Bring a database that was at a version, with what people have in it, up to date."""
+    async with Database(url) as database:
+        await database.migrate(to=revision)
+        async with database.write() as connection:
+            await versions.load(connection, versions.read(revision))
+        await database.migrate()
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the databases are that have been migrated, each of them once. Of PostgreSQL's it has the names."""
+    return tmp_path_factory.mktemp("migrated")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, revision: str, migrated: Path, tmp_path: Path) -> Iterator[str]:
+    """A database of the test's own, which was at a version and is up to date."""
+    known = migrated / f"{request.param}_{revision}"
+    if request.param == "sqlite":
+        if not known.exists():
+            asyncio.run(migrate(f"sqlite+aiosqlite:///{known}", revision))
+        shutil.copy(known, tmp_path / "segue.db")
+        yield f"sqlite+aiosqlite:///{tmp_path}/segue.db"
+    else:
+        postgres = request.getfixturevalue("postgres")
+        if not known.exists():
+            postgres.create(known.name)
+            asyncio.run(migrate(postgres.url(known.name), revision))
+            known.touch()
+        postgres.create("migrated_copy", known.name)
+        yield postgres.url("migrated_copy")
+        postgres.drop("migrated_copy")
 
 
 async def contents(database: Database) -> tuple[versions.Rows, Any, list[str]]:
@@ -99,10 +128,10 @@ async def test_the_rows_of_a_version_fill_all_its_tables_and_columns(empty_datab
 
 @each_version
 async def test_every_value_is_still_there_and_a_second_migration_changes_nothing(
-    empty_database_url: str, revision: str
+    migrated_url: str, revision: str
 ) -> None:
-    async with Database(empty_database_url) as database:
-        before = await migrated(database, revision)
+    before = versions.read(revision)
+    async with Database(migrated_url) as database:
         after, _, version = once = await contents(database)
         async with database.read() as connection:
             tables = await versions.tables(connection)
@@ -123,15 +152,13 @@ async def test_every_value_is_still_there_and_a_second_migration_changes_nothing
 
 
 @each_version
-async def test_the_tables_are_those_that_the_code_takes_them_for(empty_database_url: str, revision: str) -> None:
-    async with Database(empty_database_url) as database:
-        await migrated(database, revision)
-        async with database.write() as connection:
-            there = await schema(connection)
-            await connection.run_sync(metadata.drop_all)
-            assert await schema(connection) == {}
-            await connection.run_sync(metadata.create_all)
-            expected = await schema(connection)
+async def test_the_tables_are_those_that_the_code_takes_them_for(migrated_url: str) -> None:
+    async with Database(migrated_url) as database, database.write() as connection:
+        there = await schema(connection)
+        await connection.run_sync(metadata.drop_all)
+        assert await schema(connection) == {}
+        await connection.run_sync(metadata.create_all)
+        expected = await schema(connection)
     bots = {"people", "presets", "guilds", "pieces", "openings", "hearings", "marks", "votes", "comparisons", "ballots"}
     assert {"jobs", "workers", "recordings", "losses"} | bots == set(expected)
     assert there == expected
@@ -141,11 +168,10 @@ async def test_the_tables_are_those_that_the_code_takes_them_for(empty_database_
 
 
 @each_version
-async def test_jobs_of_every_version_can_be_read(empty_database_url: str, revision: str) -> None:
-    async with Database(empty_database_url) as database:
-        rows = (await migrated(database, revision))["jobs"]
+async def test_jobs_of_every_version_can_be_read(migrated_url: str, revision: str) -> None:
+    async with Database(migrated_url) as database:
         jobs = Jobs(database)
-        for row in rows:
+        for row in versions.read(revision)["jobs"]:
             job = await jobs.get(row["id"])
             assert isinstance(job, Job)
             assert {name: getattr(job, name) for name in vars(job)} == {name: row[name] for name in vars(job)}
@@ -168,9 +194,9 @@ async def test_jobs_of_every_version_can_be_read(empty_database_url: str, revisi
 
 
 @each_version
-async def test_what_was_under_way_at_a_version_goes_on_where_it_was(empty_database_url: str, revision: str) -> None:
-    async with Database(empty_database_url) as database:
-        rows = {row["id"]: row for row in (await migrated(database, revision))["jobs"]}
+async def test_what_was_under_way_at_a_version_goes_on_where_it_was(migrated_url: str, revision: str) -> None:
+    rows = {row["id"]: row for row in versions.read(revision)["jobs"]}
+    async with Database(migrated_url) as database:
         jobs = Jobs(database)
         undelivered = [number for number, row in rows.items() if row["delivered_at"] is None]
         assert [job.id for job in await jobs.tend("bot", 100)] == undelivered
@@ -200,9 +226,9 @@ async def test_what_was_under_way_at_a_version_goes_on_where_it_was(empty_databa
 
 
 @pytest.mark.parametrize("revision", [revision for revision in REVISIONS if "pieces" in versions.read(revision)])
-async def test_what_the_bot_remembers_from_every_version_can_be_read(empty_database_url: str, revision: str) -> None:
-    async with Database(empty_database_url) as database:
-        rows = await migrated(database, revision)
+async def test_what_the_bot_remembers_from_every_version_can_be_read(migrated_url: str, revision: str) -> None:
+    rows = versions.read(revision)
+    async with Database(migrated_url) as database:
         storage = Storage(database)
         for row in rows["people"]:
             assert await storage.own_settings(row["id"]) == row["sampling"]
