@@ -8,7 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -114,3 +115,27 @@ class BotProcess:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             raise AssertionError(f"the bot did not stop:\n{self.log.read_text()[-3000:]}") from None
+
+
+@contextmanager
+def started(folder: Path, checkpoint: Path, **settings: str) -> Iterator[BotProcess]:
+    """A bot beside a stand-in of its own, which ends in good order and has kept to the contract."""
+    with Standin() as standin:
+        bot = BotProcess(standin, folder, {"CHECKPOINT": str(checkpoint), **settings})
+        asyncio.run(bot.start())
+        yield bot
+        assert bot.end() == 0, "SIGTERM ends it in good order"
+        bot.check_contract()
+        assert standin.token not in bot.log.read_text()
+
+
+@contextmanager
+def without_traceback(bot: BotProcess) -> Iterator[None]:
+    """It lives, and nothing goes wrong in it meanwhile."""
+    assert bot.process is not None
+    if bot.process.poll() is not None:  # a test has failed before it could start it again
+        asyncio.run(bot.start())
+    before = bot.log.stat().st_size
+    yield
+    log = bot.log.read_bytes()[before:].decode()
+    assert "Traceback" not in log, log

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from bot_process import BotProcess
-from discord_standin import Standin
+from bot_process import BotProcess, started
 from discord_standin.contract import taken
 from engine_models import random_checkpoint
 from scenes import Scene
@@ -36,13 +35,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_bot(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[BotProcess]:
-    with _started(tmp_path_factory.mktemp("bot"), tiny) as bot:
+    with started(tmp_path_factory.mktemp("bot"), tiny) as bot:
         yield bot
 
 
 @pytest.fixture(scope="session")
 def shared_bot_without_worker(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[BotProcess]:
-    with _started(tmp_path_factory.mktemp("bot"), tiny, WORKERS="0") as bot:
+    with started(tmp_path_factory.mktemp("bot"), tiny, WORKERS="0") as bot:
         yield bot
 
 
@@ -58,17 +57,6 @@ def waiting(shared_bot_without_worker: BotProcess) -> Iterator[Scene]:
     """The same beside a bot whose pieces wait until a test starts a worker. Whoever does ends it, too."""
     with _scene(shared_bot_without_worker) as scene:
         yield scene
-
-
-@contextmanager
-def _started(folder: Path, checkpoint: Path, **settings: str) -> Iterator[BotProcess]:
-    with Standin() as standin:
-        bot = BotProcess(standin, folder, {"CHECKPOINT": str(checkpoint), **settings})
-        asyncio.run(bot.start())
-        yield bot
-        assert bot.end() == 0, "SIGTERM ends it in good order"
-        bot.check_contract()
-        assert standin.token not in bot.log.read_text()
 
 
 @contextmanager
