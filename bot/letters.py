@@ -153,7 +153,7 @@ def piece_letter(
     if sheet is not None:
         pages, more = _sheet_files(piece, sheet, MOST_FILES - len(files), language)
         lines, files = [*lines, *more], files | pages
-    return Letter("\n".join(lines), under(piece, votes), files)
+    return Letter("\n".join(lines), under(piece, receipt, votes), files)
 
 
 def sheet_letter(piece: Piece, sheet: Sheet, language: Language) -> Letter:
@@ -195,8 +195,10 @@ def descent(language: Language, piece: Piece, parent: Piece) -> str:
     """What a piece has to do with the one that it came from, and who asked: after a click nobody would know."""
     if parent.hearing is not None:
         how = "from_recording"
+    elif is_another(piece, parent) and ("accompany" in parent.task or "accompany" not in piece.task):
+        how = "another"
     else:
-        how = "another" if is_another(piece, parent) else "worked_on" if piece.task else "continues"
+        how = "worked_on" if piece.task else "continues"
     return say(language, how, link=parent.link, person=f"<@{piece.owner}>")
 
 
@@ -313,9 +315,10 @@ def heard_letter(piece: Piece, card: Card, note: str = "") -> Letter:
 
 
 def _heard_acts(heard: Mapping[str, Any], written: bool) -> tuple[Act, ...]:
-    """Half and double where there are such tempos; its own beats of what has some."""
+    """An accompaniment for a melody; half and double where there are such tempos; its own beats of what has some."""
     slower, faster = heard["tempo"] / 2 >= SLOWEST, 2 * heard["tempo"] <= FASTEST
-    return (Act.GO, *[Act.HALF] * slower, *[Act.DOUBLE] * faster, *[Act.WRITTEN] * written, Act.DELETE)
+    other = (*[Act.HALF] * slower, *[Act.DOUBLE] * faster, *[Act.WRITTEN] * written)
+    return (Act.GO, *[Act.ACCOMPANY] * (heard["kind"] == "melody"), *other, Act.DELETE)
 
 
 def say_heard(language: Language, heard: Mapping[str, Any]) -> str:

@@ -253,6 +253,10 @@ TEXTS: Mapping[str, Text] = {
     "button_vary": Text("Vary", "换一版"),
     "button_again": Text("Again with …", "改设置再来……"),
     "button_redo": Text("Redo bars …", "重写小节……"),
+    "button_chords": Text("Chords …", "和弦……"),
+    "chords_title": Text("Compose to chords", "按和弦作曲"),
+    "chords_field": Text("Bars {first} to {last}, one between two lines", "第 {first}-{last} 小节，两线之间是一小节"),
+    "button_accompany": Text("Accompany", "配伴奏"),
     "redo_title": Text("Compose bars again", "重写小节"),
     "redo_bars": Text("Bars, as 9-12", "小节，如 9-12"),
     "redo_chords": Text("Chords, if you like: Am F C G", "和弦（可选）：Am F C G"),
@@ -464,6 +468,10 @@ TEXTS: Mapping[str, Text] = {
         "No chord is called “{text}”. Known are {known}, on any root; write for example Am F C G.",
         "没有叫“{text}”的和弦。认识的有 {known}，根音任意；请写成例如 Am F C G。",
     ),
+    "task_chord_bars": Text(
+        "Chords for {bars} bars are written, and there are {most}. Take some away.",
+        "写了 {bars} 小节的和弦，而这里只有 {most} 小节。请删去一些。",
+    ),
     "task_no_chord": Text(
         "“{text}” names no chord. Write for example Am F C G.", "“{text}”里没有和弦。请写成例如 Am F C G。"
     ),
@@ -642,10 +650,10 @@ TEXTS: Mapping[str, Text] = {
         "with one. You get an MP3, a picture and the MIDI with all your tracks, which go on.\n"
         "**No MIDI at hand?** Hum it, or play it beside your phone: a voice message or a recording of up to 40 s will "
         "do. You see what was heard before anything is composed.\n"
-        "**Under a piece:** Continue goes on from its end; Redo bars … composes some of its bars again, to your chords "
-        "if you like; Vary tries another seed; Again with … changes bars, temperature and top-p; Sheet music is for "
-        "players; Parts gives each track by itself, Loop the new bars to be played over and over; Info tells what it "
-        "was made from.\n"
+        "**Under a piece:** Continue goes on from its end; Redo bars … composes some of its bars again; Chords … shows "
+        "its chords, and composes to what you make of them; Accompany gives a melody a left hand; Vary tries another "
+        "seed; Again with … changes bars, temperature and top-p; Sheet music is for players; Parts gives each track by "
+        "itself, Loop the new bars to be played over and over; Info tells what it was made from.\n"
         "**Your taste:** `/settings temperature pitch 0.5` makes melodies calmer, `1.2` wilder; `/settings show` "
         "explains each. Keep them with `/settings preset save`.\n"
         "**Back and forth:** Back, under a piece, goes to what it was made from; `/tree` draws all of yours.\n"
@@ -656,10 +664,9 @@ TEXTS: Mapping[str, Text] = {
         "把一段 MIDI 开头交给 `/作曲`，或在带 MIDI 的消息上选“应用 → 续写这个”。"
         "你会得到 MP3、一张图，以及保留你所有音轨的 MIDI；各声部接着写下去。\n"
         "**手边没有 MIDI？**哼一段，或对着手机弹一段：40 秒以内的语音或录音都行。先给你看听到了什么，再作曲。\n"
-        "**作品下方：**“继续写”从结尾接着写；“重写小节”重写其中几小节，可指定和弦；“换一版”换个种子；"
-        "“改设置再来”修改小节数、温度和 top-p；“乐谱”供演奏；"
-        "“分轨”给出各个音轨，“循环”让新写的小节反复播放；"
-        "“详情”说明来历。\n"
+        "**作品下方：**“继续写”从结尾接着写；“重写小节”重写其中几小节；“和弦”列出它的和弦，改了就按新的来写；"
+        "“配伴奏”给旋律配上左手；“换一版”换个种子；“改设置再来”修改小节数、温度和 top-p；“乐谱”供演奏；"
+        "“分轨”给出各个音轨，“循环”让新写的小节反复播放；“详情”说明来历。\n"
         "**你的口味：**`/设置 温度 音高 0.5` 让旋律更平稳，`1.2` 更狂野；`/设置 查看` 逐项说明。"
         "用 `/设置 预设 保存` 保存。\n"
         "**来龙去脉：**作品下方的“返回上一版”回到它的来处；`/家谱` 画出你的全部作品。\n"

@@ -28,6 +28,7 @@ from composer.rendering.piano_roll import draw_piano_roll
 from composer.rendering.sheet import Sheet, sheet_of
 from composer.rendering.stems import Stem, stems_of
 from composer.request import Composed, Request
+from composer.transcription.accompaniment import without_chords
 from composer.transcription.performance import Performance
 from composer.transcription.recording import read_recording
 from composer.transcription.synchronise import SURE, Heard, Listening, performance_of, synchronise
@@ -200,6 +201,8 @@ def reread_opening(midi: bytes, bars: int, order: Order, vocabulary: Vocabulary)
     goes_on = order.redo is None and not order.accompany
     if goes_on and bars + order.bars > FULL_BARS:
         raise PieceFullError(bars + order.bars, FULL_BARS)
+    if order.accompany:  # instead of the plain chords that what was hummed has got
+        midi = dump_midi(without_chords(_score(midi, bars)))
     return _read(midi, bars, order, vocabulary)
 
 

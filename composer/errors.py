@@ -227,6 +227,7 @@ class TaskError(SettingsError):
         "chord": "No chord is called “{text}”. Known are {known}, on any root; write for example Am F C G.",
         "no_chord": "“{text}” names no chord. Write for example Am F C G.",
         "full_bar": "A bar of {beats} beats has no place for {chords} chords. Write fewer between two lines.",
+        "chord_bars": "Chords for {bars} bars are written, and there are {most}. Take some away.",
         "key": "No key is called “{text}”. Say for example A minor or Eb major.",
         "accompanied": "There is an accompaniment already. Send the melody alone, and it gets one.",
         "two": "Ask for bars again or for an accompaniment; one after the other, both can be had.",

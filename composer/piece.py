@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
+from composer.music.chords import say_chords
 from composer.music.drums import Drums
 from composer.music.encoding import decode
 from composer.music.joining import joined
 from composer.music.key import Key, find_key
+from composer.music.roles import is_melody
 from composer.music.score import NOTHING_LOST, Lost, Part, Score, TempoChange
 from composer.music.words import Family, Vocabulary, bars_in
 from composer.opening import Opening
 from composer.order import Order
 from composer.request import Composed, Request
+from composer.transcription.accompaniment import without_chords
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class Take:
         """How many parts there were, where the new ones stand beside them; else None."""
         given = any(word.family == Family.NOTE for bar in self.request.given for word in bar)
         return len(self.opening.parts) if given else None
+
+    @property
+    def melody(self) -> str | None:
+        """What is one line, and could be accompanied: the piece, its opening but for plain chords, or nothing."""
+        if self.beside is not None:
+            return None
+        if is_melody(self.opening) and is_melody(self.new):
+            return "piece"
+        return "opening" if self.first == self.opening_bars and is_melody(without_chords(self.opening)) else None
 
     @property
     def boundary(self) -> int:
@@ -148,6 +160,8 @@ def receipt(
             "added": take.bars,
             "composed": [take.first + 1, take.composed_bars[1]],
         },
+        "melody": take.melody,
+        "chords": say_chords(score),
         "key": {"opening": key and key.name, "continuation": new_key and new_key.name},
         "tempo": {"opening_ends_at": round(in_force, 1), "continuation": [round(bpm, 1) for bpm in tempos]},
         "guards": {

@@ -2,8 +2,10 @@
 
     buttons.py      acts, rows and looks, and the grammar of custom ids
     press.py        from a press to what it does
-    composing.py    continue, vary, retry, and go on from what was heard: a new piece from this one
+    composing.py    continue, accompany, vary, retry, and go on from what was heard: a new piece from this one
     again.py        the form with bars, temperature and top-p
+    redo.py         the form with bars that are composed again
+    chords.py       the form with the piece's chords
     hearing.py      half and double: what was heard, in other bars
     sheet.py        sheet music
     sound.py        the parts, each by itself, and what is new as a loop

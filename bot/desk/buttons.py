@@ -8,9 +8,9 @@ Nothing here knows what a button does: letters name buttons, and what they do is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import discord
 
@@ -44,6 +44,8 @@ class Act(StrEnum):
         return act
 
     CONTINUE = "continue", PROMINENT  # carry on from where the piece ended
+    CHORDS = "chords"  # a form with the piece's chords, which is composed to them
+    ACCOMPANY = "accompany"  # a left hand for a melody
     VARY = "vary"  # the same opening and settings, a new seed
     AGAIN = "again"  # a form with bars, temperature and top-p
     REDO = "redo"  # a form with bars that are composed again, and their chords
@@ -69,7 +71,8 @@ class Act(StrEnum):
     DROP = "drop", DANGEROUS, NotYourComparisonError  # delete the comparison
 
 
-FINISHED = (Act.CONTINUE, Act.REDO, Act.VARY, Act.AGAIN, Act.SHEET, Act.PARTS, Act.LOOP, Act.INFO, Act.DELETE)
+MADE_OF_IT = (Act.CONTINUE, Act.REDO, Act.CHORDS, Act.VARY, Act.AGAIN)  # of a finished piece
+GIVEN_OF_IT = (Act.SHEET, Act.PARTS, Act.LOOP, Act.INFO)
 UNDER_WAY = (Act.CANCEL,)
 ENDED = (Act.RETRY, Act.DELETE)  # cancelled or failed
 UNDELIVERED = (Act.DELIVER, Act.DELETE)
@@ -78,21 +81,17 @@ TOLD = (Act.DROP,)
 UNHEARD = (Act.DELETE,)  # a recording that was cancelled or failed: it is not kept
 
 
-def under(piece: Piece, votes: bool = True) -> tuple[Act, ...]:
+def under(piece: Piece, receipt: Mapping[str, Any], votes: bool = True) -> tuple[Act, ...]:
     """What can be done with a finished piece.
 
     Args:
         piece: which.
+        receipt: how it was made.
         votes: whether it may be given hearts.
     """
-    *acts, last = FINISHED
-    return (
-        *acts,
-        *[Act.WRITTEN] * piece.as_written,
-        *[Act.BACK] * (piece.parent is not None),
-        *[Act.LOVE] * votes,
-        last,
-    )
+    accompany, back = receipt.get("melody") is not None, piece.parent is not None
+    more = (*[Act.WRITTEN] * piece.as_written, *[Act.BACK] * back, *[Act.LOVE] * votes)
+    return (*MADE_OF_IT, *[Act.ACCOMPANY] * accompany, *GIVEN_OF_IT, *more, Act.DELETE)
 
 
 # ------------------------------------------------------------------ custom ids

@@ -1,10 +1,10 @@
-"""A new piece from this one: continue, vary, retry, and go on from what was heard."""
+"""A new piece from this one: continue, accompany, vary, retry, and go on from what was heard."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.errors import NotFinishedError
+from bot.errors import NotFinishedError, NotYourRecordingError
 from bot.intake import Ask, new_seed, order_of
 from bot.replies import Interaction, begin
 from bot.storage.pieces import Piece
@@ -23,6 +23,19 @@ async def carry_on(interaction: Interaction, piece: Piece) -> None:
 async def vary(interaction: Interaction, piece: Piece) -> None:
     """The same opening and settings, with a new seed."""
     await again(interaction, piece, _same(piece, new_seed()))
+
+
+async def accompany(interaction: Interaction, piece: Piece) -> None:
+    """An accompaniment to the piece, where all of it is a melody, or to the melody that it or a recording began with.
+
+    Raises:
+        NotYourRecordingError: it is somebody else's recording.
+    """
+    if piece.hearing is not None and interaction.user.id != piece.owner:
+        raise NotYourRecordingError
+    order = Order(seed=new_seed(), sampling=piece.sampling, accompany=True)
+    whole = piece.receipt is not None and piece.receipt["melody"] == "piece"
+    await (work_on if whole else again)(interaction, piece, order)
 
 
 async def retry(interaction: Interaction, piece: Piece) -> None:

@@ -11,8 +11,9 @@ import discord
 from bot.desk.again import ask_how
 from bot.desk.back import back
 from bot.desk.buttons import PATTERN, Act, ButtonId, custom_id
+from bot.desk.chords import ask_chords
 from bot.desk.compare import choose_a, choose_b, drop, tell_which
-from bot.desk.composing import as_written, carry_on, go_on, retry, vary
+from bot.desk.composing import accompany, as_written, carry_on, go_on, retry, vary
 from bot.desk.forget import forget
 from bot.desk.hearing import double, half
 from bot.desk.love import love
@@ -42,6 +43,8 @@ def _kept(action: Callable[[Interaction, Piece], Awaitable[None]]) -> Action:
 
 ACTIONS: Mapping[Act, Action] = {
     Act.CONTINUE: _kept(carry_on),
+    Act.CHORDS: _kept(ask_chords),
+    Act.ACCOMPANY: _kept(accompany),
     Act.VARY: _kept(vary),
     Act.AGAIN: _kept(ask_how),
     Act.REDO: _kept(ask_which),

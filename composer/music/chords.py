@@ -86,6 +86,16 @@ def chords_of(score: Score) -> tuple[Chord, ...]:
     return find_chords(score.sounding, score.end, [(beat.start, costs[beat.weight]) for beat in score.beats()])
 
 
+def say_chords(score: Score) -> str:
+    """What it says of chords, a bar between two lines: "| Am | F G |". One that lasts is named in each of its bars."""
+    starts = [chord.tick for chord in score.chords]
+    bars = []
+    for bar in score.bars:
+        held = [max(0, bisect_right(starts, beat.start) - 1) for beat in bar.beats()]
+        bars.append(" ".join(chord.name for chord in (score.chords[at] for at in dict.fromkeys(held))))
+    return f"| {' | '.join(bars)} |"
+
+
 def _chord(tick: int, state: _State, reference: int) -> Chord:
     root = None if state.root is None else (state.root + reference) % OCTAVE
     return Chord(tick, root, state.quality)

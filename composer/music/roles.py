@@ -16,6 +16,7 @@ from composer.music.score import Part, Role, Score
 BASSES = frozenset({*range(32, 40), 43, 58})  # General MIDI: basses, contrabass, tuba
 KEYBOARDS = frozenset(range(0, 8))
 MOST_FOR_ONE_LINE = 1.15  # notes an onset: more are chords
+MOST_AT_ONCE = 1.25  # notes in the mean while anything sounds, of a line that is played legato
 HIGHEST_BASS = 52  # mean pitch of a line that lies at the bottom
 _NAMES = {
     Role.MELODY: re.compile(r"melod|vocal|voice|\blead\b|sopran|violin(o|e)? (i|1)\b|canto|singer", re.IGNORECASE),
@@ -48,6 +49,14 @@ def with_roles(score: Score) -> Score:
     return replace(score, parts=tuple(replace(part, role=roles.get(id(part), Role.UNSAID)) for part in score.parts))
 
 
+def is_melody(score: Score) -> bool:
+    """Whether it is one part at most, and a note at a time, or what is called a melody."""
+    playing = score.playing
+    return len(playing) <= 1 and all(
+        _sounding_at_once(part) < MOST_AT_ONCE or _called(part, Role.MELODY) for part in playing
+    )
+
+
 def _are_two_hands(parts: tuple[Part, ...]) -> bool:
     named = any(_called(part, role) for part in parts for role in _NAMES)
     return len(parts) == 2 and not named and all(part.program in KEYBOARDS for part in parts)
@@ -69,3 +78,12 @@ def _first(parts: list[Part], *, lowest: bool) -> Part | None:
 
 def _notes_an_onset(part: Part) -> float:
     return len(part.notes) / len(Counter(note.start for note in part.notes))
+
+
+def _sounding_at_once(part: Part) -> float:
+    """How many keys are down, in the mean while one is."""
+    sounding = last = 0
+    for note in part.notes:
+        sounding += max(0, note.end - max(note.start, last))
+        last = max(last, note.end)
+    return sum(note.end - note.start for note in part.notes) / max(1, sounding)

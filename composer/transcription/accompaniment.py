@@ -7,8 +7,10 @@ are favoured, and the tonic begins and ends.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -38,12 +40,13 @@ class Triad(NamedTuple):
 def accompany(melody: Score) -> Score:
     """The melody, moved up by octaves where it lies low, with a bass note and a triad on every half bar.
 
-    A pickup, in the second half of a bar, is played alone.
+    A pickup, in the second half of a bar, is played alone, and a key that the melody holds is left to it.
     """
     key = find_key(melody.notes)
     if key is None:
         return melody
     lifted = _lifted(melody)
+    held = {(half, note.pitch) for note in lifted for half in _halves(note)}
     bar, within = divmod(melody.notes[0].start, TICKS_PER_BAR)
     begin = (bar + (within >= STRONG_TICKS)) * TICKS_PER_BAR
     triads = _best_path(_gains(melody, _triads(key)), _triads(key), key)
@@ -51,9 +54,40 @@ def accompany(melody: Score) -> Score:
         note
         for bar, triad in enumerate(triads)
         for note in _half_bars(bar * TICKS_PER_BAR, triad)
-        if note.start >= begin
+        if note.start >= begin and (note.start // STRONG_TICKS, note.pitch) not in held
     ]
     return in_four(sorted([*lifted, *hand]), melody.tempos, end=melody.end)
+
+
+def without_chords(score: Score) -> Score:
+    """The melody alone of bars that `accompany` has made; anything else as it is."""
+    line = [note for note in score.notes if not _is_plain(note)]
+    played: defaultdict[int, set[int]] = defaultdict(set)  # pitches, by the half bar
+    for note in score.notes:
+        if _is_plain(note):
+            played[note.start // STRONG_TICKS].add(note.pitch)
+    halves = range(min(played, default=0), -(-score.end // STRONG_TICKS))
+    plain = all(len(played[half]) > 1 and any(played[half] <= hand for hand in _hands()) for half in halves)
+    return in_four(line, score.tempos, end=score.end) if line and plain else score
+
+
+@cache
+def _hands() -> tuple[frozenset[int], ...]:
+    """What the left hand may play: the pitches of every triad."""
+    triads = (Triad(root, (root + third) % 12, (root + 7) % 12) for root in range(12) for third in (3, 4))
+    return tuple(frozenset(note.pitch for note in _half_bars(0, triad)) for triad in triads)
+
+
+def _halves(note: Note) -> range:
+    """The half bars in which it sounds, counted from tick 0."""
+    return range(note.start // STRONG_TICKS, -(-note.end // STRONG_TICKS))
+
+
+def _is_plain(note: Note) -> bool:
+    """Whether it may be one of the left hand's."""
+    lies = note.pitch in BASS or note.pitch in CHORD
+    lasts = note.start % STRONG_TICKS == 0 and note.end == note.start + STRONG_TICKS
+    return lies and lasts and note.velocity == VELOCITY
 
 
 def _lifted(melody: Score) -> tuple[Note, ...]:

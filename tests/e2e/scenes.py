@@ -18,6 +18,8 @@ from composer.music.midi import dump_midi
 from composer.music.score import TICKS_PER_BAR, Note, in_four
 
 PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
+MADE_OF_IT = ["Continue", "Redo bars …", "Chords …", "Vary", "Again with …"]  # buttons under a piece
+GIVEN_OF_IT = ["Sheet music", "Parts", "Loop", "Info"]
 DELIVERED = "delivered_at is not null"  # of a job
 
 

@@ -20,6 +20,7 @@ from bot_process import BotProcess, started, without_traceback
 from discord_standin import Standin
 from engine_models import SLOW, random_checkpoint
 from PIL import Image
+from scenes import GIVEN_OF_IT, MADE_OF_IT
 from scores import changed, in_meters
 
 from bot.attendance import EDIT_SECONDS
@@ -131,18 +132,7 @@ async def test_an_opening_comes_back_as_a_piece_to_hear_to_keep_and_to_see(place
     assert "seed `42`" in message.content
     assert re.search(r"\d+ BPM", message.content)
     assert say("en", "default_settings") in message.content
-    assert [button.label for button in message.buttons] == [
-        "Continue",
-        "Redo bars …",
-        "Vary",
-        "Again with …",
-        "Sheet music",
-        "Parts",
-        "Loop",
-        "Info",
-        "♥ Love",
-        "Delete",
-    ]
+    assert [button.label for button in message.buttons] == [*MADE_OF_IT, *GIVEN_OF_IT, "♥ Love", "Delete"]
 
 
 async def test_the_answer_says_the_place_and_progress_is_told_at_a_measured_pace(slow_place: Place) -> None:

@@ -15,6 +15,7 @@ from bot_process import BotProcess, without_traceback
 from discord_standin import Standin
 from PIL import Image
 from recordings import OPUS, a_million_comments, one_sample_a_second, piano, silence, song
+from scenes import GIVEN_OF_IT, MADE_OF_IT
 from singing import line, recorded, sung
 
 from bot.messages import describe, say
@@ -25,19 +26,6 @@ from composer.music.score import Note, Score, cut_at_repeats, in_four
 
 PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 HEARD = ["That's it, go on", "Half tempo", "Double tempo", "Delete"]
-PIECE = [
-    "Continue",
-    "Redo bars …",
-    "Vary",
-    "Again with …",
-    "Sheet music",
-    "Parts",
-    "Loop",
-    "Info",
-    "Back",
-    "♥ Love",
-    "Delete",
-]
 
 
 @dataclass
@@ -134,7 +122,7 @@ async def test_a_voice_message_is_heard_agreed_to_and_becomes_a_piece(place: Pla
     piece = await posted(await ann.click(heard, "That's it, go on"))
     assert piece is not heard
     assert [name.rpartition(".")[2] for name in piece.files] == ["mp3", "mid", "png"]
-    assert [button.label for button in piece.buttons] == PIECE
+    assert [button.label for button in piece.buttons] == [*MADE_OF_IT, *GIVEN_OF_IT, "Back", "♥ Love", "Delete"]
     assert f"32 bars added to {len(before.bars)}" in piece.content
     assert f"/{heard.id})" in piece.content, "it names the recording, with a link"
     whole = parse_midi(file_of(piece, ".mid"))
@@ -171,6 +159,16 @@ async def test_a_forwarded_voice_message_is_heard_as_one_that_stands_there(place
     assert {note.pitch for note in melody} <= {note.pitch for note in parse_midi(file_of(heard, ".mid")).notes}
     piece = await posted(await ann.click(heard, "That's it, go on"))
     assert [name.rpartition(".")[2] for name in piece.files] == ["mp3", "mid", "png"]
+
+    # A played left hand instead of the plain chords, from what was heard and from the piece that goes on from it.
+    bob = place.standin.user("bob")
+    assert "Only the person who sent this recording" in await whispered(await bob.click(heard, "Accompany"))
+    for message in (heard, piece):
+        accompanied = await posted(await ann.click(message, "Accompany"))
+        assert "an accompaniment to" in accompanied.content
+        tune, *others = parse_midi(file_of(accompanied, ".mid")).playing
+        assert [note.pitch for note in tune.notes] == [note.pitch for note in melody]
+        assert [part.name for part in others] == ["Accompaniment"] * len(others)
     long = ann.forward(ann.speak(channel, silence(45, *OPUS)), channel)
     assert await whispered(await ann.message_menu("Continue this", long)) == describe(RecordingTooLongError(40), "en")
 

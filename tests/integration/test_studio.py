@@ -293,6 +293,22 @@ async def test_what_was_heard_can_be_looked_at_and_continued(studio: Studio) -> 
     assert read.bpm == pytest.approx(96, rel=0.05)
 
 
+async def test_what_was_hummed_can_be_accompanied_instead_of_its_plain_chords(studio: Studio) -> None:
+    hummed = in_four([Note(n.start - 9, n.pitch, n.start + 471, n.velocity) for n in melody(8, pitch=67).notes[:-1]])
+    bare, card = [
+        await studio.hear(played(hummed, "melody"), Listening(accompany=plain), "", Place()) for plain in (False, True)
+    ]
+    tune = parse_midi(bare.midi).notes
+    assert len(parse_midi(card.midi).notes) > 2 * len(tune)
+    order = Order(accompany=True, seed=5)
+    read = await studio.read_again(card.midi, card.bars, order)
+    assert parse_midi(read.midi).notes == tune
+    finished = await finish(studio, read, compose(read.requests[0]), order)
+    first, *others = parse_midi(finished.midi).playing
+    assert first.notes == tune
+    assert [part.name for part in others] == ["Accompaniment"]
+
+
 async def test_the_same_notes_are_put_into_other_bars(studio: Studio) -> None:
     performance = played(song(8, bpm=96))
     slow, right, fast = [await studio.hear(performance, Listening(bpm=bpm), "", Place()) for bpm in (48, 96, 192)]

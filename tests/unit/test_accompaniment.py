@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from recordings import song
 
 from composer.music.chords import find_chords
+from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import TICKS_PER_BAR, Note, Score, in_four
-from composer.transcription.accompaniment import accompany
+from composer.transcription.accompaniment import accompany, without_chords
 
 # Twinkle, twinkle: eight bars of quarters and halves, whose chords everybody knows.
 TUNE = ((72, 72, 79, 79), (81, 81, 79), (77, 77, 76, 76), (74, 74, 72))
@@ -53,3 +57,28 @@ def test_a_low_voice_is_written_an_octave_higher() -> None:
     whole = accompany(low)
     assert {(n.start, n.pitch + 12) for n in low.notes} <= {(n.start, n.pitch) for n in whole.notes}
     assert accompany(in_four(())) == in_four(())
+
+
+@pytest.mark.parametrize(("up", "pickup"), [(0, False), (5, True), (-24, False), (-14, True)])
+def test_the_chords_can_be_taken_away_again_also_from_a_file(up: int, pickup: bool) -> None:
+    whole = parse_midi(dump_midi(accompany(tune(up, pickup))))
+    assert without_chords(whole).notes == tune(up + 12 if up < 0 else up, pickup).notes
+
+
+def test_they_can_be_taken_away_from_some_of_its_bars() -> None:
+    whole = accompany(tune(-5))
+    for first, behind in ((0, 3), (1, 4), (5, 8)):
+        assert without_chords(whole.excerpt(first, behind)).notes == tune(-5).excerpt(first, behind).notes
+
+
+def test_what_has_no_such_chords_stays_as_it_is() -> None:
+    for score in (tune(), in_four(()), song(4)):
+        assert without_chords(score) is score
+    whole = accompany(tune())
+    for notes in (
+        [*whole.notes, Note(0, 61, 960, 58)],  # of no triad with the others
+        [note for note in whole.notes if note.start != 1920 or note.velocity != 58],
+        [note for note in whole.notes if note.velocity == 58],
+    ):
+        changed = replace(whole, parts=(replace(whole.parts[0], notes=tuple(sorted(notes))),))
+        assert without_chords(changed) is changed

@@ -8,11 +8,22 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from drawn_scores import scores
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composer.music.chords import find_chords
-from composer.music.score import CHORD_QUALITIES, PITCH_CLASSES, TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note
+from composer.music.chords import chords_of, find_chords, say_chords
+from composer.music.score import (
+    CHORD_QUALITIES,
+    PITCH_CLASSES,
+    TICKS_PER_BAR,
+    TICKS_PER_BEAT,
+    Chord,
+    Note,
+    Score,
+    in_four,
+)
+from composer.order import chords_from
 
 EIGHTH, SIXTEENTH = TICKS_PER_BEAT // 2, TICKS_PER_BEAT // 4
 BASS, MIDDLE = 36, 60  # where the left hand's and the right hand's octaves begin
@@ -277,3 +288,20 @@ def test_roots_of_a_loose_performance(progression: str) -> None:
         chords = find_chords(performed(names, seed), len(names) * TICKS_PER_BAR)
         right += sum(root == spelled(names[beat // 4])[0] for beat, root in enumerate(roots_by_beat(chords, beats)))
     assert right / (PERFORMANCES * beats) >= 0.93
+
+
+# ---------------------------------------------------------------------- as text
+
+
+def test_chords_are_written_a_bar_between_two_lines() -> None:
+    chords = (Chord(0, 9, "m"), Chord(3 * TICKS_PER_BEAT // 2, 5), Chord(2 * TICKS_PER_BAR, None))
+    score = replace(in_four((), end=3 * TICKS_PER_BAR), chords=chords)
+    assert say_chords(score) == "| Am F | F | N |"
+    assert chords_from(say_chords(score)) == (("Am", "F"), ("F",), ("N",))
+
+
+@given(scores())
+def test_whatever_is_written_can_be_asked_for(score: Score) -> None:
+    written = chords_from(say_chords(replace(score, chords=chords_of(score))))
+    assert len(written) == len(score.bars)
+    assert all(len(names) <= len(list(bar.beats())) for names, bar in zip(written, score.bars, strict=True))

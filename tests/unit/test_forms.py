@@ -1,11 +1,12 @@
-"""What people type into the form of "Again with …", and what stands in a button's custom_id."""
+"""What people type into the forms of "Again with …" and "Chords …", and what stands in a button's custom_id."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import product
-from typing import get_args
+from typing import Any, get_args
 
 import discord
 import pytest
@@ -14,12 +15,14 @@ from hypothesis import strategies as st
 
 from bot.desk.again import AgainForm, parse_bars, parse_knob
 from bot.desk.buttons import PATTERN, Act, custom_id, row
+from bot.desk.chords import MOST_LETTERS, ChordsForm, to_chords
 from bot.desk.press import PieceButton
 from bot.errors import FormError
 from bot.intake import MAX_BARS
 from bot.messages import LANGUAGES, MUSICAL_NAMES, Language, Stranger, describe
 from bot.storage.pieces import Piece, Place
-from composer.errors import OutOfRangeError, SegueError, SettingsError, UnknownNameError
+from composer.errors import OutOfRangeError, SegueError, SettingsError, TaskError, UnknownNameError
+from composer.order import chords_from
 from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Knob, Nucleus, SamplingParams
 
 KNOBS: tuple[Knob, ...] = get_args(Knob)
@@ -198,6 +201,70 @@ async def test_discord_takes_the_form_and_it_says_how_many_bars_there_were(langu
     assert all(1 <= len(field["label"]) <= 45 for field in fields)
     assert [field.get("value") for field in fields] == [str(MAX_BARS), None, None]
     assert not any(field["required"] for field in fields)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("text", ["| Am | F G | N |", "| " + "Bm7b5 | " * 700 + "C |"])
+async def test_discord_takes_the_form_with_as_many_last_bars_as_it_holds(text: str, language: Language) -> None:
+    bars = len(chords_from(text))
+    form = ChordsForm(replace(PIECE, opening_bars=bars - 2, bars=2, receipt={"chords": text}), language).to_dict()
+    (field,) = [field for line in form["components"] for field in line.get("components", [line])]
+    assert len(form["title"]) <= 45
+    assert len(field["label"]) <= 45
+    assert len(field["value"]) <= field["max_length"] <= 4000 == MOST_LETTERS
+    assert text.endswith(field["value"])
+    shown = len(chords_from(field["value"]))
+    assert shown == min(bars, shown)
+    assert {str(bars), str(bars - shown + 1)} <= set(re.findall(r"\d+", field["label"]))
+
+
+@pytest.mark.parametrize(
+    ("task", "written", "expected"),
+    [
+        # Eight bars, of which five are new: what is changed is composed again, and what lies between.
+        ({}, "Am | F | C | G | Am | E | C | G", {"redo": (6, 6), "chords": (("E",),)}),
+        (
+            {},
+            "Am | F | C | C/G Dm | Am | F | C | D",
+            {"redo": (4, 8), "chords": (("C/G", "Dm"), "Am", "F", "C", "D")},
+        ),
+        ({}, "Am | F | E | G", {"redo": (3, 7), "chords": (("E",), ("G",), ("Am",), ("F",), ("E",))}),
+        # Nothing is changed: all that was composed is composed again, to these chords.
+        ({}, "Amin | Fmaj | C | G", None),
+        ({"redo": (2, 3), "style": "song"}, "Am | F | C | G", None),
+        # A melody stays.
+        ({"accompany": True}, "Am | E | C | G", None),
+    ],
+)
+def test_other_chords_are_for_the_bars_that_they_are_written_for(
+    task: Mapping[str, Any], written: str, expected: dict[str, Any] | None
+) -> None:
+    opening, bars = (8, 8) if "accompany" in task else (8, 2) if "redo" in task else (3, 5)
+    piece = replace(PIECE, opening_bars=opening, bars=bars, task=task)
+    order, anew = to_chords(piece, chords_from("Am | F | C | G | Am | F | C | G"), chords_from(written))
+    if expected is not None:
+        expected["chords"] = tuple(bar if isinstance(bar, tuple) else (bar,) for bar in expected["chords"])
+        assert (order.task, anew) == (expected, False)
+        return
+    assert anew
+    assert {name: order.task.get(name) for name in task} == task
+    everywhere = chords_from(written) * 2
+    assert order.chords == everywhere[piece.first_new : piece.first_new + bars]
+    assert (order.bars, order.sampling) == (bars, PIECE.sampling)
+
+
+def test_more_changed_bars_than_can_be_redone_are_composed_as_they_were_and_more_than_there_are_refused() -> None:
+    piece = replace(PIECE, opening_bars=2, bars=30)
+    shown = chords_from("C " * 32)
+    order, anew = to_chords(piece, shown, chords_from("C C " + "G " * 30))
+    assert anew
+    assert order.chords == (("G",),) * 30
+    order, anew = to_chords(piece, shown, chords_from("G " * 32))
+    assert not anew
+    assert order.redo == (1, 32), "which is more than can be redone at once, and is said so"
+    with pytest.raises(TaskError) as refused:
+        to_chords(piece, shown, chords_from("C " * 33))
+    assert "33 bars" in describe(refused.value, "en")
 
 
 @pytest.mark.parametrize("act", Act)

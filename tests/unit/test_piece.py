@@ -38,6 +38,7 @@ from composer.order import (
 from composer.piece import Take, command_line, finish, receipt
 from composer.request import MAX_BARS, Composed, Guards, Request, Watched, Wish
 from composer.sampling import KNOBS, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Nucleus, SamplingParams
+from composer.transcription.accompaniment import accompany
 
 VOCABULARY = default_vocabulary()
 
@@ -319,6 +320,31 @@ def test_a_receipt_is_json_and_tells_the_numbers_of_the_piece(
     assert told["seconds"]["music"] == pytest.approx(take.score.seconds_at(take.score.end), abs=0.01)
     assert told["tempo"]["opening_ends_at"] == round(opening.tempos[-1].bpm, 1)
     assert told["nats_a_word"] == 2.0
+
+
+def test_a_receipt_tells_the_chords_of_every_bar_and_what_of_it_is_a_melody() -> None:
+    chords = replace(steady(3), parts=(*steady(3).parts, *steady(3, pitch=72).parts))
+    hummed = accompany(steady(2, pitch=72))
+    for opening, following, melody in (
+        (steady(2), steady(3), "piece"),
+        (steady(2), chords, "opening"),
+        (hummed, steady(3), "opening"),
+        (chords, steady(3), None),
+    ):
+        told = receipt(finished(opening, following), "")
+        assert told["melody"] == melody
+        assert len(chords_from(told["chords"])) == len(opening.bars) + 3
+    opening = steady(4)
+    (again,) = Order(redo=(2, 3)).requests(opening, VOCABULARY)
+    (beside,) = Order(accompany=True).requests(opening, VOCABULARY)
+    for request, new, melody in (
+        (again, steady(2), "piece"),
+        (again, chords.excerpt(0, 2), None),
+        (beside, chords, None),
+    ):
+        words = (*encode(new, VOCABULARY), END)
+        take = finish(opening, request, Composed(words, "name", "digest", "cpu", 1.0, 2.0, Watched()), VOCABULARY)
+        assert receipt(take, "")["melody"] == melody
 
 
 def test_a_receipt_tells_what_the_guard_rails_did() -> None:

@@ -8,7 +8,7 @@ import pytest
 from drawn_scores import scores
 from hypothesis import given
 
-from composer.music.roles import HIGHEST_BASS, with_roles
+from composer.music.roles import HIGHEST_BASS, is_melody, with_roles
 from composer.music.score import TICKS_PER_BAR, Note, Part, Role, Score, in_four
 
 MELODY, INNER, CHORDS, BASS, UNSAID = Role.MELODY, Role.INNER, Role.ACCOMPANIMENT, Role.BASS, Role.UNSAID
@@ -24,6 +24,11 @@ def line(pitch: int, name: str = "", program: int = 0) -> Part:
 def chords(pitch: int, name: str = "", program: int = 0) -> Part:
     notes = [Note(beat * 480, pitch + tone, beat * 480 + 400, 80) for beat in range(8) for tone in (0, 4, 7)]
     return Part(tuple(sorted(notes)), name=name, program=program)
+
+
+def legato(part: Part, longer: int) -> Part:
+    """Each note held so many ticks longer."""
+    return replace(part, notes=tuple(replace(note, end=note.end + longer) for note in part.notes))
 
 
 DRUMS = replace(line(36, "Drums"), is_drum=True, channel=9)
@@ -83,6 +88,23 @@ def roles(*parts: Part) -> list[Role]:
 )
 def test_parts_do_what_their_names_programs_and_notes_say(parts: tuple[Part, ...], expected: list[Role]) -> None:
     assert roles(*parts) == expected
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((line(72),), True),
+        ((DRUMS, line(50, "", 70), Part((), name="Vocals")), True),
+        ((legato(line(72), 100),), True),
+        ((legato(line(72), 500),), False),
+        ((chords(60, "Melody"),), True),
+        ((chords(60),), False),
+        ((line(72, "Melody"), chords(50)), False),
+        ((line(72), line(60)), False),
+    ],
+)
+def test_a_melody_is_alone_and_a_note_at_a_time_or_called_so(parts: tuple[Part, ...], expected: bool) -> None:
+    assert is_melody(Score(parts, in_four((), end=2 * TICKS_PER_BAR).bars)) == expected
 
 
 def test_what_roles_parts_had_does_not_matter() -> None:
