@@ -189,7 +189,7 @@ async def ask(user: User, where: Channel, name: str = "opening.mid", data: bytes
 
 async def posted(reply: Reply) -> Message:
     """The message once it has become the piece."""
-    return await reply.until(lambda message: message.files, PATIENCE)
+    return await reply.until(lambda message: len(message.files) > 1, PATIENCE)
 
 
 def bars_done(message: Message) -> int:

@@ -1,4 +1,4 @@
-"""Pieces on their way: taken over, shown how far they are, concluded, tried again. No Discord objects.
+"""Pieces on their way: taken over, concluded, tried again. No Discord objects.
 
 attend     tell how far it is, until it has ended; then render and post it      (one task a piece)
 tend       attend to what a bot that is gone has left behind                    (always)
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -18,12 +17,10 @@ from bot.delivery import Delivery, TitleRefusedError, TooLargeError, Undeliverab
 from bot.errors import GoneError
 from bot.intake import Ask, Intake, order_of
 from bot.letters import (
-    NOBODY_LISTENS,
     Letter,
     ended_letter,
     heard_letter,
     piece_letter,
-    progress_letter,
     refusal_letter,
     undelivered_letter,
     unheard_letter,
@@ -32,10 +29,10 @@ from bot.messages import Stranger, describe, say
 from bot.storage import Storage
 from bot.storage.pieces import Piece
 from bot.studio import Studio
+from bot.tidings import Tidings
 from bot.workshop import Answered, Card, Finished, Sound
 from composer.database import Database
 from composer.errors import DatabaseError, LineFullError, OpeningError, SegueError, TaskError
-from composer.line.asking import Progress
 from composer.line.jobs import Jobs
 from composer.line.schema import PERFORMANCE, Job, Kind, State
 from composer.pauses import Pauses
@@ -44,13 +41,10 @@ from composer.request import Composed, Request
 from composer.telemetry import Exposition
 from composer.transcription.synchronise import Listening
 
-EDIT_SECONDS = 2.5  # between two edits of one message
-EDITS_A_SECOND = 10  # of all messages together; Discord takes 50 from a bot
 TOLD_AFTER = 3  # tries to deliver a piece, where the fault is ours
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0  # seconds between two tries
 SMALLER = 0.6  # of the size that was too large, for the next try
-DEAF_SECONDS = 90.0  # without a worker that transcribes; then a recording is given back with a sentence
-NEWS_SECONDS = 5.0  # after which a piece is looked at again, though nothing has changed
+DATABASE_SECONDS = 2.5  # before a piece is looked at again, where the database was away
 
 BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900, 3600)  # seconds
 
@@ -80,12 +74,11 @@ class Attendance:
         intake: Intake,
         exposition: Exposition,
     ) -> None:
-        self._database, self._jobs, self._storage = database, jobs, storage
+        self._jobs, self._storage = jobs, storage
         self._studio, self._delivery, self._intake = studio, delivery, intake
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._known: dict[int, Progress] = {}
         self._presses: dict[int, asyncio.Event] = {}  # of pieces that wait for the next try to deliver them
-        self._moved = asyncio.Condition()
+        self._tidings = Tidings(database, jobs, storage, studio, delivery)
         self._ended = exposition.counted("segue_pieces_ended", "Pieces brought to an end.", ["how"])
         self._wait = exposition.histogram("segue_wait_seconds", "From the request to its first word.", BUCKETS)
         self._until_posted = exposition.histogram("segue_posted_seconds", "From the request to the post.", BUCKETS)
@@ -97,7 +90,7 @@ class Attendance:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._receive())
-                group.create_task(self._watch())
+                group.create_task(self._tidings.watch())
                 group.create_task(_always(self._tend, self._jobs.lease_seconds / 3))
         finally:
             for task in self._tasks.values():
@@ -133,21 +126,6 @@ class Attendance:
         """Whether it is from before a change of the model, so that nobody here can make anything of it."""
         return job.vocabulary != (PERFORMANCE if job.kind is Kind.TRANSCRIBE else self._studio.vocabulary.digest)
 
-    async def _watch(self) -> None:
-        """Keep `_known` up to date: one query for all pieces whenever the table has changed."""
-        async with self._database.changes() as changes:
-            while True:
-                try:
-                    if self._tasks:
-                        self._known = await self._jobs.progress(list(self._tasks))
-                        async with self._moved:
-                            self._moved.notify_all()
-                    await changes.wait(1.0)
-                except SegueError as error:  # the database is away; it comes back
-                    log.warning("table out of reach", error=str(error))
-                    await asyncio.sleep(1)
-                await asyncio.sleep(0.1)  # a worker that reports five times a second is not asked more often
-
     # ------------------------------------------------------------------ attend
 
     def _attend(self, piece: Piece) -> None:
@@ -164,12 +142,12 @@ class Attendance:
         while True:
             try:
                 piece = await self._storage.piece(piece.id) or piece
-                piece = await self._tell_progress(piece)
+                piece = await self._tidings.tell(piece)
                 await self._conclude(piece)
                 break
             except DatabaseError as error:  # it comes back
                 log.warning("table out of reach", job=piece.id, error=str(error))
-                await asyncio.sleep(EDIT_SECONDS)
+                await asyncio.sleep(DATABASE_SECONDS)
                 continue
             except GoneError:
                 log.info("gone before it was delivered", job=piece.id)
@@ -243,51 +221,6 @@ class Attendance:
         with contextlib.suppress(DatabaseError):  # then it is tended again
             if await self._jobs.delivered(piece.id, self._intake.name):
                 self._ended.labels("undelivered").inc()
-
-    async def _tell_progress(self, piece: Piece) -> Piece:
-        """Show how far it is until it has ended, the newest state only."""
-        shown: Letter | None = None
-        heard_of = time.monotonic()
-        while (progress := await self._progress(piece.id)) and progress.state in (State.QUEUED, State.RUNNING):
-            if progress.kind is Kind.COMPOSE or progress.seconds is not None:
-                heard_of = time.monotonic()
-            elif time.monotonic() - heard_of > DEAF_SECONDS and await self._jobs.abandon(piece.id, NOBODY_LISTENS):
-                break
-            letter = progress_letter(piece, progress)
-            if letter != shown:
-                piece = await self._delivery.show(piece, letter)
-                shown = letter
-                await self._pause(piece.id)
-            else:
-                await self._news(progress)
-        return piece
-
-    async def _progress(self, number: int) -> Progress | None:
-        """The newest that is known.
-
-        Returns:
-            None if the job is gone.
-        """
-        if number not in self._known:
-            self._known |= await self._jobs.progress([number])
-        return self._known.get(number)
-
-    async def _news(self, seen: Progress) -> None:
-        """Until something else than that is known, or some time has passed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(NEWS_SECONDS), self._moved:
-                await self._moved.wait_for(lambda: self._known.get(seen.id) != seen)
-
-    async def _pause(self, number: int) -> None:
-        """Until the message may be edited again; the end is not waited for."""
-
-        def ended() -> bool:
-            progress = self._known.get(number)  # None: the last look was taken before the piece was attended to
-            return progress is not None and progress.state not in (State.QUEUED, State.RUNNING)
-
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(EDIT_SECONDS, len(self._tasks) / EDITS_A_SECOND)), self._moved:
-                await self._moved.wait_for(ended)
 
     # ------------------------------------------------------------------ conclude
 

@@ -39,6 +39,11 @@ class Children:
         self._line: dict[int | None, deque[asyncio.Future[Child]]] = {}  # by owner, the next one first
         self._served: set[int | None] = set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether one of them has nothing to do."""
+        return bool(self._idle)
+
     async def run(self, owner: int | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in a child.
 

@@ -83,6 +83,8 @@ class Delivery:
             async with asyncio.timeout(CALL_SECONDS):
                 return await self._write(piece, letter, self._ways_of_progress)
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, UndeliverableError) as error:
+            if isinstance(error, UndeliverableError) and letter.files:  # where no picture may go, text still can
+                return await self.show(piece, replace(letter, files=None))
             log.info("progress not shown", job=piece.id, error=type(error).__name__)
             return await self._storage.piece(piece.id) or piece  # it may have been shown all the same
 
@@ -175,7 +177,7 @@ class Delivery:
                     raise TitleRefusedError("The server's AutoMod refuses the title.") from error
                 if error.code == INVALID_FORM:
                     log.error("Discord does not understand a message", job=piece.id, error=_brief(error))
-                only_files = error.code == MISSING_PERMISSIONS and letter.files is not None
+                only_files = error.code == MISSING_PERMISSIONS and bool(letter.files)
                 closed = _Closed(way.__name__, piece.place.message, error.code, only_files)
                 self._closed[piece.id].add(closed)  # unknown, forbidden, an archived thread: no new try opens it again
                 continue
@@ -190,7 +192,7 @@ class Delivery:
     def _is_closed(self, piece: Piece, letter: Letter, way: _Way) -> bool:
         return any(
             (closed.way, closed.message) == (way.__name__, piece.place.message)
-            and (letter.files is not None or not closed.only_files)
+            and (bool(letter.files) or not closed.only_files)
             for closed in self._closed.get(piece.id, ())
         )
 
@@ -225,7 +227,7 @@ class Delivery:
         """To the end of a piece. Whoever deleted the message does not want to be told that it failed, either."""
         for way in await self._ways_to_edit(piece):
             yield way
-        if self._is_gone(piece) and letter.files is None:
+        if self._is_gone(piece) and not letter.files:
             return
         if piece.place.writable:
             yield self._anew
@@ -270,7 +272,7 @@ class Delivery:
 
     async def _point_elsewhere(self, piece: Piece) -> None:
         """Have the message that told how far the piece is say where it has gone, if it still can be told."""
-        letter = Letter(headed(piece, say(piece.place.language, "elsewhere")))
+        letter = Letter(headed(piece, say(piece.place.language, "elsewhere")), files={})
         for way in await self._ways_to_edit(piece):
             if self._is_closed(piece, letter, way):
                 continue

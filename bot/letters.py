@@ -35,7 +35,8 @@ class Letter:
     Attributes:
         text: what stands in it, cut to what Discord takes.
         acts: its buttons.
-        files: name -> bytes, in the order in which they are shown; None: leave those that are there.
+        files: name -> bytes, in the order in which they are shown; None: leave those that are there, such as a
+            picture of what there is so far.
     """
 
     text: str
@@ -178,7 +179,7 @@ def ended_letter(piece: Piece, how: str) -> Letter:
         piece: which.
         how: the name of a text.
     """
-    return Letter(headed(piece, say(piece.place.language, how)), ENDED)
+    return Letter(headed(piece, say(piece.place.language, how)), ENDED, {})
 
 
 def undelivered_letter(piece: Piece, why: str) -> Letter:
@@ -188,7 +189,7 @@ def undelivered_letter(piece: Piece, why: str) -> Letter:
         piece: which.
         why: the name of a text.
     """
-    return Letter(headed(piece, say(piece.place.language, why)), UNDELIVERED)
+    return Letter(headed(piece, say(piece.place.language, why)), UNDELIVERED, {})
 
 
 def descent(language: Language, piece: Piece, parent: Piece) -> str:

@@ -18,6 +18,7 @@ from bot.workshop import (
     Sound,
     check_recording,
     draw_piece,
+    draw_so_far,
     engrave_sheet,
     finish_with_sound,
     hear_performance,
@@ -139,6 +140,12 @@ class Studio:
             parts: how many parts are new, where they stand beside those that there were; else 0.
         """
         return await self._renderers.run(None, draw_piece, midi, title, first, bars, parts)
+
+    async def so_far(self, answered: Answered) -> bytes | None:
+        """The piano roll of bars of a piece that is being composed; None while there is more important work."""
+        if not self._renderers.is_idle:
+            return None
+        return await self._renderers.run(None, draw_so_far, answered, self.vocabulary)
 
     async def tree(self, branches: Sequence[Branch], owner: int) -> bytes:
         """Pieces that came from each other, as PNG."""

@@ -17,7 +17,7 @@ from composer.music.key import find_key
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.notation import read_written
 from composer.music.score import NOTHING_LOST, Lost, Score
-from composer.music.words import Vocabulary
+from composer.music.words import END, Family, Vocabulary, Word, bars_in
 from composer.opening import Place, to_opening
 from composer.order import Order
 from composer.piece import Take, command_line, finish, receipt
@@ -267,6 +267,18 @@ def _finished(answered: Answered, vocabulary: Vocabulary) -> tuple[Take, bytes, 
 
 def _picture(take: Take, title: str) -> bytes:
     return draw_piano_roll(take.score, take.first, title, take.request.bars, take.beside)
+
+
+def draw_so_far(answered: Answered, vocabulary: Vocabulary) -> bytes:
+    """What there is of a piece that is being composed, as large as it will be: the bars to come are empty."""
+    request, there = answered.request, answered.composed.words
+    meters = [word.meter for word in there if word.family == Family.BAR]
+    meters += request.meters[len(meters) :] or [bar[0].meter for bar in request.given[len(meters) :]]
+    meters += meters[-1:] * (request.bars - len(meters))
+    to_come = (Word(Family.BAR, meter=meter) for meter in meters[bars_in(there) :])
+    composed = replace(answered.composed, words=(*there, *to_come, END))
+    given = _score(answered.opening, answered.bars).played_on(answered.program)
+    return _picture(finish(given, request, composed, vocabulary), answered.title)
 
 
 def draw_piece(midi: bytes, title: str, first: int, bars: int, parts: int) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -196,6 +198,16 @@ class Composed:
         words = _unflat(told.pop("words"))
         watched = Watched(**told.pop("watched", {}))
         return cls(words=words, watched=watched, **told)
+
+
+def packed(words: Iterable[Word]) -> bytes:
+    """Words as few bytes."""
+    return zlib.compress(json.dumps(_flat(words)).encode())
+
+
+def unpacked(data: bytes) -> tuple[Word, ...]:
+    """The inverse of packed."""
+    return _unflat(json.loads(zlib.decompress(data)))
 
 
 def _flat(words: Iterable[Word]) -> list[int]:

@@ -37,12 +37,13 @@ from composer.line.jobs import Jobs
 from composer.line.schema import Job, Kind
 from composer.listener import Listener
 from composer.music.words import Family, Word
-from composer.request import Composed, Request
+from composer.request import Composed, Request, packed
 from composer.sampling import SamplingParams
 from composer.telemetry import Exposition
 from composer.transcription.transcriber import check_can_hear
 
 PROGRESS_SECONDS = 0.2  # between two writes of how far the pieces are, for all of them together
+SO_FAR_AFTER, SO_FAR_SECONDS = 3.0, 2.5  # of composing before it is told what there is so far, and between two times
 LAST_STEP_SECONDS = 10.0  # at the end, for the step that is under way: torch aborts a process that ends within one
 HANG_SECONDS = 120.0  # without a step while there is something to compose, after which the process ends itself
 HUNG_STATUS = 70  # of a process that has ended itself because its engine hung
@@ -67,12 +68,21 @@ class Task(Claimed):
     request: Request
     piece: Piece | None = None  # once the engine has taken it
     began: float = field(default_factory=time.monotonic)
+    told: float = 0.0  # when it was last told what there is so far
     composed: Composed | None = None  # once it is finished
     broken: PieceError | None = None  # once it has broken off
 
     @property
     def bars_done(self) -> int:
         return self.piece.bars_done if self.piece else 0
+
+    def so_far(self) -> bytes | None:
+        now = time.monotonic()
+        if self.piece is None or now < max(self.began + SO_FAR_AFTER, self.told + SO_FAR_SECONDS):
+            return None
+        self.told = now
+        words = self.piece.so_far
+        return packed(words) if words else None
 
     @property
     def ended(self) -> bool:

@@ -37,7 +37,7 @@ from composer.line.schema import PERCENT, PERFORMANCE, Draft, Job, Kind, State
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import Lost
 from composer.order import Order
-from composer.request import Composed, Request
+from composer.request import Composed, Request, packed
 from composer.transcription.synchronise import Listening, performance_of
 from composer.worker import Worker
 
@@ -292,7 +292,8 @@ class Life:
         await self.ask(BOB, 6, 13)
         await self.asleep.claim("worker-a-22-dead00", digest, 1)
         await Jobs(self.database).claim("worker-c-4-5e6f70", digest, 1)
-        await self.jobs.beat("worker-b-21-ab12cd", {running.id: 17, unwanted.id: 3})
+        so_far = {running.id: packed(Request.from_json(running.payload, self.checkpoint.vocabulary).words)}
+        await self.jobs.beat("worker-b-21-ab12cd", {running.id: 17, unwanted.id: 3}, so_far)
         await self.jobs.cancel(unwanted.id)
         for seed in (21, 22):
             await self.ask(ANN, 16, seed)

@@ -38,6 +38,13 @@ class Piece:
         """Nothing follows: it is finished, or has broken off."""
         return self.finished or self.error is not None
 
+    @property
+    def so_far(self) -> list[Word]:
+        """The words of the new bars that are complete. It may be asked for in any thread."""
+        words = list(self.words)
+        lines = [at for at, word in enumerate(words) if word.family in (Family.BAR, Family.END)]
+        return words[: lines[-1]] if lines else []
+
     def append(self, word: Word, nats: float = 0.0) -> None:
         self.words.append(word)
         self.nats.append(nats)

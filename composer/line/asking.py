@@ -148,6 +148,11 @@ class Asking(JobTable):
         async with self.database.read() as connection:
             return await self._progress(connection, jobs.c.id.in_(ids))
 
+    async def so_far(self, job_id: int) -> bytes | None:
+        """What there is of the answer to a job that runs, as its worker packed it, where it takes long."""
+        async with self.database.read() as connection:
+            return await connection.scalar(sa.select(jobs.c.so_far).where(jobs.c.id == job_id, RUNNING))
+
     async def hands(self, kind: Kind) -> int:
         """Workers that do such jobs, alive."""
         async with self.database.read() as connection:
@@ -167,7 +172,7 @@ class Asking(JobTable):
 
     async def abandon(self, job_id: int, reason: str) -> bool:
         """Fail a job that nobody works on. False: somebody does, or it has ended."""
-        values = {"state": State.FAILED, "reason": reason, "finished_at": now(), "lease_until": None}
+        values = {"state": State.FAILED, "reason": reason, "finished_at": now(), "so_far": None, "lease_until": None}
         return await self._change((jobs.c.id == job_id) & (QUEUED | RAN_OUT), values)
 
     async def strip(self, job_id: int) -> None:

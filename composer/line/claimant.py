@@ -49,6 +49,10 @@ class Claimed(ABC):
     def ended(self) -> bool:
         """Nothing is left to do but to conclude it."""
 
+    def so_far(self) -> bytes | None:
+        """What there is of the answer, where there is something and it is time to tell it."""
+        return None
+
 
 T = TypeVar("T", bound=Claimed)
 
@@ -213,7 +217,8 @@ class Claimant(ABC, Generic[T]):
             return
         self._beaten = time.monotonic()
         done = {number: claimed.bars_done for number, claimed in self._claimed.items()}
-        for number in await self._jobs.beat(self.name, done):
+        so_far = {number: words for number, claimed in self._claimed.items() if (words := claimed.so_far())}
+        for number in await self._jobs.beat(self.name, done, so_far):
             claimed = self._claimed.pop(number)
             await self.cancel(claimed)
             dropped = await self._jobs.drop(claimed.job)

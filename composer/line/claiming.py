@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,6 +55,7 @@ _BACK_IN_LINE = {  # or, if it was cancelled meanwhile, out of it
     "started_at": sa.case((jobs.c.cancel_requested, jobs.c.started_at)),
     "attempt": jobs.c.attempt - 1,
     "bars_done": 0,
+    "so_far": None,
     "worker": None,
     "lease_until": None,
 }
@@ -61,6 +63,7 @@ _GIVEN_UP = {  # or, if it was cancelled meanwhile, that
     "state": sa.case((jobs.c.cancel_requested, State.CANCELLED), else_=State.FAILED),
     "reason": sa.case((jobs.c.cancel_requested, None), else_=TOO_MANY_ATTEMPTS),
     "finished_at": now(),
+    "so_far": None,
     "lease_until": None,
 }
 
@@ -153,6 +156,7 @@ class Claiming(JobTable):
             "maker": maker,
             "attempt": jobs.c.attempt + 1,
             "bars_done": 0,
+            "so_far": None,
             "started_at": now(),
             "lease_until": self._lease,
         }
@@ -177,7 +181,9 @@ class Claiming(JobTable):
         async with self.database.read() as connection:
             return await connection.scalar(sa.select(recordings.c.data).where(recordings.c.job == job.id))
 
-    async def beat(self, worker: str, bars_done: Mapping[int, int]) -> set[int]:
+    async def beat(
+        self, worker: str, bars_done: Mapping[int, int], so_far: Mapping[int, bytes] = MappingProxyType({})
+    ) -> set[int]:
         """Say how far a worker's jobs are, and renew their leases.
 
         A job that is not named runs out: the worker may never have heard that it was given it.
@@ -185,6 +191,7 @@ class Claiming(JobTable):
         Args:
             worker: Whose they are.
             bars_done: By the ids of the jobs.
+            so_far: What there is of the answers that take long, by the ids of their jobs.
 
         Returns:
             Those that it shall drop: they were cancelled, taken over by another, or are gone.
@@ -199,6 +206,9 @@ class Claiming(JobTable):
                 .returning(jobs.c.id, jobs.c.cancel_requested)
             )
             kept = {row.id for row in held if not row.cancel_requested}
+            for number in kept & so_far.keys():
+                told = sa.update(jobs).where(jobs.c.id == number)
+                await connection.execute(told.values(so_far=so_far[number]))
         return set(bars_done) - kept
 
     # ---- how it ended; each returns False if the job is somebody else's now, or gone
@@ -220,7 +230,8 @@ class Claiming(JobTable):
         return await self._change(_held(job), _BACK_IN_LINE)
 
     async def _end(self, job: Job, state: State, **values: Any) -> bool:
-        return await self._change(_held(job), {"state": state, "finished_at": now(), "lease_until": None, **values})
+        ended = {"state": state, "finished_at": now(), "so_far": None, "lease_until": None}
+        return await self._change(_held(job), {**ended, **values})
 
     async def _give_up(self, connection: AsyncConnection) -> None:
         """End the jobs whose lease has run out and that shall not be tried again."""

@@ -104,6 +104,7 @@ jobs = sa.Table(
     sa.Column("tended_until", sa.Double),
     sa.Column("payload", sa.JSON, nullable=False),
     sa.Column("result", sa.JSON(none_as_null=True)),
+    sa.Column("so_far", sa.LargeBinary),  # what there is of it while it runs, where that takes long; see Claiming.beat
     sqlite_autoincrement=True,  # an id is never used again, not even that of a job that was deleted
 )
 sa.Index("jobs_by_key", jobs.c.key, unique=True)

@@ -13,7 +13,7 @@ from typing import Any
 from bot_process import BotProcess
 from discord_standin import Standin
 
-from bot.playground.protocol import Attachment, Channel, Message, Reply, User
+from bot.playground.protocol import Attachment, Channel, Message, Reply, User, Version
 from composer.music.midi import dump_midi
 from composer.music.score import TICKS_PER_BAR, Note, in_four
 
@@ -80,7 +80,12 @@ async def running(folder: Path, checkpoint: Path, shards: int = 1, **settings: s
 
 
 async def posted(reply: Reply) -> Message:
-    return await reply.until(lambda message: message.files, PATIENCE)
+    return await reply.until(is_music, PATIENCE)
+
+
+def is_music(message: Message | Version) -> bool:
+    """Whether it is a piece by now, or what was heard, and not how far it is."""
+    return any(name.endswith(".mid") for name in message.files)
 
 
 def finished(channel: Channel) -> list[Message]:
@@ -96,10 +101,13 @@ async def takes_of(scene: Scene, user: User, channel: Channel, count: int, **opt
 
 
 @contextmanager
-def working(scene: Scene) -> Iterator[None]:
-    """With a worker that the bot did not start."""
+def working(scene: Scene, *program: str) -> Iterator[None]:
+    """With a worker that the bot did not start.
+
+    program: what of Python's it is, where it is not the usual one
+    """
     environment = scene.bot.environment | {"DATABASE_URL": f"sqlite+aiosqlite:///{scene.bot.folder}/segue.db"}
-    command = [sys.executable, "-m", "composer.cli", "worker"]
+    command = [sys.executable, *(program or ("-m", "composer.cli")), "worker"]
     with (scene.bot.folder / "worker.log").open("ab") as log:
         worker = subprocess.Popen(command, env=environment, stderr=log)
     try:

@@ -20,12 +20,12 @@ from bot_process import BotProcess, started, without_traceback
 from discord_standin import Standin
 from engine_models import SLOW, random_checkpoint
 from PIL import Image
-from scenes import GIVEN_OF_IT, MADE_OF_IT
+from scenes import GIVEN_OF_IT, MADE_OF_IT, is_music
 from scores import changed, in_meters
 
-from bot.attendance import EDIT_SECONDS
 from bot.messages import say, settings_table
 from bot.playground.protocol import Attachment, Channel, Guild, Message, RefusedError, Reply, User
+from bot.tidings import EDIT_SECONDS
 from composer.engine.checkpoint import save_checkpoint
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import TICKS_PER_BAR, Note, in_four
@@ -82,7 +82,7 @@ async def ask(
 
 async def posted(reply: Reply) -> Message:
     """The message once it has become the piece."""
-    return await reply.until(lambda message: message.files, PATIENCE)
+    return await reply.until(is_music, PATIENCE)
 
 
 async def refusal(reply: Reply) -> str:
@@ -158,7 +158,7 @@ def public(channel: Channel) -> list[Message]:
 
 def ended(message: Message) -> bool:
     """Whether it is a piece by now, or was cancelled."""
-    return bool(message.files) or say("en", "cancelled") in message.content
+    return is_music(message) or say("en", "cancelled") in message.content
 
 
 async def test_the_same_seed_gives_the_same_piece(place: Place) -> None:
@@ -170,7 +170,7 @@ async def test_the_same_seed_gives_the_same_piece(place: Place) -> None:
 async def test_takes_are_pieces_of_their_own(place: Place) -> None:
     channel = place.guild.channel("takes")
     reply = await ask(place.ann, channel, bars=2, takes=3, seed=10)
-    await place.standin.until(lambda: sum(bool(m.files) for m in channel.messages) == 3, PATIENCE)
+    await place.standin.until(lambda: sum(map(is_music, channel.messages)) == 3, PATIENCE)
     messages = channel.messages
     assert len(messages) == 3
     assert reply.message in messages
@@ -373,7 +373,7 @@ def _waltz() -> bytes:
 
 
 def _done(reply: Reply) -> bool:
-    return reply.message is not None and bool(reply.message.files)
+    return reply.message is not None and is_music(reply.message)
 
 
 def _refusal(reply: Reply) -> Message | None:
@@ -465,7 +465,7 @@ async def test_of_a_padded_upload_its_music_is_kept_once_and_as_long_as_a_piece_
     may, channel = place.standin.user("may"), place.guild.channel("padding")
     padded = filled(dump_midi(in_four((Note(0, 61, 400, 80), Note(960, 66, 1400, 80)), end=TICKS_PER_BAR)))
     await ask(may, channel, padded, bars=1, takes=4)
-    await place.standin.until(lambda: sum(bool(m.files) for m in public(channel)) == 4, 4 * PATIENCE)
+    await place.standin.until(lambda: sum(map(is_music, public(channel))) == 4, 4 * PATIENCE)
     ((digest,),) = place.bot.rows(f"select distinct opening_digest from pieces where owner = {may.id}")
     kept = f"select count(*) from openings where digest = '{digest}' and length(midi) < 200"
     assert place.bot.rows(kept) == [(1,)]

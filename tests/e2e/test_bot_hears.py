@@ -15,7 +15,7 @@ from bot_process import BotProcess, without_traceback
 from discord_standin import Standin
 from PIL import Image
 from recordings import OPUS, a_million_comments, one_sample_a_second, piano, silence, song
-from scenes import GIVEN_OF_IT, MADE_OF_IT
+from scenes import GIVEN_OF_IT, MADE_OF_IT, is_music
 from singing import line, recorded, sung
 
 from bot.messages import describe, say
@@ -61,7 +61,7 @@ def tempo_and_bars(message: Message) -> tuple[int, int]:
 
 
 async def posted(reply: Reply) -> Message:
-    return await reply.until(lambda message: message.files, PATIENCE)
+    return await reply.until(is_music, PATIENCE)
 
 
 def is_kept(place: Place) -> bool:
@@ -183,11 +183,11 @@ async def test_with_go_a_recording_becomes_pieces_even_if_the_worker_is_killed_o
     assert "listened to" in await whispered(await place.ann.command("/queue", channel))
     await place.bot.kill_worker()
     message = await posted(reply)
-    await place.standin.until(lambda: sum(bool(m.files) for m in channel.messages) == 2, PATIENCE)
+    await place.standin.until(lambda: sum(map(is_music, channel.messages)) == 2, PATIENCE)
     assert [name.rpartition(".")[2] for name in message.files] == ["mp3", "mid", "png"]
     assert "heard as" in message.content
     assert "Flute" in message.content
-    pieces = [m for m in channel.messages if m.files]
+    pieces = [m for m in channel.messages if is_music(m)]
     assert sorted(re.findall(r"seed `(\d+)`", " ".join(m.content for m in pieces))) == ["5", "6"]
     assert len({file_of(m, ".mid") for m in pieces}) == 2
     assert place.bot.rows("select attempt from jobs where kind = 'transcribe' order by id desc limit 1") == [(2,)]

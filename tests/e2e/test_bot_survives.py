@@ -15,7 +15,7 @@ import pytest
 from bot_process import BotProcess
 from discord_standin import Standin
 from engine_models import SLOW, random_checkpoint
-from scenes import DELIVERED, PATIENCE, Scene, opening, posted, running, working
+from scenes import DELIVERED, PATIENCE, Scene, finished, is_music, opening, posted, running, working
 
 from bot.messages import say
 from bot.playground.protocol import Attachment, Message
@@ -61,7 +61,7 @@ async def test_eight_of_eight_arrive_once_though_worker_and_bot_are_killed(slow:
         # Meanwhile a second delivery would have come.
         assert len(scene.channel.messages) == 8
         assert [len(message.files) for message in messages] == [3] * 8
-        assert [sum(bool(version.files) for version in message.versions) for message in messages] == [1] * 8
+        assert [sum(map(is_music, message.versions)) for message in messages] == [1] * 8
 
 
 async def test_a_bot_killed_between_the_upload_and_its_bookkeeping_posts_nothing_twice(scene: Scene) -> None:
@@ -171,7 +171,7 @@ async def test_a_piece_outlives_the_token_of_its_command(waiting: Scene) -> None
         by_bot = waiting.standin.requests.to("PATCH", f"/channels/{waiting.channel.id}/messages/{message.id}")
         assert [request.status for request in by_bot][-1] == 200
         dm = waiting.ann.dm
-        await waiting.standin.until(lambda: any(m.files for m in dm.messages), PATIENCE)
+        await waiting.standin.until(lambda: any(map(is_music, dm.messages)), PATIENCE)
         assert say("en", "by_message") in dm.messages[0].content, "what only one person sees cannot be edited later"
 
 
@@ -180,7 +180,7 @@ async def test_a_deleted_progress_message_does_not_lose_the_piece(waiting: Scene
     message = await reply.until(lambda m: "In line" in m.content, PATIENCE)
     message.delete()
     with working(waiting):
-        await waiting.standin.until(lambda: any(m.files and not m.deleted for m in waiting.channel.messages), PATIENCE)
+        await waiting.standin.until(lambda: len(finished(waiting.channel)) == 1, PATIENCE)
 
 
 async def test_an_upload_that_is_too_large_is_made_smaller(scene: Scene) -> None:
@@ -260,11 +260,11 @@ async def test_fifteen_requests_of_five_people_are_all_served_once_and_fairly(ti
         await replies[-1].until(lambda m: "place" in m.content, PATIENCE)
         began = scene.standin.clock.now()
         with working(scene):
-            messages = [await reply.until(lambda m: m.files, PATIENCE) for reply in replies]
+            messages = [await posted(reply) for reply in replies]
             await scene.until_jobs(DELIVERED, 15)
 
         assert len(scene.channel.messages) == 15
-        assert all(sum(bool(v.files) for v in message.versions) == 1 for message in messages), "none twice"
+        assert all(sum(map(is_music, message.versions)) == 1 for message in messages), "none twice"
         jobs = scene.bot.rows("select owner, started_at, attempt from jobs order by id")
         assert {attempt for *_, attempt in jobs} == {1}
         started: dict[str, list[float]] = defaultdict(list)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from discord_standin import Standin
-from scenes import DELIVERED, PATIENCE, Scene, opening, posted, running
+from scenes import DELIVERED, PATIENCE, Scene, is_music, opening, posted, running
 from structlog.testing import capture_logs
 
 from bot import app
@@ -59,7 +59,7 @@ async def test_a_hostile_file_name_acts_nowhere(scene: Scene) -> None:
     ]
     assert not any("\u202e" in choice.name or len(choice.name) > 100 for each in choices for choice in each)
     await ann.command("/cancel", channel)
-    await longer.until(lambda m: m.files or say("en", "cancelled") in m.content, PATIENCE)
+    await longer.until(lambda m: is_music(m) or say("en", "cancelled") in m.content, PATIENCE)
     told = [text for each in [*replies, longer] for text in texts_of(each)]
     assert len(told) > 8
     for text in told:

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from recordings import silence, song
 
-from bot import attendance as module
+from bot import tidings as module
 from bot.attendance import Attendance
 from bot.desk.buttons import Act
 from bot.errors import GoneError, NobodyListensError

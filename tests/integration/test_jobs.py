@@ -426,6 +426,40 @@ async def test_beats_keep_a_lease(database_url: str) -> None:
         assert (taken[0].id, taken[0].attempt, taken[0].bars_done) == (job.id, 2, 0)
 
 
+async def test_what_there_is_so_far_is_kept_while_its_worker_has_the_job_and_no_longer(database_url: str) -> None:
+    async with opened(database_url, lease_seconds=60) as jobs:
+        await submit(jobs, [draft(name) for name in "abcdefg"])
+
+        async def told(job: Job, words: bytes) -> Job:
+            await jobs.beat("w", {job.id: 1}, {job.id: words})
+            return job
+
+        held = [await told(await claim_one(jobs), name.encode()) for name in "abcdefg"]
+        first, failed, dropped, released, slept, abandoned, retired = held
+        await told(first, b"more of it")
+        await jobs.beat("w", {job.id: 2 for job in held})
+        assert [await jobs.so_far(job.id) for job in held] == [b"more of it", b"b", b"c", b"d", b"e", b"f", b"g"]
+        await jobs.beat("another", {first.id: 3}, {first.id: b"not its own"})
+        assert await jobs.so_far(first.id) == b"more of it"
+
+        assert await jobs.finish(first, {})
+        assert await jobs.fail(failed, "why")
+        await jobs.cancel(dropped.id)
+        assert await jobs.drop(dropped)
+        assert await jobs.release(released)
+        for job in (slept, abandoned):
+            await age(jobs, job, 99, "lease_until")
+        assert await jobs.abandon(abandoned.id, "nobody")
+        taken = [await claim_one(jobs, worker) for worker in ("another", "a third")]
+        assert {job.id for job in taken} == {released.id, slept.id}
+        kept = sa.select(table.c.id).where(table.c.so_far.is_not(None))
+        async with jobs.database.read() as connection:
+            assert list(await connection.scalars(kept)) == [retired.id]
+        await jobs.retire("w")
+        async with jobs.database.read() as connection:
+            assert list(await connection.scalars(kept)) == []
+
+
 async def test_a_job_on_which_all_workers_die_fails(database_url: str) -> None:
     async with opened(database_url, max_attempts=3) as jobs:
         (job,) = await submit(jobs, [draft("a")])

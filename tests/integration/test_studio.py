@@ -201,6 +201,35 @@ async def test_a_melody_gets_an_accompaniment_in_a_part_of_its_own(studio: Studi
     assert {"--accompany", "Am | F"} <= set(shlex.split(str(finished.receipt["command"])))
 
 
+@pytest.mark.parametrize(
+    "order", [Order(bars=5), Order(redo=(3, 6)), Order(accompany=True), Order(bars=5, chords=(("Am",),))]
+)
+async def test_what_there_is_so_far_is_drawn_until_it_is_the_whole_piece(studio: Studio, order: Order) -> None:
+    opening = dump_midi(in_meters(melody(8).notes, (0, 4, 4), (4 * TICKS_PER_BAR, 3, 4), end=8 * TICKS_PER_BAR))
+    read = await studio.read(opening, order)
+    composed = compose(read.requests[0])
+    lines = [at for at, word in enumerate(composed.words) if word.family in (Family.BAR, Family.END)]
+    drawn = []
+    for line in lines[1:]:
+        so_far = replace(composed, words=composed.words[:line])
+        picture = await studio.so_far(Answered(read.midi, read.bars, read.requests[0], so_far, title="Für Elise"))
+        assert picture is not None
+        drawn.append(picture)
+    assert len(set(drawn)) > 1
+    assert drawn[-1] == (await finish(studio, read, composed, order)).picture
+
+
+async def test_what_there_is_so_far_keeps_no_piece_waiting(studio: Studio) -> None:
+    read = await studio.read(dump_midi(melody(4)), Order(bars=2))
+    composed = compose(read.requests[0])
+    what = Answered(read.midi, read.bars, read.requests[0], replace(composed, words=composed.words[:-1]))
+    work = asyncio.create_task(studio.sound(read.midi, "", 10**7))
+    await asyncio.sleep(0)
+    assert await studio.so_far(what) is None
+    await work
+    assert await studio.so_far(what) is not None
+
+
 async def test_title_and_instrument_are_in_the_file_and_in_the_command(studio: Studio) -> None:
     read = await studio.read(dump_midi(melody(1)), Order(bars=1))
     finished, _ = await studio.finish(Answered(read.midi, 1, read.requests[0], silence(1), 73, "It's me"))

@@ -36,7 +36,7 @@ from composer.order import (
     settings_from,
 )
 from composer.piece import Take, command_line, finish, receipt
-from composer.request import MAX_BARS, Composed, Guards, Request, Watched, Wish
+from composer.request import MAX_BARS, Composed, Guards, Request, Watched, Wish, packed, unpacked
 from composer.sampling import KNOBS, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Nucleus, SamplingParams
 from composer.transcription.accompaniment import accompany
 
@@ -620,6 +620,7 @@ def test_a_request_crosses_the_table(request: Request) -> None:
 )
 def test_an_answer_crosses_the_table(composed: Composed) -> None:
     assert Composed.from_json(through_json(composed.to_json())) == composed
+    assert unpacked(packed(composed.words)) == composed.words
 
 
 def flat(*words: Word) -> list[int]:
