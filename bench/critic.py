@@ -1,12 +1,13 @@
-"""Whether a critic that chooses among takes makes the chosen ones more like real music.
+"""Whether critics that choose among candidates make what is kept more like real music.
 
-    ./run bench critic CHECKPOINT CORPUS [CORPUS ...] [--taught 100] [--openings 40] [--takes 4]
+    ./run bench critic CHECKPOINT CORPUS [CORPUS ...] [--taught 150] [--openings 40] [--save]
 
-The critic is a logistic regression on the figures that composer.audition compares by. It learns from training songs:
-how they go on, against what the checkpoint makes of their openings; the openings that are judged it has never seen. For
-each of these it chooses one take. Beside it: the first take, and the likeliest one.
-Prints what the audition would say of each choice, and how far it is from the first take, with 95 % intervals over the
-openings; the last column is how far it moves the overlap from that of the first takes.
+Of each corpus a critic (composer.audition.critic) learns from training songs: how they go on, and what the checkpoint
+makes of their openings. Then eight candidates go on from each of the openings of validation songs, which it has never
+seen. Prints, of each corpus that an audition has figures of, what it would say of the first candidate and of those that
+are kept of two, four and eight, with 95 % intervals over the openings; the last column is how that moves the overlap.
+Critics go by figures that an audition compares by, but for structureness; the songs that judge have no part in them.
+--save keeps the critics beside the checkpoint: from then on they choose.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +32,22 @@ from composer.audition.comparison import (
     overlap_by_rows,
     reference_names,
 )
-from composer.audition.grid import Floats, Ints, notes_of
-from composer.audition.metrics import Figures, judge
+from composer.audition.critic import BARS, Critic, Critics, Features, features
+from composer.audition.grid import Ints, notes_of, notes_of_words
+from composer.audition.metrics import judge
 from composer.audition.openings import OPENING_BARS, Song, openings_of_corpus, songs_of, spread
 from composer.audition.trials import Judged, compose_all
+from composer.candidates import choose
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
+from composer.music.encoding import to_words
+from composer.music.words import Vocabulary, Word
 from composer.order import Order
+from composer.piece import Take
+from composer.training.corpora import collection_of
 from composer.training.sources import find_sources
 
-BARS = 32
 SLOTS = 16
-PENALTY = 1.0  # on the squared weights
-STEPS = 30  # of Newton's method; it has converged long before
+KEPT_OF = (2, 4, 8)
 TOLD = ("gap", "overlap", "auc", "echo", "key_kept")
 
 
@@ -49,84 +55,69 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("corpora", type=Path, nargs="+")
-    parser.add_argument("--taught", type=int, default=100, help="training songs of each corpus")
+    parser.add_argument("--taught", type=int, default=150, help="training songs of each corpus")
     parser.add_argument("--openings", type=int, default=40)
-    parser.add_argument("--takes", type=int, default=4)
+    parser.add_argument("--save", action="store_true", help="from then on they choose")
     options = parser.parse_args()
-    checkpoint = load_checkpoint(options.checkpoint)
-    print(f"| corpus, chosen by | openings | {' | '.join(TOLD)} | overlap, from the first on |")
-    print("| --- " * (len(TOLD) + 3) + "|")
+    checkpoint = replace(load_checkpoint(options.checkpoint), critics=None)
     with threads(1):
+        by_style = {
+            collection_of(folder, "").style: taught(checkpoint, folder, options.taught) for folder in options.corpora
+        }
+        critics = Critics(by_style)
+        if options.save:
+            critics.save(options.checkpoint)
+        print(f"| corpus, kept | openings | {' | '.join(TOLD)} | overlap, from the first on |")
+        print("| --- " * (len(TOLD) + 3) + "|")
         for folder in options.corpora:
-            critic = Critic.taught(checkpoint, folder, options.taught)
-            songs = openings_of_corpus(folder, options.openings, BARS)
-            takes = tried(checkpoint, songs, Order(BARS, options.takes, seed=10_000, ending=False))
-            name = folder.resolve().name
-            reference = load_reference(name if name in reference_names() else "pop909_aligned")
-            chosen = {
-                "the first": [song[0] for song in takes],
-                "the likeliest": [min(song, key=_nats) for song in takes],
-                "the critic": [max(song, key=lambda piece: critic.real(piece.figures)) for song in takes],
-            }
-            for by, pieces in chosen.items():
-                print(f"| {name}, {by} | {row(pieces, chosen['the first'], reference)} |", flush=True)
+            if (name := folder.resolve().name) in reference_names():
+                table(checkpoint, critics, openings_of_corpus(folder, options.openings, BARS), load_reference(name))
 
 
-def tried(checkpoint: Checkpoint, songs: Sequence[Song], order: Order) -> list[list[Judged]]:
-    """The takes of each opening, measured."""
-    found = []
-    for takes in compose_all(checkpoint, songs, order, SLOTS):
-        notes = [notes_of(take.score) for take in takes]
-        found.append(
-            [
-                Judged(one.part(OPENING_BARS, one.bars), judge(one, OPENING_BARS), None, take=take)
-                for one, take in zip(notes, takes, strict=True)
-            ]
-        )
-    return found
+def taught(checkpoint: Checkpoint, folder: Path, count: int) -> Critic:
+    """By so many training songs of a corpus, each with a seed of its own."""
+    sources = [source for source in find_sources(folder) if source.split == "train"]
+    songs = spread(songs_of(spread(sources, 3 * count), BARS), count)
+    takes = compose_all(checkpoint, songs, Order(BARS, seed=1, ending=False, candidates=1), SLOTS)
+    vocabulary = checkpoint.vocabulary
+    composed = [found for (take,) in takes if (found := features_of(words_of(take), vocabulary))]
+    real = [
+        found
+        for song in songs
+        if song.original and (found := features_of(to_words(song.original.played, vocabulary), vocabulary))
+    ]
+    return Critic.taught(composed, real)
 
 
-def _nats(piece: Judged) -> float:
-    assert piece.take is not None
-    return piece.take.composed.nats or math.inf
+def words_of(take: Take) -> list[Word]:
+    return [*take.request.words, *take.composed.words]
 
 
-class Critic:
-    """How likely it is that figures are those of real music."""
-
-    def __init__(self, composed: Sequence[Figures], real: Sequence[Figures]) -> None:
-        rows = np.array([_features(row) for row in (*real, *composed)])
-        self.centre, self.scale = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0) + 1e-9
-        inputs = np.stack([self._scaled(row) for row in rows])
-        truth = np.arange(len(rows)) < len(real)
-        self.weights = np.zeros(inputs.shape[1])
-        for _ in range(STEPS):
-            said = 1 / (1 + np.exp(-inputs @ self.weights))
-            slope = inputs.T @ (said - truth) + PENALTY * self.weights
-            curve = (inputs.T * (said * (1 - said))) @ inputs + PENALTY * np.eye(len(self.weights))
-            self.weights -= np.linalg.solve(curve, slope)
-
-    @classmethod
-    def taught(cls, checkpoint: Checkpoint, folder: Path, count: int) -> Critic:
-        """By training songs of a corpus, each with a seed of its own."""
-        sources = [source for source in find_sources(folder) if source.split == "train"]
-        songs = songs_of(spread(sources, count), BARS)
-        composed = [piece.figures for (piece,) in tried(checkpoint, songs, Order(BARS, seed=1, ending=False))]
-        originals = [song.original.in_words(checkpoint.vocabulary) for song in songs if song.original is not None]
-        real = [judge(notes, OPENING_BARS) for notes in originals]
-        return cls([row for row in composed if row], [row for row in real if row])
-
-    def real(self, figures: Figures) -> float:
-        """Its odds, in nats. What is too short to be measured is nothing like it."""
-        return float(self._scaled(_features(figures)) @ self.weights) if figures else -math.inf
-
-    def _scaled(self, row: Floats) -> Floats:
-        """With a 1 in front; what a piece lacks is as in the mean of all."""
-        return np.concatenate([[1.0], np.nan_to_num((row - self.centre) / self.scale)])
+def features_of(words: Sequence[Word], vocabulary: Vocabulary) -> Features | None:
+    return features(notes_of_words(np.array(words), vocabulary), OPENING_BARS)
 
 
-def _features(figures: Figures) -> Floats:
-    return np.array([figures.get(name, math.nan) for name in COMPARED])
+def table(checkpoint: Checkpoint, critics: Critics, songs: Sequence[Song], reference: Reference) -> None:
+    order = Order(BARS, max(KEPT_OF), seed=10_000, ending=False, candidates=1)
+    takes = compose_all(checkpoint, songs, order, SLOTS)
+    judged = [[judged_of(take) for take in each] for each in takes]
+    first = [each[0] for each in judged]
+    print(f"| {reference.name}, the first | {row(first, first, reference)} |", flush=True)
+    for count in KEPT_OF:
+        kept = [
+            pieces[kept_of(each[:count], checkpoint.vocabulary, critics)]
+            for each, pieces in zip(takes, judged, strict=True)
+        ]
+        print(f"| {reference.name}, of {count} | {row(kept, first, reference)} |", flush=True)
+
+
+def kept_of(takes: Sequence[Take], vocabulary: Vocabulary, critics: Critics) -> int:
+    return choose(takes[0].request, [take.composed for take in takes], vocabulary, critics)[0]
+
+
+def judged_of(take: Take) -> Judged:
+    notes = notes_of(take.score)
+    return Judged(notes.part(OPENING_BARS, notes.bars), judge(notes, OPENING_BARS), None, take=take)
 
 
 def row(pieces: Sequence[Judged], first: Sequence[Judged], reference: Reference) -> str:

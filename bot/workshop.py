@@ -260,6 +260,7 @@ def _finished(answered: Answered, vocabulary: Vocabulary) -> tuple[Take, bytes, 
         sampling=request.sampling,
         guards=request.guards,
         ending=request.ending,
+        candidates=request.candidates,
     )
     command = command_line(f"{title}.mid", order, options)
     return take, dump_midi(take.score, title), receipt(take, command, answered.heard, answered.lost)

@@ -15,10 +15,10 @@ from composer.music.roles import with_roles
 from composer.music.score import CHORD_QUALITIES, EARLY_TICKS, PITCH_CLASSES, Bar, Role, Score
 from composer.music.words import IGNORE, Family, Vocabulary, Word, parse_chord
 from composer.opening import Place
-from composer.request import MAX_BARS, Guards, Request, Wish
+from composer.request import MAX_BARS, MAX_CANDIDATES, Guards, Request, Wish
 from composer.sampling import SamplingParams
 
-MAX_TAKES = MAX_SPARE = 64
+MAX_TAKES = 64
 MAX_SEED = 2**63 - 1
 HEARD_BARS, HEARD_NOTES = 64, 8000  # at the end of the opening: more than any model here can look back on
 REDO_BARS = 8  # heard on either side of bars that are composed again, as in training
@@ -68,7 +68,7 @@ class Order:
         sampling: how words are drawn.
         guards: which ones watch.
         ending: whether the last bars are to be an end.
-        spare: how many more takes are drawn than are kept (composer.composing).
+        candidates: see Request.
         redo: the first and the last bar that are composed again, counted from 1; everything else stays.
         accompany: whether an accompaniment is composed to all that the opening plays.
         chords: for each bar its chords, evenly spread, in turn until the last bar; none for the model's own.
@@ -94,7 +94,7 @@ class Order:
     sampling: SamplingParams = field(default_factory=SamplingParams)
     guards: Guards = field(default_factory=Guards)
     ending: bool = True
-    spare: int = 0
+    candidates: int = 0
     redo: tuple[int, int] | None = None
     accompany: bool = False
     chords: tuple[tuple[str, ...], ...] = ()
@@ -111,12 +111,12 @@ class Order:
         for name, value, lowest, highest in (
             ("bars", self.bars, 1, MAX_BARS),
             ("takes", self.takes, 1, MAX_TAKES),
-            ("spare takes", self.spare, 0, MAX_SPARE),
+            ("candidates", self.candidates, 0, MAX_CANDIDATES),
         ):
             if not lowest <= value <= highest:
                 raise OutOfRangeError(f"the number of {name}", value, lowest, highest)
-        if not 0 <= self.seed <= MAX_SEED - self.drawn:
-            raise OutOfRangeError("a seed", self.seed, 0, MAX_SEED - self.drawn)
+        if not 0 <= self.seed <= MAX_SEED - self.takes:
+            raise OutOfRangeError("a seed", self.seed, 0, MAX_SEED - self.takes)
         if self.redo is not None and self.accompany:
             raise TaskError("two", {})
         if self.redo is not None and self.place != Place():  # they are counted in all of it
@@ -162,12 +162,8 @@ class Order:
         """What was set, as it is typed."""
         return [*self.sampling.changes(), *(f"{name}={amount}" for name, amount in self.amounts)]
 
-    @property
-    def drawn(self) -> int:
-        return self.takes + self.spare
-
     def requests(self, opening: Score, vocabulary: Vocabulary) -> list[Request]:
-        """One request for each take that is drawn.
+        """One request for each take.
 
         Args:
             opening: what was given.
@@ -184,7 +180,7 @@ class Order:
             request = self._onward(opening, vocabulary)
         wishes = (*request.wishes, *self._wishes(request))
         request = replace(request, wishes=wishes, style=STYLES.index(self.style) + 1 if self.style else IGNORE)
-        return [replace(request, seed=self.seed + number) for number in range(self.drawn)]
+        return [replace(request, seed=self.seed + number) for number in range(self.takes)]
 
     # -------------------------------------------------------------- by task
 
@@ -266,6 +262,7 @@ class Order:
             meters=meters,
             before=before,
             drums=self.drums,
+            candidates=self.candidates,
         )
 
     # -------------------------------------------------------------- what is asked for of the music

@@ -12,7 +12,7 @@ from composer.music.chords import say_chords
 from composer.music.drums import Drums
 from composer.music.encoding import decode
 from composer.music.joining import joined
-from composer.music.key import Key, find_key
+from composer.music.key import Key, find_key, near
 from composer.music.roles import is_melody
 from composer.music.score import NOTHING_LOST, Lost, Part, Score, TempoChange
 from composer.music.words import Family, Vocabulary, bars_in
@@ -109,9 +109,8 @@ class Take:
 
     @property
     def keeps_key(self) -> bool:
-        """Whether what is new stays in the opening's scale, or goes to a neighbour of it: a sharp more or less."""
-        key, new = self.keys
-        return key is None or new is None or (new.scale - key.scale) % 12 in (0, 5, 7)
+        """Whether what is new stays in the opening's scale, or goes to a neighbour of it."""
+        return near(*self.keys)
 
     @property
     def new_notes(self) -> int:
@@ -175,6 +174,7 @@ def receipt(
             if take.request.guards.copies
             else "off",
         },
+        "candidates": composed.chosen._asdict(),
         "words": len(composed.words),
         "nats_a_word": None if composed.nats is None else round(composed.nats, 3),
         "notes": {"added": take.new_notes},
@@ -193,7 +193,7 @@ def _printable(name: str) -> str:
 def command_line(opening: str, order: Order, options: Sequence[str]) -> str:
     """The call of `segue compose` that gives these pieces, typed where the opening lies. options: further ones."""
     path = f"./{opening}" if opening.startswith("-") else opening  # or it would pass for an option
-    counts = {"bars": order.bars, "seed": order.seed, "takes": order.takes, "spare": order.spare}
+    counts = {"bars": order.bars, "seed": order.seed, "takes": order.takes}
     words = ["segue", "compose", path, *(word for name, count in counts.items() for word in (f"--{name}", str(count)))]
     words += [word for setting in order.settings() for word in ("--set", setting)]
     asked = {
@@ -201,6 +201,7 @@ def command_line(opening: str, order: Order, options: Sequence[str]) -> str:
         "chords": " | ".join([*map(" ".join, order.chords), *[""] * (len(order.chords) == 1)]).rstrip(),
         "key": order.key,
         "style": order.style,
+        "candidates": str(order.candidates or ""),
         "from-bar": str(order.from_bar or ""),
         "to-bar": str(order.to_bar or ""),
     }

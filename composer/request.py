@@ -15,6 +15,7 @@ from composer.rules import broken_given, broken_opening
 from composer.sampling import SamplingParams
 
 MAX_BARS = 512
+MAX_CANDIDATES = 16
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Request:
         style: id of one of the model's styles, 0 for none.
         before: how many bars of the piece stand before `words`.
         drums: what those of the opening do behind its end.
+        candidates: how many are composed, of which one is kept, at most MAX_CANDIDATES; 0 leaves it to what composes
+            (composer.candidates).
         wishes: what the model is told of the piece; the last one of those that hold for a bar and a field.
     """
 
@@ -76,6 +79,7 @@ class Request:
     before: int = 0
     wishes: tuple[Wish, ...] = ()
     drums: Drums = Drums.PATTERN
+    candidates: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The ids of all words in one list."""
@@ -95,6 +99,7 @@ class Request:
             "wishes": self.wishes,
             "drums": self.drums is not Drums.OFF,
             "fills": self.drums is Drums.FILLS,
+            "candidates": self.candidates,
         }
 
     @classmethod
@@ -118,12 +123,15 @@ class Request:
                 style=int(data.get("style", 0)),
                 before=int(data.get("before", 0)),
                 drums=_drums(bool(data.get("drums", True)), bool(data.get("fills", False))),
+                candidates=int(data.get("candidates", 0)),
                 wishes=tuple(_wish(*wish) for wish in data.get("wishes", [])),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise RequestError(f"{type(error).__name__} in {error}") from error
         if not 1 <= request.bars <= MAX_BARS or not 0 <= request.seed < 2**63 or request.before < 0:
             raise RequestError("bars or seed are out of range")
+        if not 0 <= request.candidates <= MAX_CANDIDATES:
+            raise RequestError("so many candidates are not composed")
         if broken := next(request.broken(vocabulary), None):
             raise RequestError(f"it breaks a rule of words, {broken}")
         return request
@@ -166,6 +174,20 @@ class Watched:
     pulled: int = 0
 
 
+class Chosen(NamedTuple):
+    """Which of several candidates was kept.
+
+    Attributes:
+        drawn: how many there were.
+        kept: the number of this one, from 1.
+        odds: that it is real music, in nats, by the critic of the checkpoint; None where none was asked.
+    """
+
+    drawn: int = 1
+    kept: int = 1
+    odds: float | None = None
+
+
 @dataclass(frozen=True)
 class Composed:
     """What a worker answers.
@@ -173,7 +195,7 @@ class Composed:
     words: of the continuation, the end word included   checkpoint, digest: of the model   device: cpu or cuda
     arithmetic: what the weights were held in, without which the same seed need not give the same piece
     seconds: from the first word to the last, beside whatever else was composed then   nats: a word, in the mean, how
-    unlikely the model found them, None in answers from before it was told
+    unlikely the model found them, None in answers from before it was told   chosen: out of how many
     """
 
     words: tuple[Word, ...]
@@ -184,20 +206,22 @@ class Composed:
     nats: float | None = None
     watched: Watched = field(default_factory=Watched)
     arithmetic: str = "float32"
+    chosen: Chosen = field(default_factory=Chosen)
 
     def to_json(self) -> dict[str, Any]:
         return {
             **vars(self),
             "words": _flat(self.words),
             "watched": asdict(self.watched),
+            "chosen": self.chosen._asdict(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Composed:
         told = dict(data)
         words = _unflat(told.pop("words"))
-        watched = Watched(**told.pop("watched", {}))
-        return cls(words=words, watched=watched, **told)
+        watched, chosen = Watched(**told.pop("watched", {})), Chosen(**told.pop("chosen", {}))
+        return cls(words=words, watched=watched, chosen=chosen, **told)
 
 
 def packed(words: Iterable[Word]) -> bytes:

@@ -26,6 +26,7 @@ from pathlib import Path
 import structlog
 import torch
 
+from composer.candidates import Candidates
 from composer.database import Database
 from composer.ear import Ear
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
@@ -61,12 +62,12 @@ class EngineHangsError(Exception):
     """The engine's thread has been within one step for long; only the end of the process can end that."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Task(Claimed):
     """A job on its way through the engine."""
 
     request: Request
-    piece: Piece | None = None  # once the engine has taken it
+    candidates: Candidates | None = None  # once the engine has taken it
     began: float = field(default_factory=time.monotonic)
     told: float = 0.0  # when it was last told what there is so far
     composed: Composed | None = None  # once it is finished
@@ -74,14 +75,14 @@ class Task(Claimed):
 
     @property
     def bars_done(self) -> int:
-        return self.piece.bars_done if self.piece else 0
+        return self.candidates.bars_done if self.candidates else 0
 
     def so_far(self) -> bytes | None:
         now = time.monotonic()
-        if self.piece is None or now < max(self.began + SO_FAR_AFTER, self.told + SO_FAR_SECONDS):
+        if self.candidates is None or now < max(self.began + SO_FAR_AFTER, self.told + SO_FAR_SECONDS):
             return None
         self.told = now
-        words = self.piece.so_far
+        words = self.candidates.so_far
         return packed(words) if words else None
 
     @property
@@ -122,9 +123,9 @@ class Engine(threading.Thread):
         try:
             while self._obey():
                 self._stamp = time.monotonic()
-                ended = self._generator.step()
-                for piece in ended:
-                    self._finish(self._tasks.pop(piece))
+                for task in dict.fromkeys(self._tasks[piece] for piece in self._generator.step()):
+                    if task.candidates and task.candidates.ended:
+                        self._finish(task, task.candidates)
         except BaseException as error:
             self.error = error
         finally:
@@ -140,17 +141,21 @@ class Engine(threading.Thread):
             if task is None:
                 return False
             if order == "submit":
-                task.piece = self._generator.submit(task.request)
-                self._tasks[task.piece] = task
-            elif task.piece in self._tasks:
-                self._generator.cancel(task.piece)
-                del self._tasks[task.piece]
+                task.candidates = Candidates(self._generator, task.request)
+                self._tasks |= dict.fromkeys(task.candidates.pieces, task)
+            elif task.candidates and not task.ended:
+                task.candidates.cancel()
+                self._forget(task.candidates)
         return True
 
-    def _finish(self, task: Task) -> None:
-        assert task.piece is not None
+    def _forget(self, candidates: Candidates) -> None:
+        for piece in candidates.pieces:
+            del self._tasks[piece]
+
+    def _finish(self, task: Task, candidates: Candidates) -> None:
+        self._forget(candidates)
         try:
-            task.composed = self._generator.composed(task.piece, round(time.monotonic() - task.began, 3))
+            task.composed = candidates.composed(round(time.monotonic() - task.began, 3))
         except PieceError as error:
             task.broken = error
         self._on_news()

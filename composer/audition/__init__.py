@@ -11,6 +11,7 @@
       bootstrap             how sure a figure is
       long                  long pieces, against whole songs
       blind                 pairs to be told apart by ear -> blind.html, and answers -> a sentence
+      critic                how likely it is that music was not composed
       choice                the rule that recommends one
       report                what was found -> audition.json
       page, rows, plot      what was found -> index.html (page.html, page.css)

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import torch
 
+from composer import candidates
 from composer.audition.copying import CopyIndex, Copying
 from composer.audition.grid import Notes, notes_of
 from composer.audition.metrics import Figures, judge
 from composer.audition.openings import OPENING_BARS, Group, Song
 from composer.engine.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
-from composer.engine.generator import Generator
 from composer.engine.runs import RunIndex
 from composer.errors import CheckpointError, SettingsError, UnknownNameError
 from composer.music.words import Vocabulary
@@ -209,21 +209,17 @@ def compose_all(
     """The takes of each song, all songs in one line for so many slots. A take does not depend on its neighbours."""
     scores = [song.opening.score for song in songs]
     # Seeds of its own for each: with the same random numbers all pieces would lean the same way.
-    seeds = itertools.count(order.seed, order.drawn)
+    seeds = itertools.count(order.seed, order.takes)
     orders = [replace(order, seed=seed) for seed, _ in zip(seeds, scores, strict=False)]
     requests = [one.requests(score, checkpoint.vocabulary) for one, score in zip(orders, scores, strict=True)]
-    generator = Generator(checkpoint, min(slots, len(songs) * order.takes), device, whole=whole)
+    together = [request for asked in requests for request in asked]
     started = time.monotonic()
-    pieces = []
-    for pieces in generator.compose(itertools.chain.from_iterable(requests)):
-        if on_bars is not None:
-            on_bars(sum(piece.bars_done for piece in pieces))
+    done = iter(candidates.compose_all(checkpoint, together, slots, device, whole, on_bars))
     seconds = time.monotonic() - started
-    done = iter(pieces)
     return [
         [
-            finish(score, piece.request, generator.composed(piece, seconds), checkpoint.vocabulary)
-            for piece in itertools.islice(done, len(asked))
+            finish(score, one.request, one.composed(seconds), checkpoint.vocabulary)
+            for one in itertools.islice(done, len(asked))
         ]
         for score, asked in zip(scores, requests, strict=True)
     ]

@@ -20,13 +20,13 @@ def compose(
     bars: Annotated[int, typer.Option(help="Bars to add, 1 to 512.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same piece.")] = 7,
     takes: Annotated[int, typer.Option(help="How many continuations, from seeds that follow each other.")] = 1,
-    spare: Annotated[
-        int | None,
+    candidates: Annotated[
+        int,
         typer.Option(
-            help="So many more are drawn, 0 to 64; those without a loop or a copy that keep the key come first.",
-            show_default="half of --takes",
+            help="So many are composed for each take, 1 to 16, and the one that is most like real music is kept.",
+            show_default="8; for over 32 bars as many as have 256, or one",
         ),
-    ] = None,
+    ] = 0,
     ending: Annotated[bool, typer.Option("--ending/--open-end", help="Whether the last bars are to be an end.")] = True,
     loop_guard: Annotated[bool, typer.Option(help="Go back where the music is stuck in a loop.")] = True,
     copy_guard: Annotated[bool, typer.Option(help="Draw bars again that stand in a training song.")] = True,
@@ -136,7 +136,7 @@ def compose(
         sampling,
         guards,
         ending,
-        takes // 2 if spare is None else spare,
+        candidates,
         redo=None if redo is None else bars_from(redo),
         accompany=accompany is True,
         chords=chords_from(chords),

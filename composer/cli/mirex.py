@@ -15,13 +15,6 @@ def mirex(
     prompt: Annotated[Path, typer.Argument(help="A pickup and four bars, as JSON: examples/mirex has some.")],
     candidates: Annotated[int, typer.Option(help="How many continuations.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same candidates.")] = 7,
-    spare: Annotated[
-        int | None,
-        typer.Option(
-            help="So many more are drawn, 0 to 64; those that pass the gates come first.",
-            show_default="half of --candidates",
-        ),
-    ] = None,
     style: Annotated[
         str, typer.Option(help="What the music is like: pop, song, classical, quartet.", show_default="as the prompt")
     ] = "",
@@ -39,5 +32,5 @@ def mirex(
     from composer.mirex import NEW_BARS
     from composer.order import Order
 
-    order = Order(NEW_BARS, candidates, seed, spare=candidates // 2 if spare is None else spare, style=style)
+    order = Order(NEW_BARS, candidates, seed, style=style)
     print(wiring.mirex(prompt, order, checkpoint, device, out or Path("out/mirex") / prompt.stem))

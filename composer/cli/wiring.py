@@ -97,7 +97,7 @@ def compose(
     source = {"file": opening.name, "sha256": hashlib.sha256(data).hexdigest()}
     folder = out or folder_for(source)
     folder.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=order.bars_of(given.bars) * order.drawn, unit="bar", desc="composing", delay=0.2) as progress:
+    with tqdm(total=order.bars_of(given.bars) * order.takes, unit="bar", desc="composing", delay=0.2) as progress:
         takes = compose_takes(given, model, order, where, lambda bars: _move(progress, bars))
     goes_on = takes[0].first == given.bars
     if goes_on and (bars := bars_in(takes[0].request.words)) < given.bars:
@@ -147,7 +147,7 @@ def mirex(prompt: Path, order: Order, checkpoint: Path, device: Device, folder: 
     opening = to_opening(read_prompt(prompt.read_bytes()))
     model, where = load_checkpoint(checkpoint), torch_device(device)
     say_if_slow(model, where)
-    with tqdm(total=order.bars * order.drawn, unit="bar", desc="composing", delay=0.2) as progress:
+    with tqdm(total=order.bars * order.takes, unit="bar", desc="composing", delay=0.2) as progress:
         takes = compose_takes(opening, model, order, where, lambda bars: _move(progress, bars))
     folder.mkdir(parents=True, exist_ok=True)
     with renewed(folder) as new:

@@ -1,14 +1,17 @@
 """A trained model in a folder: model.safetensors, config.json and vocabulary.json. Nothing is ever unpickled.
 
-Beside them may lie runs.safetensors, by which it can tell when it copies a song that it was trained on.
+Beside them may lie runs.safetensors, by which it can tell when it copies a song that it was trained on, and
+critics.json, by which it tells which of several candidates is most like real music (composer.audition.critic).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -21,6 +24,7 @@ from composer.errors import CheckpointError
 from composer.music.words import Vocabulary
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.json"
+CRITICS = "critics.json"
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,9 @@ class Checkpoint:
     name: str
     model: CompoundWordTransformer
     vocabulary: Vocabulary
-    digest: str  # SHA-256 of the weights' file
+    digest: str  # SHA-256 of the files that decide what is composed
     runs: RunIndex | None = None  # of the songs that it was trained on, where it brings them along
+    critics: Mapping[str, Any] | None = None  # what stands in its file, likewise
 
 
 def save_checkpoint(folder: Path, model: CompoundWordTransformer, vocabulary: Vocabulary) -> None:
@@ -72,6 +77,14 @@ def load_model(folder: Path) -> tuple[CompoundWordTransformer, Vocabulary]:
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint's folder. Raises CheckpointError, which names the file that is missing or does not match."""
     model, vocabulary = load_model(folder)
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes())
+    critics = None
+    if (folder / CRITICS).is_file():
+        digest.update(told := (folder / CRITICS).read_bytes())
+        try:
+            critics = json.loads(told)
+        except ValueError as error:
+            raise CheckpointError(folder, f"{CRITICS} is damaged") from error
     runs = RunIndex.load(folder / RUNS) if (folder / RUNS).is_file() else None
-    return Checkpoint(folder.resolve().name, model.eval().requires_grad_(False), vocabulary, digest, runs)
+    name, model = folder.resolve().name, model.eval().requires_grad_(False)
+    return Checkpoint(name, model, vocabulary, digest.hexdigest(), runs, critics)

@@ -33,7 +33,7 @@ GRACE_SECONDS = 20.0  # for what is begun, once the claimant is asked to stop
 FIRST_PAUSE = 0.5  # seconds before the database that was out of reach is asked again
 
 
-@dataclass
+@dataclass(eq=False)  # a job that came back is another one in hand
 class Claimed(ABC):
     """A job in hand."""
 

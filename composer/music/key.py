@@ -34,6 +34,11 @@ class Key(NamedTuple):
         return (self.tonic + 3) % 12 if self.minor else self.tonic
 
 
+def near(key: Key | None, new: Key | None) -> bool:
+    """Whether a key is the other, its relative, or a neighbour of it: a sharp more or less. Nothing is near to all."""
+    return key is None or new is None or (new.scale - key.scale) % 12 in (0, 5, 7)
+
+
 def find_key(notes: Iterable[Note]) -> Key | None:
     """The key whose profile correlates best with the notes' lengths, each counted up to a bar. None for no notes."""
     heard = np.zeros(12)

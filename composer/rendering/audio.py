@@ -143,10 +143,11 @@ def _stream(score: Score, soundfont: Path | None, limit_seconds: float) -> Itera
     """What is heard, part after part as it is played, at its loudness; its peaks are still to be limited."""
     keys, told = key_events(score), told_events(score)
     frames, last = _frames(keys, limit_seconds), round(FADE_SECONDS * SAMPLE_RATE)
-    gain = _gain(score, keys, told, frames, soundfont)
     ended = round(duration_seconds(score, limit_seconds) * SAMPLE_RATE)
     sound, done = np.zeros((frames, 2), dtype=np.float32), 0
+    # Around the other one that the gain needs: they share the samples, which take a tenth of a second to unpack.
     with _synthesiser(score, find_soundfont(soundfont)) as synth:
+        gain = _gain(score, keys, told, frames, soundfont)
         for there in _play(synth, keys, told, sound):
             if (until := min(there, ended, frames - last)) - done >= PART:
                 yield sound[done:until] * np.float32(gain)

@@ -99,7 +99,7 @@ def test_the_command_in_the_receipt_gives_the_same_bytes(piece: Path, tmp_path: 
 def test_takes_differ_and_settings_are_kept(tmp_path: Path) -> None:
     settings = ("--set", "temperature.pitch=0.5", "--set", "top_p.duration=0.95")
     done = in_process.segue(
-        "compose", OPENING, "--bars", 2, "--takes", 3, "--spare", 0, "--no-audio", *settings, "-o", "o", cwd=tmp_path
+        "compose", OPENING, "--bars", 2, "--takes", 3, "--no-audio", *settings, "-o", "o", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "o").iterdir())

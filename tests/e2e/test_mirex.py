@@ -55,7 +55,7 @@ def test_a_prompt_goes_on_by_twelve_bars_in_as_many_ways_as_were_asked_for(tmp_p
 @pytest.mark.parametrize("prompt", PROMPTS, ids=lambda path: path.stem)
 def test_our_prompts_are_what_the_task_takes(prompt: Path, checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "sample_09.json").write_text("of an earlier call")
-    asked = ("mirex", prompt, "--candidates", 2, "--spare", 0, "--checkpoint", checkpoint, "-o", tmp_path)
+    asked = ("mirex", prompt, "--candidates", 2, "--checkpoint", checkpoint, "-o", tmp_path)
     done = in_process.segue(*asked, "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sample_01.json", "sample_02.json"]

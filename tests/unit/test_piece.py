@@ -26,8 +26,8 @@ from composer.music.words import ATTRIBUTES, END, Family, Word, default_vocabula
 from composer.order import (
     HEARD_BARS,
     HEARD_NOTES,
+    MAX_CANDIDATES,
     MAX_SEED,
-    MAX_SPARE,
     MAX_TAKES,
     Order,
     bars_from,
@@ -49,11 +49,11 @@ orders = st.builds(
     Order,
     bars=st.integers(1, MAX_BARS),
     takes=st.integers(1, MAX_TAKES),
-    seed=st.integers(0, MAX_SEED - MAX_TAKES - MAX_SPARE),
+    seed=st.integers(0, MAX_SEED - MAX_TAKES),
     sampling=params,
     guards=guards,
     ending=st.booleans(),
-    spare=st.integers(0, MAX_SPARE),
+    candidates=st.integers(0, MAX_CANDIDATES),
 )
 chord_names = st.sampled_from(["Am", "C#m7", "F/A", "N", "bb", "E7"])
 tasks: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
@@ -429,8 +429,8 @@ names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"
 )
 @example("--bars.mid", Order(bars=1, takes=1, seed=0), {}, {}, "piano")
 @example("$(rm -rf ~) 'and' \"more\" `x`;\n.mid", Order(2, 3, MAX_SEED - 3), {}, {}, "Lead 5 (charang)")
-@example("a.mid", Order(guards=Guards(loops=False), ending=False, spare=4), {}, {}, "piano")
-@example("a.mid", Order(guards=Guards(copies=False), takes=2, spare=1), {}, {"accompany": True}, "piano")
+@example("a.mid", Order(guards=Guards(loops=False), ending=False, candidates=4), {}, {}, "piano")
+@example("a.mid", Order(guards=Guards(copies=False), takes=2, candidates=1), {}, {"accompany": True}, "piano")
 @example("a.mid", Order(guards=Guards(drift=False)), {}, {"redo": (9, 9)}, "piano")
 @example("a.mid", Order(), {"chords": (("Am", "F"),)}, {}, "piano")
 @example("a.mid", Order(), {"chords": (("Am",), ("F",))}, {}, "piano")
@@ -445,7 +445,7 @@ def test_the_command_typed_into_a_shell_asks_for_the_same(
     assert found["opening"] == Path(opening)
     own, amounts = settings_from(found["settings"] or [])
     guards = Guards(loops=found["loop_guard"], copies=found["copy_guard"], drift=found["drift_guard"])
-    same = ("bars", "takes", "seed", "ending", "spare", "key", "from_bar", "to_bar", "cut", "style")
+    same = ("bars", "takes", "seed", "ending", "candidates", "key", "from_bar", "to_bar", "cut", "style")
     drums = Drums.FILLS if found["fills"] else Drums.PATTERN if found["drums"] else Drums.OFF
     told = {name: found[name] for name in same} | {"drums": drums}
     told |= {"redo": bars_from(found["redo"]) if found["redo"] else None, "accompany": found["accompany"] is True}
@@ -456,7 +456,7 @@ def test_the_command_typed_into_a_shell_asks_for_the_same(
 
 def test_settings_that_are_the_defaults_are_not_typed() -> None:
     line = command_line("a.mid", Order(bars=8), [])
-    assert line == "segue compose a.mid --bars 8 --seed 7 --takes 1 --spare 0"
+    assert line == "segue compose a.mid --bars 8 --seed 7 --takes 1"
 
 
 @given(params)
@@ -484,14 +484,13 @@ def test_none_of_the_changes_could_be_left_out(own: SamplingParams) -> None:
         {"seed": 0},
         {"seed": MAX_SEED - MAX_TAKES, "takes": MAX_TAKES},
         {"seed": MAX_SEED - 1},
-        {"spare": MAX_SPARE},
-        {"seed": MAX_SEED - 8, "takes": 3, "spare": 5},
+        {"candidates": MAX_CANDIDATES},
     ],
 )
 def test_all_that_can_be_ordered_can_be_composed(order: dict[str, int]) -> None:
     asked = Order(**order)
     requests = asked.requests(steady(1), VOCABULARY)
-    assert [request.seed for request in requests] == list(range(asked.seed, asked.seed + asked.takes + asked.spare))
+    assert [request.seed for request in requests] == list(range(asked.seed, asked.seed + asked.takes))
     for request in requests:
         assert request.bars == asked.bars
         assert Request.from_json(request.to_json(), VOCABULARY) == request
@@ -504,9 +503,8 @@ def test_all_that_can_be_ordered_can_be_composed(order: dict[str, int]) -> None:
         ({"bars": MAX_BARS + 1}, "the number of bars", 1, MAX_BARS),
         ({"takes": 0}, "the number of takes", 1, MAX_TAKES),
         ({"takes": MAX_TAKES + 1}, "the number of takes", 1, MAX_TAKES),
-        ({"spare": -1}, "the number of spare takes", 0, MAX_SPARE),
-        ({"spare": MAX_SPARE + 1}, "the number of spare takes", 0, MAX_SPARE),
-        ({"seed": MAX_SEED - 7, "takes": 3, "spare": 5}, "a seed", 0, MAX_SEED - 8),
+        ({"candidates": -1}, "the number of candidates", 0, MAX_CANDIDATES),
+        ({"candidates": MAX_CANDIDATES + 1}, "the number of candidates", 0, MAX_CANDIDATES),
         ({"seed": -1}, "a seed", 0, MAX_SEED - 1),
         ({"seed": MAX_SEED - 4, "takes": 5}, "a seed", 0, MAX_SEED - 5),
     ],

@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from engine_models import TINY, looping_checkpoint, nats_of, random_checkpoint
+from engine_models import looping_checkpoint
 
 from composer import cli
 from composer.audition.grid import Notes, notes_of, notes_of_words
 from composer.audition.metrics import bar_sets, loops
-from composer.composing import _fails, compose
-from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from composer.engine.runs import FILE, LONGEST_COMMON, RunIndex, run_hashes
+from composer.composing import compose
+from composer.engine.checkpoint import load_checkpoint, save_checkpoint
+from composer.engine.runs import FILE, RunIndex, run_hashes
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import TICKS_PER_BAR, Note, Score, in_four
 from composer.opening import Opening
 from composer.order import Order
-from composer.piece import Take
 from composer.request import Guards
 from composer.sampling import SamplingParams
 
@@ -35,56 +33,6 @@ SAME = ("mid", "png")  # of a piece, what is the same to the byte when it is com
 def opening(bars: int = 2) -> Score:
     notes = (Note(at, C_MAJOR[at // 240 % 4], at + 240, 80) for at in range(0, bars * TICKS_PER_BAR, 240))
     return in_four(tuple(notes), end=bars * TICKS_PER_BAR)
-
-
-# ---------------------------------------------------------------------- the best of them
-
-
-@pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return random_checkpoint(seed=9, **TINY)
-
-
-@pytest.fixture(scope="module")
-def all_takes(checkpoint: Checkpoint) -> list[Take]:
-    return compose(Opening(opening()), checkpoint, Order(bars=4, takes=7, seed=6, sampling=SAMPLING))
-
-
-def test_without_spare_ones_the_takes_come_in_the_order_of_their_seeds(all_takes: list[Take]) -> None:
-    assert [take.request.seed for take in all_takes] == list(range(6, 13))
-
-
-@pytest.mark.parametrize("takes", [1, 3, 6])
-def test_of_more_those_that_keep_the_key_are_kept_first_in_the_order_of_their_seeds(
-    checkpoint: Checkpoint, all_takes: list[Take], takes: int
-) -> None:
-    keys = [take.keys for take in all_takes]
-    steps = [(new.scale - key.scale) % 12 if key and new else 0 for key, new in keys]
-    near = {0, 5, 7}
-    assert 2 < sum(step in near for step in steps) < 6
-    nats = [np.mean(nats_of(checkpoint, take.request, take.composed.words)) for take in all_takes]
-    expected = sorted(range(7), key=lambda number: steps[number] not in near)
-    assert expected != list(range(7))
-    order = Order(bars=4, takes=takes, seed=6, sampling=SAMPLING, spare=7 - takes)
-    kept = compose(Opening(opening()), checkpoint, order)
-    assert [take.request.seed - 6 for take in kept] == expected[:takes]
-    for take, number in zip(kept, expected, strict=False):
-        assert take.score == all_takes[number].score
-        assert take.composed.nats == pytest.approx(nats[number], abs=0.02)  # of weights in int8
-
-
-def test_what_is_stuck_or_a_copy_passes_no_gate(all_takes: list[Take]) -> None:
-    take = next(take for take in all_takes if take.keeps_key)
-    assert not _fails(take)
-    for change, passes in (
-        ({"stuck": True}, False),
-        ({"common": LONGEST_COMMON + 1}, False),
-        ({"common": LONGEST_COMMON}, True),
-        ({"loops": 6}, True),
-        ({"redrawn": 30}, True),
-    ):
-        told = replace(take.composed, watched=replace(take.composed.watched, **change))
-        assert _fails(replace(take, composed=told)) is not passes
 
 
 # ---------------------------------------------------------------------- as they are typed
@@ -159,8 +107,8 @@ def test_an_open_end_is_another_piece(folder: Path) -> None:
     loaded = load_checkpoint(folder / "looping")
     pieces = {}
     for ending, words in ((True, ()), (True, ("--ending",)), (False, ("--open-end",))):
-        path = first(folder, "end", *words)
-        (take,) = compose(Opening(opening()), loaded, Order(bars=12, ending=ending))
+        path = first(folder, "end", "--candidates", 1, *words)
+        (take,) = compose(Opening(opening()), loaded, Order(bars=12, ending=ending, candidates=1))
         assert parse_midi((path / "piece.mid").read_bytes()).notes == parse_midi(dump_midi(take.score)).notes
         assert receipt(path / "piece.json")["nats_a_word"] == round(take.composed.nats or 0, 3)
         assert ("--open-end" in receipt(path / "piece.json")["command"]) == (not ending)
@@ -168,33 +116,22 @@ def test_an_open_end_is_another_piece(folder: Path) -> None:
     assert pieces[True] != pieces[False]
 
 
-def test_spare_takes_are_drawn_and_the_first_is_the_best(folder: Path) -> None:
-    (folder / "spare").mkdir()
-    path = first(folder, "spare", "--takes", 2, "--spare", 3, "--seed", 5)
+def test_the_takes_that_are_typed_are_those_of_their_seeds(folder: Path) -> None:
+    path = first(folder, "several", "--takes", 2, "--candidates", 3, "--seed", 5)
     assert sorted(file.name for file in path.glob("*.json")) == ["piece-1.json", "piece-2.json"]
-    order = Order(bars=12, takes=2, seed=5, spare=3)
+    order = Order(bars=12, takes=2, seed=5, candidates=3)
     best = compose(Opening(opening()), load_checkpoint(folder / "looping"), order)
     told = [receipt(path / f"piece-{number}.json") for number in (1, 2)]
-    assert [one["seed"] for one in told] == [take.request.seed for take in best]
-    assert {one["seed"] for one in told} <= {5, 6, 7, 8, 9}
-    assert "--takes 2 --spare 3" in told[0]["command"]
-
-
-@pytest.mark.parametrize(("takes", "drawn"), [(1, 1), (2, 3), (5, 7)])
-def test_half_as_many_more_are_drawn_unless_it_is_said(folder: Path, takes: int, drawn: int) -> None:
-    path = first(folder, "half", "--takes", takes, "--seed", 5)
-    order = Order(bars=12, takes=takes, seed=5, spare=drawn - takes)
-    best = compose(Opening(opening()), load_checkpoint(folder / "looping"), order)
-    told = [receipt(file) for file in sorted(path.glob("*.json"))]
-    assert [one["seed"] for one in told] == [take.request.seed for take in best]
-    assert f"--spare {drawn - takes}" in told[0]["command"]
+    assert [one["seed"] for one in told] == [5, 6]
+    assert [one["candidates"] for one in told] == [take.composed.chosen._asdict() for take in best]
+    assert "--takes 2 --candidates 3" in told[0]["command"]
 
 
 @pytest.mark.parametrize(
     "words",
     [
         ("--seed", 9),
-        ("--takes", 2, "--spare", 2, "--open-end"),
+        ("--takes", 2, "--candidates", 2, "--open-end"),
         ("--no-loop-guard", "--set", "temperature.pitch=0.7"),
         ("--no-copy-guard", "--no-loop-guard", "--no-drift-guard", "--open-end", "--seed", 3, "--set", "top_p.all=0.9"),
     ],

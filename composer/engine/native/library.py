@@ -139,8 +139,8 @@ def _check(outcome: int) -> Any:
     """Raises CompositionError unless what was called is done."""
     if outcome == NO_MEMORY:
         raise CompositionError(
-            "There is not enough memory to compose so many pieces at once. Ask for fewer (--takes and --spare; --slots "
-            "of a worker), or close something else, and try again."
+            "There is not enough memory to compose so many pieces at once. Ask for fewer (--takes and --candidates; "
+            "--slots of a worker), or close something else, and try again."
         )
     if outcome != DONE:
         raise CompositionError("The compiled step has broken off. Compile it again: pip install --force-reinstall .")

@@ -1,0 +1,134 @@
+"""Several candidates for a request, of which one is kept.
+
+It passes the gates, and of those that do it is most like real music, by the checkpoint's critics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from composer.audition.critic import Critics, features
+from composer.audition.grid import notes_of_words
+from composer.engine.checkpoint import Checkpoint
+from composer.engine.generator import Generator
+from composer.engine.runs import LONGEST_COMMON
+from composer.music.encoding import decode
+from composer.music.key import find_key, near
+from composer.music.words import Family, Vocabulary, Word, bars_in
+from composer.request import Chosen, Composed, Request
+
+# Where nobody says how many: so many bars of all candidates together, and so many candidates.
+ALL_BARS, FEWEST, MOST = 256, 4, 8
+STRIDE = 0x9E3779B97F4A7C15  # between the seeds of two candidates: no two takes come upon the same one
+
+
+class Candidates:
+    """The pieces that a generator composes for one request."""
+
+    def __init__(self, generator: Generator, request: Request) -> None:
+        self.request = request
+        self._generator = generator
+        self.pieces = [generator.submit(one) for one in _drawn_for(request, generator.checkpoint)]
+
+    @property
+    def bars_done(self) -> int:
+        """Of the bars that are asked for, by the mean of the candidates."""
+        return sum(piece.bars_done for piece in self.pieces) // len(self.pieces)
+
+    @property
+    def so_far(self) -> list[Word]:
+        """The words of the bars that are complete; none where it is not known yet which candidate is kept."""
+        return self.pieces[0].so_far if len(self.pieces) == 1 else []
+
+    @property
+    def ended(self) -> bool:
+        return all(piece.ended for piece in self.pieces)
+
+    def cancel(self) -> None:
+        for piece in self.pieces:
+            self._generator.cancel(piece)
+
+    def composed(self, seconds: float) -> Composed:
+        """The answer to the request, once all have ended.
+
+        Raises:
+            PieceError: all have broken off; that of the first.
+        """
+        if all(piece.error is not None for piece in self.pieces):
+            return self._generator.composed(self.pieces[0], seconds)
+        whole = [number for number, piece in enumerate(self.pieces) if piece.error is None]
+        answers = [self._generator.composed(self.pieces[number], seconds) for number in whole]
+        checkpoint = self._generator.checkpoint
+        critics = Critics.read(checkpoint.critics) if checkpoint.critics else None
+        styles = ("", *checkpoint.model.config.styles)
+        best, odds = choose(self.request, answers, checkpoint.vocabulary, critics, styles[self.request.style])
+        return replace(answers[best], chosen=Chosen(len(self.pieces), whole[best] + 1, odds))
+
+
+def compose_all(
+    checkpoint: Checkpoint,
+    requests: Sequence[Request],
+    slots: int,
+    device: torch.device | None = None,
+    whole: bool = False,
+    on_bars: Callable[[int], None] | None = None,
+) -> list[Candidates]:
+    """Compose until all have ended, in at most so many slots.
+
+    whole: see Generator   on_bars: called after every word with the bars done so far, over all of them
+    """
+    drawn = sum(len(_drawn_for(request, checkpoint)) for request in requests)
+    generator = Generator(checkpoint, max(1, min(slots, drawn)), device, whole=whole)
+    asked = [Candidates(generator, request) for request in requests]
+    while not generator.scheduler.idle:
+        generator.step()
+        if on_bars is not None:
+            on_bars(sum(one.bars_done for one in asked))
+    return asked
+
+
+def choose(
+    request: Request, answers: Sequence[Composed], vocabulary: Vocabulary, critics: Critics | None, style: str = ""
+) -> tuple[int, float | None]:
+    """Which answer is kept, and how likely a critic finds that it is real music, as odds in nats.
+
+    Of those that pass the gates, the one that the critic finds likeliest; the first where there is no critic.
+    """
+    odds = [_odds(request, answer, vocabulary, critics, style) if critics else None for answer in answers]
+    ranks = [
+        (_fails(request, answer, vocabulary), math.inf if likely is None else -likely)
+        for answer, likely in zip(answers, odds, strict=True)
+    ]
+    best = min(range(len(answers)), key=ranks.__getitem__)
+    return best, odds[best]
+
+
+def _drawn_for(request: Request, checkpoint: Checkpoint) -> list[Request]:
+    """The first has the seed of the request."""
+    count = request.candidates or _as_many_as_pay(request, checkpoint)
+    return [replace(request, seed=(request.seed + number * STRIDE) % 2**63) for number in range(count)]
+
+
+def _as_many_as_pay(request: Request, checkpoint: Checkpoint) -> int:
+    """One where no critic knows the music: they were taught how music in 4/4 goes on."""
+    four = checkpoint.vocabulary.meters.index("4/4") + 1
+    goes_on = not request.behind and not any(word.family == Family.NOTE for bar in request.given for word in bar)
+    in_four = {word.meter for word in request.words if word.family == Family.BAR} == {four}
+    count = min(MOST, ALL_BARS // request.bars)
+    return count if checkpoint.critics and goes_on and in_four and count >= FEWEST else 1
+
+
+def _fails(request: Request, answer: Composed, vocabulary: Vocabulary) -> bool:
+    """Whether it is stuck in a loop, has copied, or leaves the key."""
+    key, new = (find_key(decode(words, vocabulary).notes) if words else None for words in (request.words, answer.words))
+    return answer.watched.stuck or answer.watched.common > LONGEST_COMMON or not near(key, new)
+
+
+def _odds(request: Request, answer: Composed, vocabulary: Vocabulary, critics: Critics, style: str) -> float | None:
+    piece = features(notes_of_words(np.array([*request.words, *answer.words]), vocabulary), bars_in(request.words))
+    return None if piece is None else critics.critic_of(piece, style).real(piece)
