@@ -1,6 +1,6 @@
 """From an opening to the files that are posted, stage by stage, on a machine that has nothing else to compose.
 
-    ./run bench journey [--bars 32] [--rounds 3] [--slots 4] [--quick]
+    ./run bench journey [--bars 32] [--rounds 3] [--slots 16] [--quick]
 
 The example through the functions that bot and worker call, in this process. Only the wait is taken from a real worker
 in a process of its own: how long a request stands in the line although nobody is before it. Prints the median of the
@@ -10,7 +10,8 @@ rounds for each stage, and its share:
     encode       Opening -> words: chords found, tempo steadied
     wait         submit -> claimed by the worker
     prefill      the first step, which reads the opening, less what a step takes
-    decode       all steps until the last bar, in one of so many slots, as a worker has them
+    decode       all steps until the last bar of the last candidate, in as many slots as a worker has
+    choose       one of the candidates
     finish       words -> Score -> MIDI, with the opening as it was played; MP3, encoded while it is played, and beside
                  it PNG
 
@@ -34,6 +35,7 @@ from bench.report import Table, report
 from bench.service import finished, submit, table, working
 from bench.stages import Stages, medians
 from bot.workshop import Answered, finish_with_sound
+from composer.candidates import Candidates
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
 from composer.line.schema import Draft
@@ -49,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bars", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--slots", type=int, default=4, help="of the worker and of the generator")
+    parser.add_argument("--slots", type=int, default=16, help="of the worker and of the generator")
     parser.add_argument("--quick", action="store_true", help="to see that it works: a few bars, one round")
     options = parser.parse_args()
     if options.quick:
@@ -88,16 +90,18 @@ def walk(checkpoint: Checkpoint, order: Order, slots: int, wait: float, stages: 
 
 
 def composed_in(generator: Generator, request: Request, stages: Stages) -> Composed:
-    """The first step reads the opening and draws a word; by what others take, the two are told apart."""
-    piece = generator.submit(request)
+    """The first step reads the opening for one candidate and draws its word; by what others take, the two are told
+    apart."""
+    asked = Candidates(generator, request)
     first = seconds_of(generator.step)
     others = []
-    while not piece.finished:
+    while not asked.ended:
         others.append(seconds_of(generator.step))
     step = statistics.median(others)
     stages.add("prefill", max(0.0, first - step))
     stages.add("decode", sum(others) + min(first, step))
-    return generator.composed(piece, first + sum(others))
+    with stages("choose"):
+        return asked.composed(first + sum(others))
 
 
 def seconds_of(work: Callable[[], object]) -> float:

@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("sqlite+aiosqlite:///segue.db")  # it may hold a password
 
     workers: int = Field(default=1, ge=0, le=16)  # started beside the bot; 0 where they run elsewhere
-    slots: int = Field(default=4, ge=1, le=256)  # pieces that one of them composes at once
+    slots: int = Field(default=16, ge=1, le=256)  # pieces that one of them composes at once
     threads: int | None = Field(default=None, ge=1)  # of one of them, at most; None is one a core
     renderers: int = Field(default=1, ge=1, le=64)  # processes that render pieces; those that read openings are two
     device: Literal["auto", "cpu", "cuda"] = "auto"

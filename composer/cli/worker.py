@@ -27,7 +27,7 @@ def worker(
     checkpoint: Annotated[Path, typer.Option(envvar="CHECKPOINT", help="The folder of a trained model.")] = (
         DEFAULT_CHECKPOINT
     ),
-    slots: Annotated[int, typer.Option(envvar="SLOTS", min=1, max=256, help="Pieces composed at once.")] = 4,
+    slots: Annotated[int, typer.Option(envvar="SLOTS", min=1, max=256, help="Pieces composed at once.")] = 16,
     device: Annotated[Device, typer.Option(envvar="DEVICE", help="auto takes a GPU if there is one.")] = Device.auto,
     threads: Annotated[
         int | None,
