@@ -7,6 +7,7 @@ channel then is laid out as Discord's client does (bot/playground/drawing.py) an
     settings    settings of one's own, and refusals
     chinese     the same for a Chinese client
     progress    pieces in line and under way
+    desk        a melody that gets an accompaniment; bars of it again, other chords, its sheet
     tree        pieces that came from each other, and two takes to vote on
     voice       a voice message, what was heard in it, and the piece
     playground  the page of `./run try`, and the same on a phone
@@ -43,6 +44,7 @@ from bot.playground.protocol import Attachment, Channel, Guild, Message, Reply, 
 from composer.music.midi import parse_midi  # noqa: E402
 
 OPENING = (ROOT / "examples" / "opening.mid").read_bytes()
+MELODY = (ROOT / "examples" / "melody.mid").read_bytes()
 WALTZ = OPENING.replace(b"\xff\x58\x04\x04\x02", b"\xff\x58\x04\x03\x02")  # its meter, in quarters
 PATIENCE = 600.0
 
@@ -52,7 +54,7 @@ CHROMIUM = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars"),
 )
-WIDTH, TALLEST, SCALE = 840, 3000, 2  # of the window, in CSS pixels; how many pixels of the picture make one of those
+WIDTH, TALLEST, SCALE = 840, 4500, 2  # of the window, in CSS pixels; how many pixels of the picture make one of those
 MARGIN = 16  # CSS pixels below the last message
 COLOURS = 255
 PLAYGROUND_SCALE = 1.5
@@ -148,6 +150,23 @@ async def voice(standin: Standin, guild: Guild) -> str:
     return page(piano_room, ann)
 
 
+async def desk(standin: Standin, guild: Guild) -> str:
+    thread, ann = guild.channel("work").open_thread("a tune"), standin.user("ann")
+    message = await posted(await ask(ann, thread, "melody.mid", MELODY, accompany=True))
+    form = (await ann.click(message, "Redo bars …")).modal
+    assert form is not None
+    redone = await posted(await ann.submit(form, {"Bars, as 9-12": "3-4", "Chords, if you like: Am F C G": ""}))
+    form = (await ann.click(redone, "Chords …")).modal
+    assert form is not None
+    (field,) = form.fields
+    names = field.value.strip("| ").split(" | ")
+    names[5:7] = ["Dm7", "G7"]
+    chords = await posted(await ann.submit(form, {field.label: f"| {' | '.join(names)} |"}))
+    sheet = await ann.click(chords, "Sheet music")
+    await sheet.until(lambda message: message.files, PATIENCE)
+    return page(thread, ann)
+
+
 async def tree(standin: Standin, guild: Guild) -> str:
     """Asked for in direct messages, where it is that of all channels."""
     drafts, ann = guild.channel("drafts"), standin.user("ann")
@@ -178,6 +197,7 @@ SCREENS: dict[str, Screen] = {
     "settings": settings,
     "chinese": chinese,
     "progress": progress,
+    "desk": desk,
     "tree": tree,
     "voice": voice,
 }

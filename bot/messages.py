@@ -674,8 +674,8 @@ TEXTS: Mapping[str, Text] = {
         "**排队：**/排队、/取消、/历史。**保存了什么：**/隐私 查看。",
     ),
     "privacy": Text(
-        "Kept about you, under your Discord id: {settings} settings, {presets} presets, {votes} votes, and {pieces} "
-        "pieces (the opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for "
+        "Kept about you, under your Discord id: settings ({settings}), presets ({presets}), votes ({votes}) and "
+        "pieces ({pieces}: the opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for "
         "{days} days. A recording is kept only until it is heard, then the notes in it. No names, no messages. Nothing "
         "is used for training. /privacy delete removes all of it, and the messages that hold your pieces.",
         "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{votes} 张选票、{pieces} 首作品"
@@ -684,7 +684,7 @@ TEXTS: Mapping[str, Text] = {
         "/隐私 删除 会全部删除，连同发布你作品的消息。",
     ),
     "privacy_sure": Text(
-        "This deletes your settings, your presets, your {votes} votes, your {pieces} pieces and the messages that "
+        "This deletes your settings, your presets, your votes ({votes}), your pieces ({pieces}) and the messages that "
         "hold them. It cannot be undone.",
         "这会删除你的设置、预设、{votes} 张选票、{pieces} 首作品以及发布它们的消息，无法撤销。",
     ),

@@ -567,7 +567,7 @@ async def test_all_of_a_users_data_can_be_seen_and_deleted(place: Place) -> None
     messages = [await compose(hal, channel), await compose(hal, hal.dm), await compose(hal, channel, private=True)]
     kept = (await hal.command("/privacy show", channel)).message
     assert kept is not None
-    assert "1 settings, 1 presets, 0 votes, and 3 pieces" in kept.content
+    assert "settings (1), presets (1), votes (0) and pieces (3: " in kept.content
     sure = (await hal.command("/privacy delete", channel)).message
     assert sure is not None
     assert sure.ephemeral
