@@ -5,8 +5,9 @@
     python -m bench.gpu --join FOLDER CHECKPOINT                # what came back in parts, as one checkpoint
 
 Goes on where the run in --out stands; --start begins with a checkpoint's weights. The learning rate falls to its end
-with the seconds. On a GPU all cores draw sequences. Needs torch, numpy and safetensors alone. --parts writes the last
-checkpoint in files of at most 16 MiB.
+with the seconds. On a GPU all cores draw sequences, and --checks runs the tests marked gpu and a minute of
+`bench decode` first, which count among the seconds; what they need and is not there is said. The training needs torch,
+numpy and safetensors alone. --parts writes the last checkpoint in files of at most 16 MiB.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import argparse
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
+import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
@@ -27,6 +31,7 @@ from composer.training.config import TrainingConfig
 from composer.training.lessons import Batch, Lessons, Sampler
 from composer.training.train import Run, Windows
 
+CHECK_SECONDS = 60
 PART = 16 * 2**20 - 4096  # bytes
 SIZES = {"small": (256, 6, 4), "medium": (384, 10, 6), "large": (512, 12, 8)}  # width, layers, heads
 
@@ -42,6 +47,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=512)
     parser.add_argument("--rate", type=float, default=1.0e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--checks", action="store_true", help="tests and speed of the GPU first")
     parser.add_argument("--parts", type=Path, help="where the last checkpoint goes in parts")
     parser.add_argument("--join", type=Path, nargs=2, metavar=("PARTS", "CHECKPOINT"))
     options = parser.parse_args()
@@ -49,6 +55,9 @@ def main() -> None:
         join(*options.join)
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    began = time.monotonic()
+    if options.checks:
+        check(device)
     lessons = Lessons.load(options.data)
     width, layers, heads = SIZES[options.size]
     model = ModelConfig(
@@ -74,7 +83,7 @@ def main() -> None:
         evaluation_words=8_000,
         save_every=500,
         steps=10**7,
-        seconds=options.seconds,
+        seconds=max(1.0, options.seconds - (time.monotonic() - began)),
     )
     processes = 1 if device.type == "cpu" else max(1, len(os.sched_getaffinity(0)) - 2)
     with Drawn(lessons, config, model.past, processes) as data:
@@ -122,6 +131,17 @@ def _begin(sampler: Sampler) -> None:
 
 def _draw(step: int, size: int) -> Batch:
     return _sampler.batch(step, size)
+
+
+def check(device: torch.device) -> None:
+    """Run what a GPU is needed for beside training. Whatever comes of it, the training goes on."""
+    decode = ("bench.decode", "--device", device.type, "--slots", "16,64", "--rounds", "1", "--quick")
+    for command in (("pytest", "-q", "-n", "0", "-m", "gpu", "tests/unit"), decode):
+        try:
+            ended = subprocess.run([sys.executable, "-m", *command], timeout=CHECK_SECONDS, check=False).returncode
+        except subprocess.TimeoutExpired:
+            ended = f"more than {CHECK_SECONDS} s"
+        print(f"{' '.join(command)}: {ended}", flush=True)
 
 
 # ---------------------------------------------------------------------- in parts

@@ -675,9 +675,9 @@ TEXTS: Mapping[str, Text] = {
     ),
     "privacy": Text(
         "Kept about you, under your Discord id: settings ({settings}), presets ({presets}), votes ({votes}) and "
-        "pieces ({pieces}: the opening and the piece as MIDI, its file name, seed, settings, and where it was posted) for "
-        "{days} days. A recording is kept only until it is heard, then the notes in it. No names, no messages. Nothing "
-        "is used for training. /privacy delete removes all of it, and the messages that hold your pieces.",
+        "pieces ({pieces}: the opening and the piece as MIDI, its file name, seed, settings, and where it was posted) "
+        "for {days} days. A recording is kept only until it is heard, then the notes in it. No names, no messages. "
+        "Nothing is used for training. /privacy delete removes all of it, and the messages that hold your pieces.",
         "按你的 Discord id 保存着：{settings} 项设置、{presets} 个预设、{votes} 张选票、{pieces} 首作品"
         "（开头和成品的 MIDI、文件名、种子、设置、发布位置），保存 {days} 天。"
         "录音只保存到听完为止，之后只留下其中的音符。不保存名字和消息，也不用于训练。"
