@@ -20,8 +20,9 @@ from pathlib import Path
 import symusic
 
 from composer.music.chords import find_chords
+from composer.music.meter import TICKS_PER_BEAT
 from composer.music.midi import leaving_out, parse_midi
-from composer.music.score import TICKS_PER_BEAT, Chord
+from composer.music.score import Chord
 
 # How the corpus spells a chord: root_quality_bass. Its roots have sharps only.
 ROOTS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")

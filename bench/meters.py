@@ -21,7 +21,7 @@ from composer.audition.grid import TICKS_PER_STEP, on_grid
 from composer.audition.metrics import Figures, judge
 from composer.music.encoding import decode
 from composer.music.grid import POSITIONS_PER_QUARTER
-from composer.music.score import Meter
+from composer.music.meter import Meter
 from composer.music.words import COLUMN, Family, Word
 from composer.request import Request
 from composer.rules import broken_rules

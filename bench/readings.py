@@ -30,8 +30,9 @@ from tqdm import tqdm
 
 from bench.music import stretches_in_four
 from composer.errors import OpeningError
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
 from composer.music.midi import leaving_out, parse_midi
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Score
+from composer.music.score import Score
 from composer.training.sources import ANNOTATIONS
 from composer.transcription.beats import track
 from composer.transcription.performance import PlayedNote

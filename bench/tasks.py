@@ -28,7 +28,8 @@ from composer.engine.model import loss_by_attribute
 from composer.engine.prompt import Prompt
 from composer.music.chords import chords_of
 from composer.music.encoding import decode
-from composer.music.score import CHORD_QUALITIES, TICKS_PER_BEAT, Chord, Role, Score
+from composer.music.meter import TICKS_PER_BEAT
+from composer.music.score import CHORD_QUALITIES, Chord, Role, Score
 from composer.music.words import COLUMN, Family, Word
 from composer.order import STYLES, Order
 from composer.request import Guards, Request

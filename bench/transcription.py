@@ -36,8 +36,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.music import stretches_in_four
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
 from composer.music.midi import leaving_out, parse_midi
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, in_four
+from composer.music.score import Note, Score, in_four
 from composer.rendering.audio import LEAD_SECONDS, synthesise
 from composer.rendering.instruments import program_of
 from composer.rendering.loudness import level

@@ -23,8 +23,9 @@ from bench.baselines.remi import to_remi
 from composer.errors import OpeningError
 from composer.music.encoding import quantise, to_words
 from composer.music.grid import snap
+from composer.music.meter import TICKS_PER_BEAT
 from composer.music.midi import parse_midi
-from composer.music.score import TICKS_PER_BEAT, Score
+from composer.music.score import Score
 from composer.music.words import Family, Vocabulary, default_vocabulary
 from composer.order import STYLES
 from composer.training.corpora import collection_of, stretches_of

@@ -11,7 +11,8 @@ import json
 from typing import Any
 
 from composer.errors import PromptError
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, cut_at_repeats, in_four
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
+from composer.music.score import Note, Score, cut_at_repeats, in_four
 
 SIXTEENTH = TICKS_PER_BEAT // 4  # ticks
 STEPS = 16  # in a bar

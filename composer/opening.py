@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass, replace
 
 from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError, TaskError
-from composer.music.score import EARLY_TICKS, TICKS_PER_BAR, TICKS_PER_BEAT, Bar, Meter, Part, Score
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT, Bar, Meter
+from composer.music.score import EARLY_TICKS, Part, Score
 from composer.music.words import default_vocabulary
 
 KNOWN_METERS = "2/4, 3/4, 4/4, 5/4, 6/4, 3/8, 5/8, 6/8, 7/8, 9/8, 12/8"  # the commoner ones

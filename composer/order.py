@@ -11,8 +11,9 @@ from composer.errors import OutOfRangeError, TaskError, UnknownNameError
 from composer.music.drums import Drums
 from composer.music.encoding import to_words
 from composer.music.key import Key, find_key
+from composer.music.meter import Bar
 from composer.music.roles import with_roles
-from composer.music.score import CHORD_QUALITIES, EARLY_TICKS, PITCH_CLASSES, Bar, Role, Score
+from composer.music.score import CHORD_QUALITIES, EARLY_TICKS, PITCH_CLASSES, Role, Score
 from composer.music.words import IGNORE, Family, Vocabulary, Word, parse_chord
 from composer.opening import Place
 from composer.request import MAX_BARS, MAX_CANDIDATES, Guards, Request, Wish

@@ -12,7 +12,8 @@ from engine_models import random_checkpoint
 
 from composer.engine.checkpoint import Checkpoint
 from composer.music.encoding import encode
-from composer.music.score import TICKS_PER_BEAT, Bar, Chord, Meter, Note, Part, Role, Score
+from composer.music.meter import TICKS_PER_BEAT, Bar, Meter
+from composer.music.score import Chord, Note, Part, Role, Score
 from composer.music.words import Word, default_vocabulary
 from composer.request import Guards, Request
 from composer.sampling import SamplingParams

@@ -9,7 +9,8 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from composer.music.grid import BINARY, TERNARY, TICKS_PER_POSITION, quarters
-from composer.music.score import TICKS_PER_BEAT, Bar, Chord, Meter, Note, Part, Role, Score, TempoChange
+from composer.music.meter import TICKS_PER_BEAT, Bar, Meter
+from composer.music.score import Chord, Note, Part, Role, Score, TempoChange
 from composer.music.words import METERS, Vocabulary, default_vocabulary, parse_chord
 
 VOCABULARY = default_vocabulary()

@@ -8,7 +8,8 @@ import subprocess
 import numpy as np
 import numpy.typing as npt
 
-from composer.music.score import TICKS_PER_BAR, Note, Score, TempoChange, in_four
+from composer.music.meter import TICKS_PER_BAR
+from composer.music.score import Note, Score, TempoChange, in_four
 from composer.rendering.audio import render_mp3
 from composer.rendering.loudness import SAMPLE_RATE
 

@@ -5,19 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from composer.music.score import (
-    TICKS_PER_BAR,
-    Meter,
-    Note,
-    Part,
-    Score,
-    Spans,
-    TempoChange,
-    bars_of,
-    in_four,
-    pedal_of,
-    pedalling,
-)
+from composer.music.meter import TICKS_PER_BAR, Meter, bars_of
+from composer.music.score import Note, Part, Score, Spans, TempoChange, in_four, pedal_of, pedalling
 
 
 def changed(score: Score, pedal: Spans | None = None, end: int | None = None, **fields: Any) -> Score:

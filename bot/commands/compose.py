@@ -26,9 +26,9 @@ from bot.storage.pieces import Hearing, Piece
 from bot.workshop import FULL_BARS, Doubtful, Read
 from composer.errors import RecordingTooLongError
 from composer.music.drums import Drums
+from composer.music.meter import BEATS_PER_BAR
 from composer.music.midi import MAX_BYTES
 from composer.music.notation import is_notation
-from composer.music.score import BEATS_PER_BAR
 from composer.order import STYLES, Order, chords_from
 from composer.rendering.instruments import INSTRUMENTS, program_of
 from composer.transcription.beats import FASTEST, SLOWEST

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from composer.engine.runs import nearest_step
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import leaving_out, parse_midi
-from composer.music.score import TICKS_PER_BAR, Note, Score
+from composer.music.score import Note, Score
 from composer.music.words import COLUMN, Family, Vocabulary, Words
 from composer.training.sources import ANNOTATIONS
 

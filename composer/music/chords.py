@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from composer.music.score import BEATS_PER_BAR, CHORD_QUALITIES, TICKS_PER_BEAT, Chord, Note, Score
+from composer.music.meter import BEATS_PER_BAR, TICKS_PER_BEAT
+from composer.music.score import CHORD_QUALITIES, Chord, Note, Score
 
 Array = npt.NDArray[np.float64]
 

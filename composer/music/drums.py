@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 
-from composer.music.score import EARLY_TICKS, TICKS_PER_BEAT, Note, Part, Score
+from composer.music.meter import TICKS_PER_BEAT
+from composer.music.score import EARLY_TICKS, Note, Part, Score
 
 PERIODS = (1, 2, 4, 8)  # bars
 ALIKE = 0.75  # of the strikes that either of two bars has, that both have

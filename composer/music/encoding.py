@@ -15,19 +15,8 @@ from typing import TypeVar
 from composer.errors import SettingsError
 from composer.music.chords import chords_of
 from composer.music.grid import TICKS_PER_POSITION, snap
-from composer.music.score import (
-    DEFAULT_BPM,
-    TICKS_PER_BEAT,
-    Bar,
-    Chord,
-    Meter,
-    Note,
-    Part,
-    Role,
-    Score,
-    TempoChange,
-    cut_at_repeats,
-)
+from composer.music.meter import TICKS_PER_BEAT, Bar, Meter
+from composer.music.score import DEFAULT_BPM, Chord, Note, Part, Role, Score, TempoChange, cut_at_repeats
 from composer.music.words import Family, Vocabulary, Word
 
 Change = TypeVar("Change", TempoChange, Chord)

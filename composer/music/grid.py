@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from composer.music.score import TICKS_PER_BEAT, Bar
+from composer.music.meter import TICKS_PER_BEAT, Bar
 
 POSITIONS_PER_QUARTER = 12
 TICKS_PER_POSITION = TICKS_PER_BEAT // POSITIONS_PER_QUARTER

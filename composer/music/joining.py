@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from composer.music.chords import chords_of
 from composer.music.drums import Drums, going_on
+from composer.music.meter import TICKS_PER_BEAT
 from composer.music.roles import with_roles
 from composer.music.score import (
     BEND,
@@ -19,7 +20,6 @@ from composer.music.score import (
     PEDAL,
     PEDAL_DOWN,
     PROGRAM,
-    TICKS_PER_BEAT,
     Chord,
     Control,
     Note,

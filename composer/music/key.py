@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from composer.music.score import PITCH_CLASSES, TICKS_PER_BAR, Note
+from composer.music.meter import TICKS_PER_BAR
+from composer.music.score import PITCH_CLASSES, Note
 
 # How well each degree fits a major and a minor key (Krumhansl and Kessler 1982).
 MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)

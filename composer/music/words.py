@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION
-from composer.music.score import CHORD_QUALITIES, PITCH_CLASSES, Chord, Meter, Role
+from composer.music.meter import Meter
+from composer.music.score import CHORD_QUALITIES, PITCH_CLASSES, Chord, Role
 
 Words = npt.NDArray[np.uint8]  # (words, attributes)
 IGNORE = 0  # the id of an attribute that a word's family does not use

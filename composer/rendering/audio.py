@@ -22,19 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from composer.errors import RenderingError
-from composer.music.score import (
-    BANKS,
-    BEND,
-    CONTROLLER,
-    DEFAULT_BPM,
-    PEDAL,
-    PROGRAM,
-    TICKS_PER_BEAT,
-    Control,
-    Part,
-    Score,
-    TempoChange,
-)
+from composer.music.meter import TICKS_PER_BEAT
+from composer.music.score import BANKS, BEND, CONTROLLER, DEFAULT_BPM, PEDAL, PROGRAM, Control, Part, Score, TempoChange
 from composer.rendering.encoders import encode_stream, need_ffmpeg
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.loudness import SAMPLE_RATE, Sound, gain_for, limited

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from composer.music.score import EARLY_TICKS, TICKS_PER_BEAT, Bar, Chord, Note, Part, Score
+from composer.music.meter import TICKS_PER_BEAT, Bar
+from composer.music.score import EARLY_TICKS, Chord, Note, Part, Score
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.pen import (
     BACKGROUND,

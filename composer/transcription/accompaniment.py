@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from composer.music.key import Key, find_key
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, in_four
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
+from composer.music.score import Note, Score, in_four
 
 STRONG_TICKS = 2 * TICKS_PER_BEAT
 STRONG = 1.5  # what a note counts that is struck on the first or third beat

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from composer.music.score import BEATS_PER_BAR
+from composer.music.meter import BEATS_PER_BAR
 from composer.transcription.performance import PlayedNote
 from composer.transcription.readings import READINGS, STEPS, Reading, describe, likelihoods
 

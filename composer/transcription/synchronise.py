@@ -15,18 +15,8 @@ import numpy.typing as npt
 
 from composer.errors import OpeningTooLongError, OutOfRangeError, TooFewNotesError
 from composer.music.key import find_key
-from composer.music.score import (
-    BEATS_PER_BAR,
-    EARLY_TICKS,
-    SHORTEST_TICKS,
-    TICKS_PER_BAR,
-    TICKS_PER_BEAT,
-    Note,
-    Score,
-    TempoChange,
-    in_four,
-    pedal_of,
-)
+from composer.music.meter import BEATS_PER_BAR, TICKS_PER_BAR, TICKS_PER_BEAT
+from composer.music.score import EARLY_TICKS, SHORTEST_TICKS, Note, Score, TempoChange, in_four, pedal_of
 from composer.transcription.accompaniment import accompany
 from composer.transcription.beats import EARLY_BEATS, FASTEST, SLOWEST, Pulse, find_pulse
 from composer.transcription.performance import Kind, Performance, PlayedNote

@@ -14,8 +14,9 @@ from bot_process import BotProcess
 from discord_standin import Standin
 
 from bot.playground.protocol import Attachment, Channel, Message, Reply, User, Version
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi
-from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.score import Note, in_four
 
 PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 MADE_OF_IT = ["Continue", "Redo bars …", "Chords …", "Vary", "Again with …"]  # buttons under a piece

@@ -27,8 +27,9 @@ from bot.messages import say, settings_table
 from bot.playground.protocol import Attachment, Channel, Guild, Message, RefusedError, Reply, User
 from bot.tidings import EDIT_SECONDS
 from composer.engine.checkpoint import save_checkpoint
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.score import Note, in_four
 from composer.opening import to_opening
 from composer.order import STYLES
 from composer.sampling import SamplingParams

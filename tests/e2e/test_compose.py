@@ -19,8 +19,9 @@ from recordings import decoded
 from scores import in_meters
 
 from composer.engine.checkpoint import load_checkpoint
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import EARLY_TICKS, TICKS_PER_BAR, Note, in_four
+from composer.music.score import EARLY_TICKS, Note, in_four
 from composer.opening import to_opening
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,9 @@ from test_bot import file_of
 
 from bot.messages import say
 from bot.playground.protocol import Attachment, Message, Reply, User
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import EARLY_TICKS, TICKS_PER_BAR, Note, Part, Score, in_four
+from composer.music.score import EARLY_TICKS, Note, Part, Score, in_four
 from composer.rendering.tree import ROW_HEIGHT
 
 BARS = 16

@@ -41,8 +41,9 @@ from composer.errors import (
 )
 from composer.music.encoding import decode
 from composer.music.grid import TICKS_PER_POSITION
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import TICKS_PER_BAR, Note, Part, Score, TempoChange, in_four
+from composer.music.score import Note, Part, Score, TempoChange, in_four
 from composer.music.words import END, Family, Word
 from composer.opening import KNOWN_METERS, Place, to_opening
 from composer.order import HEARD_BARS, Order

@@ -15,8 +15,9 @@ import torch
 
 from composer.engine.checkpoint import load_checkpoint
 from composer.errors import CheckpointError, SettingsError
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi
-from composer.music.score import TICKS_PER_BAR, Note, TempoChange, in_four
+from composer.music.score import Note, TempoChange, in_four
 from composer.training.card import promote
 from composer.training.corpora import load_lessons
 from composer.training.train import CURVES, STATE, read_curves

@@ -6,8 +6,9 @@ import pytest
 from recordings import song
 
 from composer.music.chords import find_chords
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import TICKS_PER_BAR, Note, Score, in_four
+from composer.music.score import Note, Score, in_four
 from composer.transcription.accompaniment import accompany, without_chords
 
 # Twinkle, twinkle: eight bars of quarters and halves, whose chords everybody knows.

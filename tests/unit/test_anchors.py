@@ -41,7 +41,8 @@ from composer.engine.model import CompoundWordTransformer
 from composer.engine.scheduler import Piece
 from composer.music.grid import POSITIONS_PER_QUARTER
 from composer.music.key import find_key
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Meter, Note, Role
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT, Meter
+from composer.music.score import Note, Role
 from composer.music.words import ATTRIBUTES, END, Family, Word, default_vocabulary
 from composer.request import Guards, Request
 from composer.sampling import SamplingParams

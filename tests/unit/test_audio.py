@@ -14,19 +14,8 @@ import pytest
 from recordings import decoded, measured
 
 from composer.errors import RenderingError
-from composer.music.score import (
-    BEND,
-    CONTROLLER,
-    PROGRAM,
-    TICKS_PER_BAR,
-    TICKS_PER_BEAT,
-    Control,
-    Note,
-    Part,
-    Score,
-    TempoChange,
-    in_four,
-)
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
+from composer.music.score import BEND, CONTROLLER, PROGRAM, Control, Note, Part, Score, TempoChange, in_four
 from composer.rendering import audio
 from composer.rendering.audio import (
     FADE_SECONDS,

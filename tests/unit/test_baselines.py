@@ -26,7 +26,8 @@ from bench.baselines.uncached import Uncached
 from bench.music import density, example_words
 from composer.engine.model import ModelConfig
 from composer.music.encoding import decode, encode, quantise
-from composer.music.score import CHORD_QUALITIES, TICKS_PER_BAR, Chord, Note, Part, Role, Score, TempoChange, in_four
+from composer.music.meter import TICKS_PER_BAR
+from composer.music.score import CHORD_QUALITIES, Chord, Note, Part, Role, Score, TempoChange, in_four
 from composer.music.words import END, IGNORE, Family, Word, default_vocabulary
 
 VOCABULARY = default_vocabulary()

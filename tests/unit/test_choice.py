@@ -15,7 +15,8 @@ from composer.audition.grid import notes_of
 from composer.audition.metrics import Figures
 from composer.audition.openings import Group, Song
 from composer.audition.trials import Candidate, Judged, Result
-from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.meter import TICKS_PER_BAR
+from composer.music.score import Note, in_four
 from composer.opening import Opening
 from composer.sampling import SamplingParams
 

@@ -11,9 +11,10 @@ from hostile_midi import length, meta, midi
 
 from bot.workshop import Answered, Read, finish_piece, read_opening
 from composer.music.encoding import encode
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import parse_midi
 from composer.music.roles import with_roles
-from composer.music.score import TICKS_PER_BAR, Note, Part, Role, Score, in_four
+from composer.music.score import Note, Part, Role, Score, in_four
 from composer.music.words import END, default_vocabulary
 from composer.order import HEARD_BARS, Order
 from composer.request import Composed, Request

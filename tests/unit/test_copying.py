@@ -8,7 +8,8 @@ from composer.audition.copying import LONGEST_COMMON, CopyIndex, compact_index
 from composer.audition.grid import Notes, notes_of, notes_of_words
 from composer.engine.runs import run_hashes
 from composer.music.encoding import encode
-from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.meter import TICKS_PER_BAR
+from composer.music.score import Note, in_four
 from composer.music.words import default_vocabulary
 from composer.training.lessons import Lessons, Song
 

@@ -15,8 +15,9 @@ from scores import in_meters
 
 from composer.errors import NotMidiError, SettingsError
 from composer.music.encoding import decode, to_words
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
 from composer.music.midi import dump_midi, nothing_said
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Part, Role, Score, TempoChange, in_four
+from composer.music.score import Note, Part, Role, Score, TempoChange, in_four
 from composer.music.words import COLUMN, END, Family, Word, default_vocabulary
 from composer.order import STYLES
 from composer.training.corpora import CORPORA, Collection, collection_of, encode_all, encode_song, load_lessons

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composer.music.drums import going_on, period_of
-from composer.music.score import TICKS_PER_BAR, Bar, Meter, Note, Part, Score
+from composer.music.meter import TICKS_PER_BAR, Bar, Meter
+from composer.music.score import Note, Part, Score
 
 KICK, SNARE, HAT, CRASH = 36, 38, 42, 49
 FOUR = Meter(4, 4)

@@ -11,8 +11,9 @@ import symusic
 from hostile_midi import END, NOTE, a_song, chunk, header, length, meta, midi, riff
 
 from composer.errors import HostileMidiError, NoNotesError, NotMidiError
+from composer.music.meter import TICKS_PER_BAR, Meter
 from composer.music.midi import dump_midi, parse_midi, read_midi
-from composer.music.score import CONTROLLER, DEFAULT_BPM, TICKS_PER_BAR, Control, Meter, Note, Score, TempoChange
+from composer.music.score import CONTROLLER, DEFAULT_BPM, Control, Note, Score, TempoChange
 from composer.opening import to_opening
 from composer.transcription.synchronise import on_its_grid, performance_of, synchronise
 

@@ -16,7 +16,8 @@ from composer.engine.scheduler import Piece
 from composer.engine.steps import PREFILL_WORDS, Drawn
 from composer.errors import PieceError
 from composer.music.encoding import encode
-from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.meter import TICKS_PER_BAR
+from composer.music.score import Note, in_four
 from composer.music.words import Family, Vocabulary, Word, default_vocabulary
 from composer.request import Request
 from composer.rules import broken_rules

@@ -32,7 +32,8 @@ from composer.engine.runs import RunIndex, run_hashes
 from composer.engine.scheduler import Piece
 from composer.engine.torch_steps import TorchSteps
 from composer.music.encoding import encode
-from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.meter import TICKS_PER_BAR
+from composer.music.score import Note, in_four
 from composer.music.words import END, Family, Word, default_vocabulary
 from composer.request import Guards, Request, Watched
 from composer.rules import broken_rules

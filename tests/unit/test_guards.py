@@ -16,8 +16,9 @@ from composer.engine.runs import RUN, RunIndex, run_hashes
 from composer.engine.scheduler import Piece
 from composer.music.encoding import encode
 from composer.music.grid import BINARY, EITHER
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.repetition import LONGEST_PERIOD
-from composer.music.score import TICKS_PER_BAR, Note, Role, Score, in_four
+from composer.music.score import Note, Role, Score, in_four
 from composer.music.words import END, Vocabulary, Word, default_vocabulary
 from composer.request import Guards, Request, Watched
 

@@ -15,6 +15,7 @@ from scores import changed, in_meters, pedal
 from composer.music.chords import chords_of
 from composer.music.drums import Drums
 from composer.music.joining import BASS, ENDING_BARS, NAMES, PEDAL_TICKS, PIANO, joined
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT, Meter, bars_of
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.roles import with_roles
 from composer.music.score import (
@@ -24,17 +25,13 @@ from composer.music.score import (
     NO_BEND,
     PEDAL,
     PROGRAM,
-    TICKS_PER_BAR,
-    TICKS_PER_BEAT,
     Chord,
     Control,
-    Meter,
     Note,
     Part,
     Role,
     Score,
     TempoChange,
-    bars_of,
     cut_at_repeats,
     in_four,
     pedal_of,

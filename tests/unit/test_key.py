@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composer.music.key import Key, find_key
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
+from composer.music.score import Note
 
 BEAT = TICKS_PER_BEAT
 SCALES = {False: (0, 2, 4, 5, 7, 9, 11, 12), True: (0, 2, 3, 5, 7, 8, 11, 12)}  # minor with its leading note

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pytest
 from recordings import decoded
 
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import parse_midi
-from composer.music.score import TICKS_PER_BAR, Control, Note, Part, Score, TempoChange, in_four
+from composer.music.score import Control, Note, Part, Score, TempoChange, in_four
 from composer.rendering.audio import BLOCK, key_events, play, told_events
 from composer.rendering.loop import loop, render_loop, repeated
 from composer.rendering.loudness import SAMPLE_RATE

@@ -23,8 +23,9 @@ from composer.audition.metrics import (
 from composer.audition.structureness import structureness
 from composer.engine.runs import run_hashes
 from composer.music.encoding import decode, encode
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi
-from composer.music.score import TICKS_PER_BAR, Note, Score, cut_at_repeats, in_four
+from composer.music.score import Note, Score, cut_at_repeats, in_four
 from composer.music.words import default_vocabulary
 
 STEP = TICKS_PER_BAR // 16

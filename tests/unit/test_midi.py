@@ -18,17 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composer.errors import CompositionError, HostileMidiError, NoNotesError, NotMidiError, OpeningError
+from composer.music.meter import TICKS_PER_BAR, Bar, Meter
 from composer.music.midi import FASTEST, SLOWEST, child, dump_midi, leaving_out, parse_midi, read_midi
 from composer.music.score import (
     CONTROLLER,
     DEFAULT_BPM,
     EARLY_TICKS,
     SHORTEST_TICKS,
-    TICKS_PER_BAR,
-    Bar,
     Chord,
     Control,
-    Meter,
     Note,
     Score,
     Spans,

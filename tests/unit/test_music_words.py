@@ -17,22 +17,18 @@ from scores import changed
 from composer.errors import NoNotesError, NotMidiError, SettingsError
 from composer.music.encoding import STEADY_BARS, decode, encode, quantise, steady_tempo, to_words
 from composer.music.grid import TICKS_PER_POSITION, snap
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT, Bar, Meter, bars_of
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import (
     CHORD_QUALITIES,
     DEFAULT_BPM,
     PITCH_CLASSES,
-    TICKS_PER_BAR,
-    TICKS_PER_BEAT,
-    Bar,
     Chord,
-    Meter,
     Note,
     Part,
     Role,
     Score,
     TempoChange,
-    bars_of,
     cut_at_repeats,
 )
 from composer.music.score import in_four as notes_in_four

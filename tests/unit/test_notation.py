@@ -8,8 +8,9 @@ import zipfile
 import pytest
 
 from composer.errors import NotationError, NotMidiError
+from composer.music.meter import TICKS_PER_BEAT, Bar, Meter
 from composer.music.notation import is_notation, read_written
-from composer.music.score import TICKS_PER_BEAT, Bar, Meter, Note, Part, Score, TempoChange
+from composer.music.score import Note, Part, Score, TempoChange
 from composer.rendering.sheet.musicxml import to_musicxml
 
 WALTZ = Meter(3, 4)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scores import changed, in_meters, pedal
 
 from composer.errors import MeterError, NoNotesError, OpeningTooDenseError, OpeningTooLongError, TaskError
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import (
     CONTROLLER,
     EARLY_TICKS,
     SHORTEST_TICKS,
-    TICKS_PER_BAR,
     Chord,
     Control,
     Note,

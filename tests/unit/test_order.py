@@ -19,21 +19,9 @@ from composer.engine.prompt import Prompt
 from composer.errors import NoNotesError, OutOfRangeError, SettingsError, TaskError, UnknownNameError
 from composer.music.encoding import decode, encode, quantise, to_words
 from composer.music.key import Key
+from composer.music.meter import TICKS_PER_BAR, Bar, Meter, bars_of
 from composer.music.roles import with_roles
-from composer.music.score import (
-    CHORD_QUALITIES,
-    PITCH_CLASSES,
-    TICKS_PER_BAR,
-    Bar,
-    Meter,
-    Note,
-    Part,
-    Role,
-    Score,
-    TempoChange,
-    bars_of,
-    in_four,
-)
+from composer.music.score import CHORD_QUALITIES, PITCH_CLASSES, Note, Part, Role, Score, TempoChange, in_four
 from composer.music.words import END, Family, Word
 from composer.opening import Place, to_opening
 from composer.order import (

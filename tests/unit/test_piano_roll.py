@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from scores import in_meters
 
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note, Part, Score, in_four
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
+from composer.music.score import Chord, Note, Part, Score, in_four
 from composer.rendering.pen import (
     CHORD_SIZE,
     CONTINUATION,

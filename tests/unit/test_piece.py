@@ -20,8 +20,9 @@ from composer.errors import OutOfRangeError, RequestError
 from composer.music.drums import Drums
 from composer.music.encoding import decode, encode, quantise
 from composer.music.joining import PEDAL_TICKS, SAME_TEMPO
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import EARLY_TICKS, TICKS_PER_BAR, Note, Part, Score, TempoChange, cut_at_repeats, in_four
+from composer.music.score import EARLY_TICKS, Note, Part, Score, TempoChange, cut_at_repeats, in_four
 from composer.music.words import ATTRIBUTES, END, Family, Word, default_vocabulary
 from composer.order import (
     HEARD_BARS,

@@ -8,8 +8,9 @@ import pytest
 from drawn_scores import scores
 from hypothesis import given
 
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.roles import HIGHEST_BASS, is_melody, with_roles
-from composer.music.score import TICKS_PER_BAR, Note, Part, Role, Score, in_four
+from composer.music.score import Note, Part, Role, Score, in_four
 
 MELODY, INNER, CHORDS, BASS, UNSAID = Role.MELODY, Role.INNER, Role.ACCOMPANIMENT, Role.BASS, Role.UNSAID
 

@@ -16,7 +16,8 @@ from scores import changed
 from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FARTHEST_BAR, FARTHEST_END, FIELDS, UNKNOWN, Row, anchors_of
 from composer.engine.model import HEARD
 from composer.music.encoding import to_words
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Chord, Note, Score, TempoChange, in_four
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
+from composer.music.score import Chord, Note, Score, TempoChange, in_four
 from composer.music.words import ATTRIBUTES, COLUMN, END, IGNORE, Family, Word, Words, default_vocabulary
 from composer.order import STYLES
 from composer.training import lessons as module

@@ -16,8 +16,9 @@ from PIL import Image
 from composer.music.chords import chords_of
 from composer.music.grid import TICKS_PER_POSITION, snap
 from composer.music.key import Key
+from composer.music.meter import Bar, Meter
 from composer.music.midi import parse_midi
-from composer.music.score import Bar, Chord, Meter, Note, Part, Role, Score, TempoChange
+from composer.music.score import Chord, Note, Part, Role, Score, TempoChange
 from composer.rendering.sheet.engraving import WIDTH, engrave, to_pdf
 from composer.rendering.sheet.hands import SPAN, hands
 from composer.rendering.sheet.musicxml import staves_of, to_musicxml

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pytest
 from recordings import decoded
 
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import parse_midi
-from composer.music.score import TICKS_PER_BAR, Note, Part, Score, in_four
+from composer.music.score import Note, Part, Score, in_four
 from composer.rendering.audio import synthesise
 from composer.rendering.loudness import CEILING
 from composer.rendering.stems import stems_of, zipped

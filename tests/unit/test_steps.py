@@ -28,7 +28,8 @@ from composer.engine.scheduler import Piece
 from composer.engine.torch_steps import TorchSteps
 from composer.errors import CheckpointError, CompositionError
 from composer.music.encoding import encode
-from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.meter import TICKS_PER_BAR
+from composer.music.score import Note, in_four
 from composer.music.words import Word, default_vocabulary
 from composer.request import Guards, Request
 from composer.rules import broken_rules

@@ -11,8 +11,9 @@ from scores import changed, pedal
 from singing import line
 
 from composer.errors import OutOfRangeError, TooFewNotesError
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import TICKS_PER_BAR, TICKS_PER_BEAT, Note, Score, TempoChange, in_four
+from composer.music.score import Note, Score, TempoChange, in_four
 from composer.opening import to_opening
 from composer.transcription.performance import Performance, PlayedNote
 from composer.transcription.synchronise import Listening, on_its_grid, performance_of, synchronise

@@ -18,8 +18,9 @@ from composer.audition.metrics import bar_sets, loops
 from composer.composing import compose
 from composer.engine.checkpoint import load_checkpoint, save_checkpoint
 from composer.engine.runs import FILE, RunIndex, run_hashes
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import TICKS_PER_BAR, Note, Score, in_four
+from composer.music.score import Note, Score, in_four
 from composer.opening import Opening
 from composer.order import Order
 from composer.request import Guards

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi
-from composer.music.score import TICKS_PER_BAR, Note, in_four
+from composer.music.score import Note, in_four
 from composer.rendering.pen import CONTINUATION, DIVIDER, OPENING, WIDTH
 from composer.rendering.tree import ROLL_LEFT, ROLL_RIGHT, ROW_HEIGHT, Branch, draw_tree, rows_of
 

@@ -12,8 +12,9 @@ from scores import changed, in_meters, pedal
 
 from bot.workshop import Answered, Finished, Read, finish_piece, read_opening, reread_opening
 from composer.music.encoding import decode, encode, quantise
+from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi, read_midi
-from composer.music.score import TICKS_PER_BAR, Note, Score, TempoChange, in_four, pedal_of
+from composer.music.score import Note, Score, TempoChange, in_four, pedal_of
 from composer.music.words import END, Family, Word, default_vocabulary
 from composer.opening import to_opening
 from composer.order import Order, heard

@@ -15,7 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from composer.music.score import BANKS, CONTROLLER, TICKS_PER_BEAT, Control, Note
+from composer.music.meter import TICKS_PER_BEAT
+from composer.music.score import BANKS, CONTROLLER, Control, Note
 
 LOWEST_DRUM, HIGHEST_DRUM = 27, 87  # of General MIDI 2
 ABOVE_THE_KIT = 60  # from here up there are bongos and the like

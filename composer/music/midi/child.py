@@ -13,9 +13,10 @@ from typing import Any
 
 from composer import errors, sandbox
 from composer.errors import CompositionError, HostileMidiError, OpeningError
+from composer.music.meter import Bar, Meter
 from composer.music.midi.reading import parse_midi
 from composer.music.midi.scan import MAX_EVENTS, MAX_NOTES, check_size
-from composer.music.score import Bar, Control, Lost, Meter, Note, Part, Role, Score, TempoChange
+from composer.music.score import Control, Lost, Note, Part, Role, Score, TempoChange
 
 # Far more than any file within the limits of the scan costs, as a net below them.
 LIMITS = sandbox.Limits(memory=256 * 2**20, cpu=5)

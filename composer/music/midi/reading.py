@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 import miditoolkit
 
 from composer.errors import HostileMidiError, NoNotesError, NotMidiError
+from composer.music.meter import TICKS_PER_BEAT, Bar, Meter, bars_of
 from composer.music.midi.channel_10 import is_melody
 from composer.music.midi.scan import (
     MAX_BEATS,
@@ -36,17 +37,13 @@ from composer.music.score import (
     NOTHING_LOST,
     PROGRAM,
     SHORTEST_TICKS,
-    TICKS_PER_BEAT,
-    Bar,
     Control,
     Lost,
-    Meter,
     Note,
     Part,
     Role,
     Score,
     TempoChange,
-    bars_of,
 )
 
 _Value = TypeVar("_Value")

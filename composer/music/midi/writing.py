@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from composer.music.meter import TICKS_PER_BEAT
 from composer.music.midi.scan import NOTE_ON, in_time, meta, written
-from composer.music.score import CHANNEL_PRESSURE, PROGRAM, TICKS_PER_BEAT, Control, Note, Part, Score
+from composer.music.score import CHANNEL_PRESSURE, PROGRAM, Control, Note, Part, Score
 
 _TRACK_NAME, _MARKER, _TEMPO, _METER = 0x03, 0x06, 0x51, 0x58
 

@@ -11,7 +11,8 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION, snap
-from composer.music.score import Bar, Meter, Note, Score
+from composer.music.meter import Bar, Meter
+from composer.music.score import Note, Score
 
 QUARTER = POSITIONS_PER_QUARTER
 SIXTEENTH = QUARTER // 4

@@ -10,7 +10,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from composer.music.grid import POSITIONS_PER_QUARTER, TICKS_PER_POSITION
 from composer.music.key import Key, find_key
-from composer.music.score import Bar, Note, Part, Role, Score
+from composer.music.meter import Bar
+from composer.music.score import Note, Part, Role, Score
 from composer.rendering.instruments import INSTRUMENTS
 from composer.rendering.sheet.hands import hands
 from composer.rendering.sheet.layout import Chord, Grid, Voice, bars_of, beat_lines, grid_of
