@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 from composer.errors import OutOfRangeError, TaskError, UnknownNameError
 from composer.music.drums import Drums
 from composer.music.encoding import to_words
-from composer.music.key import Key, find_key
+from composer.music.key import find_key
 from composer.music.meter import Bar
 from composer.music.roles import with_roles
-from composer.music.score import CHORD_QUALITIES, EARLY_TICKS, PITCH_CLASSES, Role, Score
-from composer.music.words import IGNORE, Family, Vocabulary, Word, parse_chord
+from composer.music.score import EARLY_TICKS, Role, Score
+from composer.music.words import IGNORE, Family, Vocabulary, Word
 from composer.opening import Place
+from composer.parsing import AMOUNTS, chord_named, key_id
 from composer.request import MAX_BARS, MAX_CANDIDATES, Guards, Request, Wish
 from composer.sampling import SamplingParams
 
@@ -24,19 +24,6 @@ MAX_SEED = 2**63 - 1
 HEARD_BARS, HEARD_NOTES = 64, 8000  # at the end of the opening: more than any model here can look back on
 REDO_BARS = 8  # heard on either side of bars that are composed again, as in training
 MOST_REDONE = 16  # bars at once
-SPELLED = {
-    "C#": "Db",
-    "D#": "Eb",
-    "Gb": "F#",
-    "G#": "Ab",
-    "A#": "Bb",
-    "Cb": "B",
-    "Fb": "E",
-    "E#": "F",
-    "B#": "C",
-}
-QUALITIES = {"maj": "", "M": "", "min": "m", "-": "m", "M7": "maj7", "min7": "m7", "-7": "m7", "+": "aug", "o": "dim"}
-FULLER, LOUDER = 2, 2  # bins of the anchors: 1.6 times the notes, four steps of velocity
 # What is played, and how it is written down: a model keeps them apart by it. New ones go to the end.
 STYLES = ("pop", "pop transcribed", "song", "classical", "quartet", "game")
 # The fields of Order that say what to do.
@@ -55,7 +42,6 @@ TASK = (
 )
 # What anchors say of a song with its accompaniment: the medians of POP909, 20 notes and 9.5 onsets a bar.
 ACCOMPANIED = {"notes": 14, "onsets": 14, "velocity": 10}
-AMOUNTS = {"density": {"thinner": -FULLER, "fuller": FULLER}, "loudness": {"softer": -LOUDER, "louder": LOUDER}}
 
 
 @dataclass(frozen=True)
@@ -316,58 +302,6 @@ def heard_from(opening: Score) -> int:
 def heard(opening: Score) -> Score:
     """What the model is given of an opening that goes on. A pickup is put at the end of a full bar."""
     return opening.excerpt(heard_from(opening), len(opening.bars)).filled()
-
-
-def bars_from(text: str) -> tuple[int, int]:
-    """ "9-12" -> the first and the last bar; "9" -> one bar. Raises TaskError."""
-    match = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9}))?\s*", text)
-    if match is None:
-        raise TaskError("bars", {"text": text})
-    return int(match[1]), int(match[2] or match[1])
-
-
-def settings_from(settings: Sequence[str]) -> tuple[SamplingParams, tuple[tuple[str, str], ...]]:
-    """What is set as it is typed: how words are drawn, and amounts. Raises TaskError."""
-    amounts = [(name.strip(), amount.strip()) for name, _, amount in (text.partition("=") for text in settings)]
-    mine = tuple((name, amount) for name, amount in amounts if name in AMOUNTS)
-    return SamplingParams().with_settings(t for t in settings if t.partition("=")[0].strip() not in AMOUNTS), mine
-
-
-def chords_from(text: str) -> tuple[tuple[str, ...], ...]:
-    """ "Am F C G" -> a chord a bar; "Am F | C" -> those between two lines share a bar. Raises TaskError."""
-    bars = text.split("|") if "|" in text else text.split()
-    found = tuple(tuple(bar.split()) for bar in bars if bar.split())
-    for bar in found:
-        for name in bar:
-            chord_named(name)
-    if text.strip() and not found:
-        raise TaskError("no_chord", {"text": text})
-    return found
-
-
-def chord_named(name: str) -> str:
-    """As the vocabulary has it: "A#min" -> "Bbm". Raises TaskError."""
-    match = re.fullmatch(r"([A-Ga-g][#b]?)(.*?)(/[A-Ga-g][#b]?)?", name.replace("♯", "#").replace("♭", "b"))
-    if name in ("N", "N.C.", "NC"):
-        return "N"
-    if match:
-        root = match[1][0].upper() + match[1][1:]
-        quality = QUALITIES.get(match[2], match[2])
-        try:
-            return parse_chord(SPELLED.get(root, root) + quality).name
-        except ValueError:
-            pass
-    raise TaskError("chord", {"text": name, "known": ", ".join(f"C{quality}" for quality in CHORD_QUALITIES)})
-
-
-def key_id(name: str) -> int:
-    """Of an anchor: "A minor" -> its id. Raises TaskError."""
-    match = re.fullmatch(r"\s*([A-Ga-g][#b♯♭]?)\s*(major|minor|maj|min|m)?\s*", name)
-    if match is None:
-        raise TaskError("key", {"text": name})
-    root = match[1][0].upper() + match[1][1:].replace("♯", "#").replace("♭", "b")
-    tonic = PITCH_CLASSES.index(SPELLED.get(root, root))
-    return 1 + Key(tonic, match[2] in ("minor", "min", "m")).number
 
 
 def _meter(bar: Bar, vocabulary: Vocabulary) -> int:

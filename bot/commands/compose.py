@@ -29,7 +29,8 @@ from composer.music.drums import Drums
 from composer.music.meter import BEATS_PER_BAR
 from composer.music.midi import MAX_BYTES
 from composer.music.notation import is_notation
-from composer.order import STYLES, Order, chords_from
+from composer.order import STYLES, Order
+from composer.parsing import chords_from
 from composer.rendering.instruments import INSTRUMENTS, program_of
 from composer.transcription.beats import FASTEST, SLOWEST
 from composer.transcription.recording import MAX_BYTES as MAX_RECORDING_BYTES

@@ -15,7 +15,8 @@ from bot.messages import Language, say
 from bot.replies import Interaction, language, refusing
 from bot.storage.pieces import Piece
 from composer.errors import TaskError
-from composer.order import MOST_REDONE, Order, chord_named, chords_from
+from composer.order import MOST_REDONE, Order
+from composer.parsing import chord_named, chords_from
 
 MOST_LETTERS = 4000  # in a field of a form
 

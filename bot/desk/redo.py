@@ -13,7 +13,8 @@ from bot.intake import new_seed
 from bot.messages import Language, say
 from bot.replies import Interaction, language, refusing
 from bot.storage.pieces import Piece
-from composer.order import Order, bars_from, chords_from
+from composer.order import Order
+from composer.parsing import bars_from, chords_from
 
 PHRASE = 4  # bars
 

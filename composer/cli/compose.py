@@ -122,7 +122,8 @@ def compose(
     from composer.cli import wiring
     from composer.cli.results import Wanted
     from composer.music.drums import Drums
-    from composer.order import Order, bars_from, chords_from, settings_from
+    from composer.order import Order
+    from composer.parsing import bars_from, chords_from, settings_from
     from composer.request import Guards
     from composer.transcription.synchronise import Listening
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from composer.music.chords import chords_of, find_chords, say_chords
 from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
 from composer.music.score import CHORD_QUALITIES, PITCH_CLASSES, Chord, Note, Score, in_four
-from composer.order import chords_from
+from composer.parsing import chords_from
 
 EIGHTH, SIXTEENTH = TICKS_PER_BEAT // 2, TICKS_PER_BEAT // 4
 BASS, MIDDLE = 36, 60  # where the left hand's and the right hand's octaves begin

@@ -22,7 +22,7 @@ from bot.intake import MAX_BARS
 from bot.messages import LANGUAGES, MUSICAL_NAMES, Language, Stranger, describe
 from bot.storage.pieces import Piece, Place
 from composer.errors import OutOfRangeError, SegueError, SettingsError, TaskError, UnknownNameError
-from composer.order import chords_from
+from composer.parsing import chords_from
 from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Knob, Nucleus, SamplingParams
 
 KNOBS: tuple[Knob, ...] = get_args(Knob)
