@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "e2e")]
 from bot_process import BotProcess  # noqa: E402 - tests/ is no package
 from discord_standin import Standin  # noqa: E402
 
+from bench.machine import resident_mb  # noqa: E402
 from bot.playground.protocol import Attachment, Channel, Message, Reply, User  # noqa: E402
 
 PATIENCE = 1800.0
@@ -138,15 +139,10 @@ def memory(bot: BotProcess) -> Mapping[str, float]:
     children = Path(f"/proc/{bot.process.pid}/task/{bot.process.pid}/children").read_text().split()
     studio = [int(pid) for pid in children if int(pid) not in workers]
     return {
-        "bot": resident(bot.process.pid),
-        "studio": sum(map(resident, studio)),
-        "worker": sum(map(resident, workers)),
+        "bot": resident_mb(bot.process.pid),
+        "studio": sum(map(resident_mb, studio)),
+        "worker": sum(map(resident_mb, workers)),
     }
-
-
-def resident(pid: int) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from composer.music.chords import chords_of
 from composer.music.encoding import decode
 from composer.music.meter import TICKS_PER_BEAT
 from composer.music.score import CHORD_QUALITIES, Chord, Role, Score
-from composer.music.words import COLUMN, Family, Word
+from composer.music.words import COLUMN, Family, Word, bars_in
 from composer.order import STYLES, Order
 from composer.request import Guards, Request
 from composer.training.lessons import Lessons, Song
@@ -184,7 +184,7 @@ def chords(tried: Tried) -> Iterator[str]:
 
 def texture(words: Sequence[Word], roles: Sequence[int], chords: Score) -> tuple[float, float, float, float]:
     """Of the notes of some roles: how many a bar, how many onsets a bar, how many are of the chord, and their pitch."""
-    bars = sum(word.family == Family.BAR for word in words)
+    bars = bars_in(words)
     part = [note for part in chords.parts if part.role + 1 in roles for note in part.notes]
     onsets = {note.start for note in part}
     changes = list(chords.chords)

@@ -25,6 +25,7 @@ from bot_process import BotProcess  # noqa: E402 - tests/ is no package
 from discord_standin import Standin  # noqa: E402
 from recordings import OPUS, piano, song  # noqa: E402
 
+from bench.machine import resident_mb  # noqa: E402
 from bot.playground.protocol import Attachment, Channel, User  # noqa: E402
 
 BARS, BPM = 6, 96.0  # fifteen seconds
@@ -63,7 +64,9 @@ async def run(folder: Path, times: int) -> None:
             batch = await ann.command("compose", channel, opening=opening, bars=128, takes=4)
             await batch.until(lambda message: "Composing" in message.content, PATIENCE)
             beside = await hear(ann, channel, data, bot)
-            peak = peak_mb(ear_of(bot))
+            ear = ear_of(bot)
+            assert ear is not None
+            peak = resident_mb(ear, peak=True)
             await ann.command("/cancel", channel)
     print("| a voice message of 15 s | to the first answer, s | to what was heard, s | of it the ear's CPU time, s |")
     print("| --- | ---: | ---: | ---: |")
@@ -103,11 +106,6 @@ def cpu_seconds(bot: BotProcess) -> float:
         return 0.0
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / TICKS
-
-
-def peak_mb(pid: int | None) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

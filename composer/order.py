@@ -13,7 +13,7 @@ from composer.music.key import find_key
 from composer.music.meter import Bar
 from composer.music.roles import with_roles
 from composer.music.score import EARLY_TICKS, Role, Score
-from composer.music.words import IGNORE, Family, Vocabulary, Word
+from composer.music.words import IGNORE, Family, Vocabulary, Word, by_bar
 from composer.opening import Place
 from composer.parsing import AMOUNTS, chord_named, key_id
 from composer.request import MAX_BARS, MAX_CANDIDATES, Guards, Request, Wish
@@ -215,7 +215,7 @@ class Order:
         if len(score.playing) == 1:
             score = replace(score, parts=tuple(replace(p, role=Role.MELODY) for p in score.parts if p.notes))
         asked = iter(self._chords([_meter(bar, vocabulary) for bar in opening.bars], vocabulary))
-        given = [_with_chords(bar, next(asked, ())) for bar in _bars(_unsaid(to_words(score, vocabulary)))]
+        given = [_with_chords(bar, next(asked, ())) for bar in by_bar(_unsaid(to_words(score, vocabulary)))]
         score_key = find_key(score.notes)
         wishes = (Wish(0, "key", 1 + score_key.number),) if score_key else ()
         taken = {part.role for part in score.playing}
@@ -310,13 +310,6 @@ def _meter(bar: Bar, vocabulary: Vocabulary) -> int:
     return found
 
 
-def _bars(words: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
-    """The words of each bar."""
-    lines = [at for at, word in enumerate(words) if word.family == Family.BAR]
-    for start, stop in zip(lines, [*lines[1:], len(words)], strict=True):
-        yield tuple(words[start:stop])
-
-
 def _unsaid(words: Sequence[Word]) -> list[Word]:
     """Without chords and tempo, and without places where nothing starts."""
     kept = []
@@ -329,7 +322,7 @@ def _unsaid(words: Sequence[Word]) -> list[Word]:
     return kept
 
 
-def _with_chords(bar: tuple[Word, ...], asked: Sequence[Word]) -> tuple[Word, ...]:
+def _with_chords(bar: Sequence[Word], asked: Sequence[Word]) -> tuple[Word, ...]:
     """What is given of a bar, with the chords that are asked for in it."""
     chords = {word.position: word.chord for word in asked if word.chord}
     words = [bar[0]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from composer.music.words import ATTRIBUTES, USED, Family, Vocabulary, Word
+from composer.music.words import ATTRIBUTES, USED, Family, Vocabulary, Word, bars_in
 
 FAMILIES = frozenset(Family)
 
@@ -18,7 +18,7 @@ def broken_rules(words: Sequence[Word], vocabulary: Vocabulary, bars: int) -> It
     yield from broken_words(words, vocabulary)
     if not words or words[-1].family != Family.END:
         yield "no end"
-    if (found := sum(word.family == Family.BAR for word in words)) != bars:
+    if (found := bars_in(words)) != bars:
         yield f"{found} bars instead of {bars}"
 
 
@@ -39,7 +39,7 @@ def broken_opening(words: Sequence[Word], vocabulary: Vocabulary) -> Iterator[st
 
 def broken_given(bar: Sequence[Word], vocabulary: Vocabulary) -> Iterator[str]:
     """What is wrong with one bar that is given in part: its places may leave chord and tempo open."""
-    if sum(word.family == Family.BAR for word in bar) != 1 or bar[0].family != Family.BAR:
+    if bars_in(bar) != 1 or bar[0].family != Family.BAR:
         yield "what is given is no bar"
     if bar and bar[-1].family == Family.END:
         yield f"{len(bar) - 1}: an end"

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from engine_models import random_checkpoint
+from some_words import words_of
 
 from composer.engine.checkpoint import Checkpoint
 from composer.music.encoding import encode
@@ -67,10 +68,6 @@ def song(bars: int = 6, meter: str = "4/4") -> list[Word]:
         chords=tuple(Chord(line, 2 * bar % 12, "m" * (bar % 2)) for bar, line in enumerate(lines[:-1])),
     )
     return encode(score, VOCABULARY)
-
-
-def words_of(rows: np.ndarray) -> tuple[Word, ...]:
-    return tuple(Word(*map(int, row)) for row in rows)
 
 
 def bars_of(words: Sequence[Word]) -> list[np.ndarray]:

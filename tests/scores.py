@@ -1,12 +1,17 @@
-"""Scores for tests: one part, with something changed."""
+"""Scores for tests, of one part."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
-from composer.music.meter import TICKS_PER_BAR, Meter, bars_of
+from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT, Meter, bars_of
 from composer.music.score import Note, Part, Score, Spans, TempoChange, in_four, pedal_of, pedalling
+from composer.music.words import default_vocabulary
+
+VOCABULARY = default_vocabulary()
+SIXTEENTH = TICKS_PER_BEAT // 4
 
 
 def changed(score: Score, pedal: Spans | None = None, end: int | None = None, **fields: Any) -> Score:
@@ -41,3 +46,16 @@ def arpeggios(root: int, bars: int) -> Score:
             notes.append(Note(tick, chord + (0, 4, 7, 12)[beat], tick + 480, 80))
             notes.append(Note(tick + 240, 70 + (bar * root + beat * beat * bar) % 12, tick + 480, 90))
     return in_four(tuple(sorted(notes)), (TempoChange(0, 180.0),), end=bars * TICKS_PER_BAR)
+
+
+def music(seed: int, bars: int = 8, step: int = SIXTEENTH, low: int = 40, high: int = 90) -> Score:
+    """A bar in eight onsets on lines `step` apart, other music for every seed."""
+    rng = random.Random(seed)
+    bpm = VOCABULARY.tempos[seed % 52]
+    onsets = [
+        bar * TICKS_PER_BAR + line * step
+        for bar in range(bars)
+        for line in sorted({0, *rng.sample(range(TICKS_PER_BAR // step), 7)})
+    ]
+    notes = [Note(tick, rng.randint(low, high), tick + step, VOCABULARY.velocities[tick % 29]) for tick in onsets]
+    return in_four(tuple(notes), (TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)

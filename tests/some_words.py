@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from composer.music.score import Role
 from composer.music.words import Family, Word, default_vocabulary
 
@@ -29,3 +31,7 @@ def at_sixteenth(number: int) -> Word:
 def note(pitch: int, velocity: int = 1, duration: int = 1, role: Role = Role.UNSAID) -> Word:
     """All but the role are ids."""
     return Word(Family.NOTE, pitch=pitch, velocity=velocity, duration=duration, role=role + 1)
+
+
+def words_of(rows: np.ndarray) -> tuple[Word, ...]:
+    return tuple(Word(*map(int, row)) for row in rows)

@@ -19,7 +19,7 @@ import numpy as np
 
 from composer.engine.runs import RUN, STEPS, RunIndex, nearest_step, run_hashes
 from composer.music.repetition import ALIKE, WINDOW, Repetition, least_bars
-from composer.music.words import Family, Vocabulary, Word
+from composer.music.words import Family, Vocabulary, Word, by_bar
 from composer.request import Request, Watched
 
 MOST_BARS_WARM = 4  # behind a loop; the way out of it is found or not within a phrase
@@ -157,9 +157,8 @@ class DriftGuard:
 
     def __init__(self, opening: Sequence[Word], vocabulary: Vocabulary) -> None:
         self.spread_pull = SPREAD_PULL * STEPS / vocabulary.positions_per_whole
-        self.bars = _bars(opening)
-        self.home = _texture(self.bars[-LONGEST_HOME:])
-        self.bars.clear()
+        self.home = _texture(by_bar(opening)[-LONGEST_HOME:])
+        self.bars: list[list[Word]] = []
         self.open: list[Word] = []
         self.pull = NO_PULL
 
@@ -204,16 +203,6 @@ class Texture(NamedTuple):
     onsets: float
     velocity: float
     pitch: float
-
-
-def _bars(words: Iterable[Word]) -> list[list[Word]]:
-    bars: list[list[Word]] = []
-    for word in words:
-        if word.family == Family.BAR:
-            bars.append([])
-        else:
-            bars[-1].append(word)
-    return bars
 
 
 def _texture(bars: Sequence[Sequence[Word]]) -> Texture:

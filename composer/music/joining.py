@@ -88,14 +88,13 @@ def _longer(score: Score, new: Score, first: int) -> Score:
 
 def _tempos(score: Score, new: Score, ending: bool) -> tuple[TempoChange, ...]:
     """Those of a score, and of new bars behind its end."""
-    steady, last = _steady_tempo(score), score.tempos[-1].bpm
+    steady = _steady_tempo(score)
     if steady is None:
         begin, *changes = new.tempos
-        returns = not _same_tempo(begin.bpm, last)
     else:
         begin, changes = TempoChange(0, steady), _slowing_down(new, steady) if ending else []
-        returns = not _same_tempo(steady, last)
-    changes = [begin, *changes] if returns else changes
+    if not _same_tempo(begin.bpm, score.tempos[-1].bpm):
+        changes = [begin, *changes]
     return (*score.tempos, *(replace(tempo, tick=tempo.tick + score.end) for tempo in changes))
 
 

@@ -227,6 +227,16 @@ def bars_in(words: Iterable[Word]) -> int:
     return sum(word.family == Family.BAR for word in words)
 
 
+def by_bar(words: Iterable[Word]) -> list[list[Word]]:
+    """The words of each bar, from its bar word on; the first of all is one."""
+    bars: list[list[Word]] = []
+    for word in words:
+        if word.family == Family.BAR:
+            bars.append([])
+        bars[-1].append(word)
+    return bars
+
+
 # One of each length first is what a short bar is written as. 4/8 and 8/8 go by length, as 2/2 does.
 METERS = (*("1/8", "1/4", "3/8", "2/4", "5/8", "3/4", "6/8", "7/8", "4/4", "9/8", "5/4", "6/4", "12/8", "7/4", "4/2"),)
 # The note values, their dotted and triplet ones and what ties make of them, up to two bars of 4/4 and one of 12/8 tied

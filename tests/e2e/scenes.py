@@ -81,12 +81,17 @@ async def running(folder: Path, checkpoint: Path, shards: int = 1, **settings: s
 
 
 async def posted(reply: Reply) -> Message:
+    """The message once it has become the piece."""
     return await reply.until(is_music, PATIENCE)
 
 
 def is_music(message: Message | Version) -> bool:
     """Whether it is a piece by now, or what was heard, and not how far it is."""
     return any(name.endswith(".mid") for name in message.files)
+
+
+def file_of(message: Message, suffix: str) -> bytes:
+    return next(data for name, data in message.files.items() if name.endswith(suffix))
 
 
 def finished(channel: Channel) -> list[Message]:

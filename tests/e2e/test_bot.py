@@ -20,7 +20,7 @@ from bot_process import BotProcess, started, without_traceback
 from discord_standin import Standin
 from engine_models import SLOW, random_checkpoint
 from PIL import Image
-from scenes import GIVEN_OF_IT, MADE_OF_IT, is_music
+from scenes import GIVEN_OF_IT, MADE_OF_IT, PATIENCE, file_of, is_music, posted
 from scores import changed, in_meters
 
 from bot.messages import say, settings_table
@@ -36,7 +36,6 @@ from composer.sampling import SamplingParams
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "examples" / "opening.mid").read_bytes()
-PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 
 
 @dataclass
@@ -81,11 +80,6 @@ async def ask(
     return await user.command("compose", channel, opening=Attachment(name, data or opening()), **options)
 
 
-async def posted(reply: Reply) -> Message:
-    """The message once it has become the piece."""
-    return await reply.until(is_music, PATIENCE)
-
-
 async def refusal(reply: Reply) -> str:
     """In the first answer, or, where it took longer than a prompt answer may, in the one behind it."""
     message = reply.message if reply.ephemeral else await reply.followup(timeout=PATIENCE)
@@ -101,10 +95,6 @@ async def compose(user: User, channel: Channel, **options: Any) -> Message:
 def heard(mp3: bytes) -> np.ndarray:
     decode = ["ffmpeg", "-v", "error", "-i", "-", "-ac", "1", "-ar", "44100", "-f", "s16le", "-"]
     return np.frombuffer(subprocess.run(decode, input=mp3, capture_output=True, check=True).stdout, dtype=np.int16)
-
-
-def file_of(message: Message, suffix: str) -> bytes:
-    return next(data for name, data in message.files.items() if name.endswith(suffix))
 
 
 # --- from the attachment to the piece ---

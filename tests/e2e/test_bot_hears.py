@@ -15,7 +15,7 @@ from bot_process import BotProcess, without_traceback
 from discord_standin import Standin
 from PIL import Image
 from recordings import OPUS, a_million_comments, one_sample_a_second, piano, silence, song
-from scenes import GIVEN_OF_IT, MADE_OF_IT, is_music
+from scenes import GIVEN_OF_IT, MADE_OF_IT, PATIENCE, file_of, is_music, posted
 from singing import line, recorded, sung
 
 from bot.messages import describe, say
@@ -24,7 +24,6 @@ from composer.errors import LineFullError, NotAudioError, NothingPlayedError, Re
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import Note, Score, cut_at_repeats, in_four
 
-PATIENCE = 300.0  # seconds until something must have happened, on a busy machine
 HEARD = ["That's it, go on", "Half tempo", "Double tempo", "Delete"]
 
 
@@ -50,18 +49,10 @@ def hummed() -> bytes:
     return piano(song(), *OPUS)
 
 
-def file_of(message: Message, suffix: str) -> bytes:
-    return next(data for name, data in message.files.items() if name.endswith(suffix))
-
-
 def tempo_and_bars(message: Message) -> tuple[int, int]:
     found = re.search(r"(\d+) BPM · .* · (\d+) bars", message.content)
     assert found is not None, message.content
     return int(found[1]), int(found[2])
-
-
-async def posted(reply: Reply) -> Message:
-    return await reply.until(is_music, PATIENCE)
 
 
 def is_kept(place: Place) -> bool:

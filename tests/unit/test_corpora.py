@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import random
 import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,35 +10,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scores import in_meters
+from scores import SIXTEENTH, in_meters, music
+from some_words import words_of
 
 from composer.errors import NotMidiError, SettingsError
 from composer.music.encoding import decode, to_words
 from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
 from composer.music.midi import dump_midi, nothing_said
-from composer.music.score import Note, Part, Role, Score, TempoChange, in_four
-from composer.music.words import COLUMN, END, Family, Word, default_vocabulary
+from composer.music.score import Note, Part, Role, Score, in_four
+from composer.music.words import COLUMN, END, Family, default_vocabulary
 from composer.order import STYLES
 from composer.training.corpora import CORPORA, Collection, collection_of, encode_all, encode_song, load_lessons
 from composer.training.lessons import Lessons, Song
 from composer.training.sources import find_sources, read_sources
 
 VOCABULARY = default_vocabulary()
-SIXTEENTH = TICKS_PER_BEAT // 4
 OFF = (28, 212, 268, 452)  # ticks of a quarter that lie 28 from every line
-
-
-def song(seed: int, bars: int = 8, step: int = SIXTEENTH, low: int = 40, high: int = 90) -> Score:
-    """A bar in eight onsets on lines `step` apart, other music for every seed."""
-    rng = random.Random(seed)
-    bpm = VOCABULARY.tempos[seed % 52]
-    onsets = [
-        bar * TICKS_PER_BAR + line * step
-        for bar in range(bars)
-        for line in sorted({0, *rng.sample(range(TICKS_PER_BAR // step), 7)})
-    ]
-    notes = [Note(tick, rng.randint(low, high), tick + step, VOCABULARY.velocities[tick % 29]) for tick in onsets]
-    return in_four(tuple(notes), (TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)
 
 
 def loose(bars: int = 8) -> Score:
@@ -56,26 +42,26 @@ def with_odd_bar(first: int, second: int) -> Score:
     """So many bars of 4/4, one of 11/16, and so many of 4/4 again."""
     cut = first * TICKS_PER_BAR
     end = cut + 11 * SIXTEENTH
-    before, after = song(51, first), song(52, second)
+    before, after = music(51, first), music(52, second)
     between = Note(cut, 60, cut + SIXTEENTH, 64)
     late = [replace(note, start=note.start + end, end=note.end + end) for note in after.notes]
     meters = (0, 4, 4), (cut, 11, 16), (end, 4, 4)
     return in_meters((*before.notes, between, *late), *meters, tempos=before.tempos, end=end + after.end)
 
 
-WALTZ = in_meters(song(3).notes, (0, 3, 4), end=song(3).end)
+WALTZ = in_meters(music(3).notes, (0, 3, 4), end=music(3).end)
 LOOSE = {
-    "001": song(1),
-    "002": song(2),
+    "001": music(1),
+    "002": music(2),
     "003": WALTZ,
     "004": loose(),
     "005": with_odd_bar(8, 9),
-    "006": song(6),  # of another tier
-    "010": song(10),  # on both lists
-    "011": in_meters(song(3).notes, (0, 11, 16), end=song(3).end),
-    "099": song(99),  # on no list
+    "006": music(6),  # of another tier
+    "010": music(10),  # on both lists
+    "011": in_meters(music(3).notes, (0, 11, 16), end=music(3).end),
+    "099": music(99),  # on no list
 }
-PACKED = {"001-v1": song(11), "002-v1": song(12), "007": song(7, step=160), "008": song(8)}
+PACKED = {"001-v1": music(11), "002-v1": music(12), "007": music(7, step=160), "008": music(8)}
 
 
 @pytest.fixture
@@ -100,10 +86,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def lessons(folder: Path, tmp_path: Path) -> Lessons:
     return load_lessons([folder], tmp_path / "cache")
-
-
-def words_of(song: Song) -> list[Word]:
-    return [Word(*map(int, row)) for row in song.words]
 
 
 def names(songs: Sequence[Song]) -> list[str]:
@@ -185,8 +167,8 @@ def test_a_file_that_is_no_midi_is_left_out(folder: Path, tmp_path: Path, capfd:
 
 @pytest.mark.parametrize(("name", "score"), [("001", LOOSE["001"]), ("003", WALTZ), ("007", PACKED["007"])])
 def test_the_words_of_a_song_are_its_music_and_an_end(lessons: Lessons, name: str, score: Score) -> None:
-    (words,) = (words_of(song) for song in lessons.train if song.name == f"{name}.mid/0")
-    assert words == [*to_words(score, VOCABULARY), END]
+    (words,) = (words_of(song.words) for song in lessons.train if song.name == f"{name}.mid/0")
+    assert words == (*to_words(score, VOCABULARY), END)
     heard = decode(words[:-1], VOCABULARY)
     assert heard.notes == score.notes
     assert heard.bars == score.bars
@@ -194,7 +176,7 @@ def test_the_words_of_a_song_are_its_music_and_an_end(lessons: Lessons, name: st
 
 def test_an_end_stands_where_a_song_ends_and_nowhere_else(lessons: Lessons) -> None:
     for song in [*lessons.train, *lessons.validation]:
-        words = words_of(song)
+        words = words_of(song.words)
         assert words[0].family == Family.BAR
         assert END not in words[:-1]
         assert (words[-1] == END) == song.ends == (song.name != "005.mid/0"), song.name
@@ -203,10 +185,10 @@ def test_an_end_stands_where_a_song_ends_and_nowhere_else(lessons: Lessons) -> N
 
 def test_a_bar_of_unknown_length_cuts_a_song_in_two(lessons: Lessons) -> None:
     both = sorted((song for song in lessons.train if song.name.startswith("005")), key=lambda song: song.name)
-    first, second = (decode(words_of(song), VOCABULARY) for song in both)
+    first, second = (decode(words_of(song.words), VOCABULARY) for song in both)
     assert (len(first.bars), len(second.bars)) == (8, 9)
-    assert first.notes == song(51, 8).notes
-    assert second.notes == song(52, 9).notes
+    assert first.notes == music(51, 8).notes
+    assert second.notes == music(52, 9).notes
 
 
 def bars_of(data: bytes) -> list[tuple[int, bool]]:
@@ -220,32 +202,32 @@ def bars_of(data: bytes) -> list[tuple[int, bool]]:
 @pytest.mark.parametrize(
     ("score", "stretches"),
     [
-        (song(0, 8), [(8, True)]),
+        (music(0, 8), [(8, True)]),
         (with_odd_bar(8, 8), [(8, False), (8, True)]),
         (with_odd_bar(3, 8), [(8, True)]),
         (with_odd_bar(8, 3), [(8, False)]),
-        (in_meters(song(0).notes, (0, 6, 8), end=8 * 1440), [(11, True)]),
-        (in_meters(song(0, 9).notes, (0, 4, 4), (4 * 1920, 2, 4), (4 * 1920 + 960, 3, 4), end=9 * 1920), [(11, True)]),
+        (in_meters(music(0).notes, (0, 6, 8), end=8 * 1440), [(11, True)]),
+        (in_meters(music(0, 9).notes, (0, 4, 4), (4 * 1920, 2, 4), (4 * 1920 + 960, 3, 4), end=9 * 1920), [(11, True)]),
     ],
 )
 def test_a_stretch_has_eight_known_bars_at_least(score: Score, stretches: list[tuple[int, bool]]) -> None:
     assert bars_of(dump_midi(score)) == stretches
 
 
-@pytest.mark.parametrize("score", [song(0, 7), with_odd_bar(7, 7), in_meters(song(0).notes, (0, 11, 16), end=15360)])
+@pytest.mark.parametrize("score", [music(0, 7), with_odd_bar(7, 7), in_meters(music(0).notes, (0, 11, 16), end=15360)])
 def test_what_has_no_such_stretch_is_left_out(score: Score) -> None:
     with pytest.raises(SettingsError, match="bars of unknown length"):
         encode_song(dump_midi(score), nothing_said, VOCABULARY)
 
 
 def test_a_meter_behind_the_last_bar_does_not_take_the_end_away() -> None:
-    late = in_meters(song(0).notes, (0, 4, 4), (10 * TICKS_PER_BAR, 11, 16), end=11 * TICKS_PER_BAR)
+    late = in_meters(music(0).notes, (0, 4, 4), (10 * TICKS_PER_BAR, 11, 16), end=11 * TICKS_PER_BAR)
     assert bars_of(dump_midi(late)) == [(8, True)]
 
 
 def test_drums_have_no_words_and_do_not_hold_the_end_up() -> None:
     drums = Part((Note(12 * TICKS_PER_BAR, 36, 12 * TICKS_PER_BAR + 60, 90),), is_drum=True, channel=9)
-    with_drums = replace(in_four((), end=13 * TICKS_PER_BAR), parts=(*song(0).parts, drums))
+    with_drums = replace(in_four((), end=13 * TICKS_PER_BAR), parts=(*music(0).parts, drums))
     assert bars_of(dump_midi(with_drums)) == [(8, True)]
 
 
@@ -273,7 +255,7 @@ def test_what_is_no_midi_is_refused() -> None:
 
 
 def tracks(*named: str) -> bytes:
-    score = song(1)
+    score = music(1)
     parts = tuple(
         Part(tuple(replace(n, pitch=n.pitch - at) for n in score.notes), name=name, channel=at)
         for at, name in enumerate(named)
@@ -336,7 +318,7 @@ def test_corpora_are_encoded_once_and_read_the_same_again(folder: Path, tmp_path
 
 
 def test_another_list_of_files_is_encoded_anew(folder: Path, tmp_path: Path, lessons: Lessons) -> None:
-    (folder / "007-v1.mid").write_bytes(dump_midi(song(71)))
+    (folder / "007-v1.mid").write_bytes(dump_midi(music(71)))
     again = load_lessons([folder], tmp_path / "cache")
     assert set(names(again.train)) == {*names(lessons.train), "007-v1.mid/0"}
     assert len(list((tmp_path / "cache").iterdir())) == 2

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from some_words import bar_word, metrical, note
+from some_words import bar_word, metrical, note, words_of
 
 from composer.engine.anchors import BARS_LEFT, FIELDS, UNKNOWN
 from composer.engine.checkpoint import load_checkpoint, load_model, save_checkpoint
 from composer.engine.generator import Generator
 from composer.engine.model import BEHIND, DRAWN, GIVEN, HEARD, CompoundWordTransformer, ModelConfig, loss_by_attribute
 from composer.music.score import Role
-from composer.music.words import COLUMN, END, IGNORE, Family, Word, default_vocabulary
+from composer.music.words import COLUMN, END, IGNORE, Family, default_vocabulary
 from composer.order import STYLES
 from composer.request import Request
 from composer.rules import broken_rules
@@ -257,6 +257,6 @@ def test_what_was_learned_is_read_again_and_composes(tmp_path: Path) -> None:
     assert again.config == model.config
     for name, weight in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], weight.bfloat16().float())
-    opening = tuple(Word(*map(int, row)) for row in song(2, "3/4", 1, ends=False))
+    opening = words_of(song(2, "3/4", 1, ends=False))
     *_, (piece,) = Generator(load_checkpoint(tmp_path), 1).compose([Request(opening, 2, 0, style=3)])
     assert list(broken_rules(piece.words, VOCABULARY, 2)) == []

@@ -20,10 +20,9 @@ from asked import (
     redone,
     song,
     versatile_checkpoint,
-    words_of,
 )
 from engine_models import steps_of
-from some_words import BAR, bar_word
+from some_words import BAR, bar_word, words_of
 
 from composer.engine.anchors import BARS_LEFT
 from composer.engine.checkpoint import Checkpoint

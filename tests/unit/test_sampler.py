@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -11,14 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scores import changed
+from scores import changed, music
+from some_words import words_of
 
 from composer.engine.anchors import BARS_BEFORE, BARS_LEFT, FARTHEST_BAR, FARTHEST_END, FIELDS, UNKNOWN, Row, anchors_of
 from composer.engine.model import HEARD
 from composer.music.encoding import to_words
-from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT
-from composer.music.score import Chord, Note, Score, TempoChange, in_four
-from composer.music.words import ATTRIBUTES, COLUMN, END, IGNORE, Family, Word, Words, default_vocabulary
+from composer.music.meter import TICKS_PER_BAR
+from composer.music.score import Chord, Note, Score, in_four
+from composer.music.words import ATTRIBUTES, COLUMN, END, IGNORE, Family, Words, default_vocabulary
 from composer.order import STYLES
 from composer.training import lessons as module
 from composer.training.lessons import (
@@ -36,7 +36,6 @@ from composer.training.train import Batch
 
 VOCABULARY = default_vocabulary()
 EVERY_KEY = set(range(-6, 6))
-SIXTEENTH = TICKS_PER_BEAT // 4
 
 
 @pytest.fixture(autouse=True)
@@ -52,23 +51,6 @@ def _in_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 in_its_key = pytest.mark.usefixtures("_in_its_key")
-
-
-def song(seed: int, bars: int = 8, step: int = SIXTEENTH, low: int = 40, high: int = 90) -> Score:
-    """A bar in eight onsets on lines `step` apart, other music for every seed."""
-    rng = random.Random(seed)
-    bpm = VOCABULARY.tempos[seed % 52]
-    onsets = [
-        bar * TICKS_PER_BAR + line * step
-        for bar in range(bars)
-        for line in sorted({0, *rng.sample(range(TICKS_PER_BAR // step), 7)})
-    ]
-    notes = [Note(tick, rng.randint(low, high), tick + step, VOCABULARY.velocities[tick % 29]) for tick in onsets]
-    return in_four(tuple(notes), (TempoChange(0, bpm),), end=bars * TICKS_PER_BAR)
-
-
-def words_of(song: Song) -> list[Word]:
-    return [Word(*map(int, row)) for row in song.words]
 
 
 def lessons_of(train: Sequence[Song], validation: Sequence[Song] = ()) -> Lessons:
@@ -91,8 +73,8 @@ def chorded(score: Score) -> Song:
     return Song("chorded", words, 0)
 
 
-SONGS = [chorded(song(seed, bars=12)) for seed in range(3)]
-SHORT = Song("short", encoded(song(9, bars=1)), 0)
+SONGS = [chorded(music(seed, bars=12)) for seed in range(3)]
+SHORT = Song("short", encoded(music(9, bars=1)), 0)
 
 
 def sampler(songs: list[Song], seed: int = 7, length: int = 48, **more: Any) -> Sampler:
@@ -169,7 +151,7 @@ def test_pitches_and_chords_move_together_by_every_interval() -> None:
 
 @pytest.mark.parametrize(("low", "high", "possible"), [(21, 108, {0}), (24, 106, set(range(-3, 3)))])
 def test_no_note_leaves_the_piano(low: int, high: int, possible: set[int]) -> None:
-    wide = song(5, low=50, high=60)
+    wide = music(5, low=50, high=60)
     notes = tuple(
         replace(note, pitch=low if i % 8 == 0 else high if i % 8 == 1 else note.pitch)
         for i, note in enumerate(wide.notes)
@@ -213,8 +195,8 @@ def test_a_short_song_is_padded_behind_its_end() -> None:
 
 
 def test_songs_are_drawn_by_their_length() -> None:
-    long = Song("long", encoded(song(20, bars=36)), 0)
-    brief = Song("brief", encoded(song(21, bars=12)), 0)
+    long = Song("long", encoded(music(20, bars=36)), 0)
+    brief = Song("brief", encoded(music(21, bars=12)), 0)
     rows = drawn(sampler([long, brief], length=16), 1, 300)
     share = sum(excerpt_of(row, [long, brief])[0] is long for row in rows) / 300
     assert share == pytest.approx(0.75, abs=0.075)  # three deviations
@@ -272,7 +254,7 @@ def described(song: Song, first: int, behind: int) -> Row:
     """What the bars from `first` up to `behind` say, all that surrounds them taken away."""
     bars = bar_of_word(song.words)
     inside = (first <= bars) & (bars < behind) & (song.words[:, 0] != Family.END)
-    return anchors_of(words_of(Song("", song.words[inside], 0)), VOCABULARY)[:BARS_BEFORE]
+    return anchors_of(words_of(song.words[inside]), VOCABULARY)[:BARS_BEFORE]
 
 
 class Told(NamedTuple):
@@ -301,7 +283,7 @@ def crescendo(bars: int, seed: int = 0) -> Song:
     """Each bar louder than the one before, so that an anchor tells where it was taken from."""
     notes = [
         replace(note, velocity=VOCABULARY.velocities[min(note.start // TICKS_PER_BAR, 28)])
-        for note in song(seed, bars).notes
+        for note in music(seed, bars).notes
     ]
     return Song(f"crescendo {seed}", encoded(in_four(tuple(notes), end=bars * TICKS_PER_BAR)), 0)
 
