@@ -27,7 +27,7 @@ from bot.letters import (
 )
 from bot.messages import Stranger, describe, say
 from bot.storage import Storage
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from bot.studio import Studio
 from bot.tidings import Tidings
 from bot.workshop import Answered, Card, Finished, Sound

@@ -32,7 +32,7 @@ from bot.errors import GoneError
 from bot.letters import Letter, headed
 from bot.messages import say
 from bot.storage import Storage
-from bot.storage.pieces import Piece, Place
+from bot.storage.piece import Piece, Place
 from composer.errors import SegueError
 from composer.pauses import Pauses
 

@@ -21,7 +21,7 @@ import structlog
 from bot.errors import GoneError, NobodyListensError, NotFinishedError
 from bot.messages import Stranger
 from bot.storage import Storage
-from bot.storage.pieces import MAX_TITLE, Hearing, Piece, Place
+from bot.storage.piece import MAX_TITLE, Hearing, Piece, Place
 from bot.storage.servers import Guild
 from bot.studio import Studio
 from bot.workshop import Doubtful, Read

@@ -11,7 +11,7 @@ import discord
 
 from bot.desk.buttons import COMPARED, ENDED, TOLD, UNDELIVERED, UNDER_WAY, UNHEARD, Act, under
 from bot.messages import Language, Stranger, describe, fit, progress_bar, say, say_key, say_settings, say_time
-from bot.storage.pieces import MAX_TITLE, Piece
+from bot.storage.piece import MAX_TITLE, Piece
 from bot.storage.votes import CHOICES, Comparison
 from bot.workshop import Card, Finished, Sound
 from composer.errors import SegueError, from_reason

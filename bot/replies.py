@@ -13,7 +13,7 @@ from discord import app_commands
 from bot.errors import NotHereError
 from bot.messages import LONGEST_CHOICE, Language, describe, fit, language_of, say
 from bot.services import Services
-from bot.storage.pieces import Place
+from bot.storage.piece import Place
 from composer.errors import SegueError
 
 CHOICES = 25  # as many suggestions as Discord shows

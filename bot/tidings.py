@@ -13,7 +13,7 @@ import structlog
 from bot.delivery import Delivery
 from bot.letters import NOBODY_LISTENS, Letter, file_name, progress_letter
 from bot.storage import Storage
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from bot.studio import Studio
 from bot.workshop import Answered
 from composer.database import Database

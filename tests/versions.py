@@ -26,7 +26,7 @@ from engine_models import random_checkpoint
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.storage import Storage
-from bot.storage.pieces import Hearing, Place
+from bot.storage.piece import Hearing, Place
 from bot.storage.servers import Guild
 from bot.storage.votes import Comparison, making_of
 from bot.workshop import Answered, finish_piece, hear_performance, read_opening

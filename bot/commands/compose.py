@@ -22,7 +22,7 @@ from bot.errors import FileTooLargeError, NoOpeningHereError, UnreadableError
 from bot.intake import MAX_BARS, Ask, new_seed
 from bot.messages import Stranger
 from bot.replies import Interaction, begin, suggestions
-from bot.storage.pieces import Hearing, Piece
+from bot.storage.piece import Hearing, Piece
 from bot.workshop import FULL_BARS, Doubtful, Read
 from composer.errors import RecordingTooLongError
 from composer.music.drums import Drums

@@ -10,7 +10,7 @@ from bot.errors import EndedError, NotYoursError
 from bot.letters import say_heard
 from bot.messages import Language, lines_of, say, say_key, say_settings, say_time
 from bot.replies import Interaction, language, suggestions, whisper
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from composer.line.asking import Progress
 from composer.line.schema import Kind, State
 

@@ -11,7 +11,7 @@ from bot.letters import Letter, deed, parts_beside, wishes_of
 from bot.messages import Language, lines_of, say
 from bot.replies import Interaction, language, whisper
 from bot.services import Services
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from composer.rendering.pen import in_ascii
 from composer.rendering.tree import Branch
 

@@ -18,7 +18,7 @@ from bot.messages import lines_of, say
 from bot.replies import Interaction, begin, language, suggestions
 from bot.services import Services
 from bot.storage import Storage
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from bot.storage.votes import Comparison, making_of
 from composer.errors import RenderingError
 

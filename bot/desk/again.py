@@ -12,7 +12,7 @@ from bot.errors import FormError
 from bot.intake import MAX_BARS, new_seed
 from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, say
 from bot.replies import Interaction, language, refusing
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from composer.errors import OutOfRangeError, UnknownNameError
 from composer.order import Order
 from composer.sampling import ALL, Knob, SamplingParams

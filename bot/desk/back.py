@@ -8,7 +8,7 @@ from bot.errors import ParentGoneError
 from bot.letters import parts_beside
 from bot.messages import say
 from bot.replies import Interaction, begin, language, whisper
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from bot.workshop import Finished
 
 

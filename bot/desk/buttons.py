@@ -16,7 +16,7 @@ import discord
 
 from bot.errors import NotYourComparisonError, NotYourRecordingError, NotYoursError
 from bot.messages import Language, say
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from composer.errors import SegueError
 
 PLAIN, PROMINENT, DANGEROUS = (

@@ -13,7 +13,7 @@ from bot.errors import NotFinishedError
 from bot.intake import new_seed
 from bot.messages import Language, say
 from bot.replies import Interaction, language, refusing
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from composer.errors import TaskError
 from composer.order import MOST_REDONE, Order
 from composer.parsing import chord_named, chords_from

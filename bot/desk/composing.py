@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.errors import NotFinishedError, NotYourRecordingError
 from bot.intake import Ask, new_seed, order_of
 from bot.replies import Interaction, begin
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from composer.order import Order
 
 

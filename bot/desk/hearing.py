@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.desk.buttons import buttons
 from bot.replies import Interaction
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 
 
 async def half(interaction: Interaction, piece: Piece) -> None:

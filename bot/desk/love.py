@@ -7,7 +7,7 @@ import discord
 from bot.desk.buttons import Act, custom_id, label
 from bot.errors import VotesOffError
 from bot.replies import Interaction
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 
 
 async def love(interaction: Interaction, piece: Piece) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.errors import DeliveredError, EndedError
 from bot.replies import Interaction
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 
 
 async def delete(interaction: Interaction, number: int) -> None:

@@ -24,7 +24,7 @@ from bot.desk.sheet import show
 from bot.desk.sound import loop, parts
 from bot.errors import GoneError
 from bot.replies import Interaction, refusing
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 
 Action = Callable[[Interaction, int], Awaitable[None]]
 

@@ -13,7 +13,7 @@ from bot.errors import NotFinishedError
 from bot.letters import descent
 from bot.messages import Language, Stranger, say, say_key, say_settings
 from bot.replies import Interaction, language, whisper
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 
 
 async def tell(interaction: Interaction, piece: Piece) -> None:

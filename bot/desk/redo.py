@@ -12,7 +12,7 @@ from bot.errors import NotFinishedError
 from bot.intake import new_seed
 from bot.messages import Language, say
 from bot.replies import Interaction, language, refusing
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from composer.order import Order
 from composer.parsing import bars_from, chords_from
 

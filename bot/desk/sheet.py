@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.errors import NotFinishedError
 from bot.letters import sheet_letter
 from bot.replies import Interaction, begin
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 
 
 async def show(interaction: Interaction, piece: Piece) -> None:

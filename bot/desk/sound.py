@@ -8,7 +8,7 @@ from bot.errors import LoopTooLargeError, NotFinishedError
 from bot.letters import Letter, file_name
 from bot.messages import Language, Stranger, listed, say
 from bot.replies import Interaction, begin
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from composer.rendering.stems import Stem, zipped
 
 

@@ -2,6 +2,7 @@
 
 schema.py     the tables
 people.py     settings and presets
+piece.py      what there is of one piece
 pieces.py     pieces with their openings, and recordings that become some
 servers.py    what a server allows
 votes.py      hearts, and which of two takes is better

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from bot.storage.pieces import PIECE, Piece, piece_of
+from bot.storage.piece import Piece
+from bot.storage.pieces import PIECE, piece_of
 from bot.storage.schema import Part, ballots, comparisons, pieces, put, votes
 
 Choice = Literal["a", "b"]

@@ -20,7 +20,7 @@ from bot.intake import Ask, Intake, order_of
 from bot.letters import Letter
 from bot.messages import Stranger, describe, say
 from bot.storage import Storage
-from bot.storage.pieces import Hearing, Piece, Place
+from bot.storage.piece import Hearing, Piece, Place
 from bot.storage.servers import Guild
 from bot.studio import Studio
 from composer.database import Database

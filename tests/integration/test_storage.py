@@ -19,7 +19,7 @@ from bot.errors import TooManyPresetsError
 from bot.storage import Storage, people, pieces
 from bot.storage import schema as tables
 from bot.storage.people import MAX_PRESETS
-from bot.storage.pieces import Hearing, Place
+from bot.storage.piece import Hearing, Place
 from bot.storage.servers import Guild
 from bot.storage.votes import Choice, Comparison, making_of
 from composer.database import Database, metadata

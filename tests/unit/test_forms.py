@@ -20,7 +20,7 @@ from bot.desk.press import PieceButton
 from bot.errors import FormError
 from bot.intake import MAX_BARS
 from bot.messages import LANGUAGES, MUSICAL_NAMES, Language, Stranger, describe
-from bot.storage.pieces import Piece, Place
+from bot.storage.piece import Piece, Place
 from composer.errors import OutOfRangeError, SegueError, SettingsError, TaskError, UnknownNameError
 from composer.parsing import chords_from
 from composer.sampling import ALL, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Knob, Nucleus, SamplingParams

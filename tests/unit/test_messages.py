@@ -46,7 +46,7 @@ from bot.messages import (
     say_time,
     settings_table,
 )
-from bot.storage.pieces import Piece
+from bot.storage.piece import Piece
 from composer import errors
 from composer.errors import CompositionError, DatabaseError, SegueError
 from composer.sampling import SETTABLE, SamplingParams
