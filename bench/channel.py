@@ -124,6 +124,7 @@ async def ask(user: User, channel: Channel, data: bytes, bars: int) -> Reply:
 
 
 async def posted(reply: Reply) -> Message:
+    """The message once it has become the piece."""
     return await reply.until(lambda message: len(message.files) > 1, PATIENCE)
 
 

@@ -39,6 +39,7 @@ from bot_process import BotProcess  # noqa: E402 - tests/ is no package
 from discord_standin import Standin  # noqa: E402
 from recordings import OPUS, piano  # noqa: E402
 
+from bench.channel import posted  # noqa: E402
 from bot.playground.drawing import page  # noqa: E402
 from bot.playground.protocol import Attachment, Channel, Guild, Message, Reply, User  # noqa: E402
 from composer.music.midi import parse_midi  # noqa: E402
@@ -205,11 +206,6 @@ SCREENS: dict[str, Screen] = {
 
 async def ask(user: User, where: Channel, name: str = "opening.mid", data: bytes = OPENING, **options: Any) -> Reply:
     return await user.command("/compose", where, opening=Attachment(name, data), **options)
-
-
-async def posted(reply: Reply) -> Message:
-    """The message once it has become the piece."""
-    return await reply.until(lambda message: len(message.files) > 1, PATIENCE)
 
 
 def bars_done(message: Message) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from composer.audition.grid import notes_of_words
+from composer.engine.runs import RunIndex, run_hashes
 from composer.music.score import Role
 from composer.music.words import Family, Word, default_vocabulary
 
@@ -35,3 +39,9 @@ def note(pitch: int, velocity: int = 1, duration: int = 1, role: Role = Role.UNS
 
 def words_of(rows: np.ndarray) -> tuple[Word, ...]:
     return tuple(Word(*map(int, row)) for row in rows)
+
+
+def runs_of(**songs: Sequence[Word]) -> RunIndex:
+    """What a checkpoint knows of its training songs."""
+    found = ((name, notes_of_words(np.array(words), VOCABULARY)) for name, words in songs.items())
+    return RunIndex.build((name, run_hashes(notes.time, notes.pitch)) for name, notes in found)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from browsing import check_access, chromium, needs_chromium
 from engine_models import TINY, random_checkpoint
+from processes import alive
 
 from bot.messages import say
 from composer.engine.checkpoint import save_checkpoint
@@ -37,11 +38,6 @@ SHIFTED = """() => {
     const watch = (list) => window.shifts.push(...list.getEntries().map((entry) => entry.value));
     new PerformanceObserver(watch).observe({ type: "layout-shift" });
 }"""
-
-
-def alive(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def children(pid: int) -> list[int]:

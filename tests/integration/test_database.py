@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import subprocess
-import sys
 import threading
 import time
 import traceback
@@ -20,6 +18,7 @@ import alembic.migration
 import pytest
 import sqlalchemy as sa
 from postgres import PASSWORD, Postgres
+from processes import hear, start, tell
 from sqlalchemy.exc import IntegrityError
 
 from composer.bell import Changes
@@ -28,7 +27,6 @@ from composer.errors import DatabaseError
 from composer.line.jobs import Jobs
 from composer.line.schema import workers
 
-PROCESS = Path(__file__).with_name("jobs_process.py")
 PATIENCE = 60.0  # seconds that no test needs
 QUIET = 0.3  # seconds in which nothing happens, if nothing is to happen
 
@@ -49,22 +47,6 @@ async def quiet(changes: Changes) -> None:
     """Hear out what is still to be heard of earlier commits."""
     while await changes.wait(QUIET):
         pass
-
-
-def start(what: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, str(PROCESS), what, *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def tell(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
-def hear(process: subprocess.Popen[str]) -> Any:
-    assert process.stdout is not None
-    return json.loads(process.stdout.readline())
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from job_line import opened
+from processes import hear, start, tell
 
 from composer.database import now
 from composer.errors import CannotHearError, LineFullError, NotAudioError, NothingPlayedError, to_reason
@@ -30,7 +30,6 @@ from composer.line.schema import recordings as recordings_table
 from composer.line.schema import workers as workers_table
 from composer.line.sweeping import Statistics
 
-PROCESS = Path(__file__).with_name("jobs_process.py")
 LEASE = 0.3  # seconds, where a lease has to run out while others watch
 WORDS = "words"  # the vocabulary of all jobs here
 UNLIMITED = Limits()
@@ -682,23 +681,11 @@ async def test_a_sweep_takes_what_was_delivered_long_ago(database_url: str) -> N
 # ---------------------------------------------------------------------- real processes
 
 
-def start(what: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, str(PROCESS), what, *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def hear(process: subprocess.Popen[str]) -> Any:
-    assert process.stdout is not None
-    return json.loads(process.stdout.readline())
-
-
 def together(processes: list[subprocess.Popen[str]]) -> list[list[Any]]:
     """Let them all begin at once, and return what each said until it ended."""
     assert all(hear(process) == "ready" for process in processes)
     for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
+        tell(process)
     said = [[json.loads(line) for line in process.communicate()[0].splitlines()] for process in processes]
     assert all(process.returncode == 0 for process in processes)
     return said

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from job_line import ENDED, PATIENCE, begun, opened, until
+from processes import alive
 
 from composer.ear import Ear, EarError
 from composer.errors import NothingPlayedError, RecordingTooLongError, from_reason, to_reason
@@ -54,14 +55,6 @@ async def submit(jobs: Jobs, *wanted: dict[str, Any]) -> list[Job]:
 
 def ended(job: Job) -> bool:
     return job.state in ENDED
-
-
-def alive(pid: int) -> bool:
-    """Not a zombie either."""
-    try:
-        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 async def test_recordings_are_heard_one_after_the_other_by_one_process(database_url: str) -> None:

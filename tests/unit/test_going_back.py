@@ -20,7 +20,7 @@ from engine_models import (
     steps_of,
     stuck_checkpoint,
 )
-from some_words import BAR, metrical, note
+from some_words import BAR, metrical, note, runs_of
 
 from composer.audition.copying import CopyIndex
 from composer.audition.grid import Notes, notes_of_words
@@ -28,7 +28,6 @@ from composer.audition.metrics import bar_sets, loops
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.guards import MOST_RETURNS, MOST_TRIES
-from composer.engine.runs import RunIndex, run_hashes
 from composer.engine.scheduler import Piece
 from composer.engine.torch_steps import TorchSteps
 from composer.music.encoding import encode
@@ -248,11 +247,6 @@ def test_nats_of_what_was_given_up_do_not_count(kind: str) -> None:
 
 
 # ---------------------------------------------------------------------- copies
-
-
-def runs_of(**songs: Sequence[Word]) -> RunIndex:
-    found = ((name, grid(words)) for name, words in songs.items())
-    return RunIndex.build((name, run_hashes(notes.time, notes.pitch)) for name, notes in found)
 
 
 def knowing(checkpoint: Checkpoint, **songs: Sequence[Word]) -> Checkpoint:

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scores import in_meters
-from some_words import BAR, IN_A_BAR, metrical, note
+from some_words import BAR, IN_A_BAR, metrical, note, runs_of
 
 from composer.audition.copying import CopyIndex
 from composer.audition.grid import Notes, notes_of_words
 from composer.engine.guards import MOST_RETURNS, MOST_TRIES, RETURN_BARS, CopyGuard, LoopGuard, Verdict, Watch
-from composer.engine.runs import RUN, RunIndex, run_hashes
+from composer.engine.runs import RUN, RunIndex
 from composer.engine.scheduler import Piece
 from composer.music.encoding import encode
 from composer.music.grid import BINARY, EITHER
@@ -216,11 +216,6 @@ def grid(words: Sequence[Word], vocabulary: Vocabulary = VOCABULARY) -> Notes:
     return notes_of_words(np.array(words), vocabulary)
 
 
-def index_of(**songs: Sequence[Word]) -> RunIndex:
-    found = ((name, grid(words)) for name, words in songs.items())
-    return RunIndex.build((name, run_hashes(notes.time, notes.pitch)) for name, notes in found)
-
-
 def heard(runs: RunIndex, words: Sequence[Word], vocabulary: Vocabulary = VOCABULARY) -> CopyGuard:
     guard = CopyGuard(runs, vocabulary)
     for word in [*words, END]:
@@ -234,7 +229,7 @@ def said(guard: CopyGuard) -> tuple[int, str]:
 
 SONG = melody(1, 80)
 LOW = 25  # a pitch to which no melody comes, in any key
-INDEX = index_of(song=words_of(SONG), other=words_of(melody(2, 80)))
+INDEX = runs_of(song=words_of(SONG), other=words_of(melody(2, 80)))
 
 
 @pytest.mark.parametrize("shift", [0, 5, -7])
@@ -292,7 +287,7 @@ def test_the_guard_hears_what_the_measure_of_copying_sees(lines: Sequence[int]) 
         return words[lines[first] : lines[first + count]]
 
     songs = {name: music(40) for name in "abc"}
-    compact, whole = index_of(**songs), CopyIndex([(name, grid(words)) for name, words in songs.items()])
+    compact, whole = runs_of(**songs), CopyIndex([(name, grid(words)) for name, words in songs.items()])
     lengths = set()
     for _ in range(40):
         piece = []
@@ -323,7 +318,7 @@ def test_the_roles_of_the_notes_change_nothing() -> None:
     split = replace(whole, parts=(replace(parts[1], role=Role.MELODY), replace(parts[0], role=Role.BASS)))
     words, other = encode(whole, VOCABULARY), encode(split, VOCABULARY)
     assert [word.pitch for word in words] != [word.pitch for word in other]
-    assert said(heard(index_of(song=words), other)) == (48, "song")
+    assert said(heard(runs_of(song=words), other)) == (48, "song")
 
 
 # ---------------------------------------------------------------------- what is done about them
@@ -365,7 +360,7 @@ def test_runs_that_reach_into_the_opening_are_no_copies() -> None:
 def test_a_copy_is_given_up_with_the_loop_that_it_stood_in() -> None:
     """Bars that were kept as copies are gone with what goes back behind them, and so is what was told of them."""
     tune = melody(11, 16)
-    played = Played(runs=index_of(tune=words_of(tune * 6)))
+    played = Played(runs=runs_of(tune=words_of(tune * 6)))
     heard_so_far = []
     for _ in range(100):
         verdict = played.play(song_bar(played.piece.bars_done % 4, tune))
@@ -379,7 +374,7 @@ def test_a_copy_is_given_up_with_the_loop_that_it_stood_in() -> None:
 
 
 def test_a_piece_that_is_stuck_is_still_kept_from_copying_and_tells_what_it_copied() -> None:
-    played = Played(runs=index_of(song=[word for _ in range(12) for word in (BAR, *bar(10))]))
+    played = Played(runs=runs_of(song=[word for _ in range(12) for word in (BAR, *bar(10))]))
     for _ in range(200):
         if played.piece.bars_done == 8:
             break

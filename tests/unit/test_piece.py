@@ -24,10 +24,10 @@ from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import EARLY_TICKS, Note, Part, Score, TempoChange, cut_at_repeats, in_four
 from composer.music.words import ATTRIBUTES, END, Family, Word, default_vocabulary
-from composer.order import HEARD_BARS, HEARD_NOTES, MAX_CANDIDATES, MAX_SEED, MAX_TAKES, Order, heard
+from composer.order import HEARD_BARS, HEARD_NOTES, MAX_SEED, MAX_TAKES, Order, heard
 from composer.parsing import bars_from, chords_from, settings_from
 from composer.piece import Take, command_line, finish, receipt
-from composer.request import MAX_BARS, Composed, Guards, Request, Watched, Wish, packed, unpacked
+from composer.request import MAX_BARS, MAX_CANDIDATES, Composed, Guards, Request, Watched, Wish, packed, unpacked
 from composer.sampling import KNOBS, MAX_TEMPERATURE, MIN_TOP_P, SETTABLE, Nucleus, SamplingParams
 from composer.transcription.accompaniment import accompany
 

@@ -10,20 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import alive
 
 from composer.sandbox import Limits, run, start
 
 PATIENCE = 60.0  # seconds that no test needs
 TELL_LIMITS = ("sh", "-c", "ulimit -v; ulimit -d; ulimit -t; ulimit -f")
 LIMITS = Limits(memory=2**30, data=2**29, cpu=7, file=2**20)
-
-
-def alive(pid: int) -> bool:
-    """Not a zombie either."""
-    try:
-        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 def until_gone(pid: int) -> None:
