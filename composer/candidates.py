@@ -131,4 +131,5 @@ def _fails(request: Request, answer: Composed, vocabulary: Vocabulary) -> bool:
 
 def _odds(request: Request, answer: Composed, vocabulary: Vocabulary, critics: Critics, style: str) -> float | None:
     piece = features(notes_of_words(np.array([*request.words, *answer.words]), vocabulary), bars_in(request.words))
-    return None if piece is None else critics.critic_of(piece, style).real(piece)
+    critic = critics.critic_of(piece, style) if piece else None
+    return critic.real(piece) if critic and piece else None

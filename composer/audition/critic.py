@@ -22,13 +22,16 @@ from composer.audition.metrics import FEWEST_NOTES, Figures, measure
 from composer.engine.checkpoint import CRITICS
 
 OPENING_BARS, BARS = 8, 32  # what they look at on either side of where the new bars begin, as they were taught
+FARTHEST = (
+    2.0  # mean squared deviation of an opening from the songs that taught a critic: one in ten of theirs is farther
+)
 PENALTY = 10.0  # on the squared weights
 STEPS = 30  # of Newton's method; it has converged long before
 
 # Those that an audition compares by, but for structureness, which takes several times as long as all others.
 FIGURES = tuple(name for name in COMPARED if not name.startswith("SI_"))
 # By these its style is told, and what follows is held against them. Eight bars have none eight bars back.
-OF_OPENING = ("pitch_mean", "vel_mean", *(name for name in FIGURES if name != "far"))
+OF_OPENING = ("pitch_mean", "vel_mean", "vel_std", *(name for name in FIGURES if name != "far"))
 NAMES = (*FIGURES, *(f"{name} - opening" for name in OF_OPENING))
 
 
@@ -83,6 +86,10 @@ class Spread:
         result: Floats = np.nan_to_num((row - self.centre) / self.scale)
         return result
 
+    def distance(self, row: Floats) -> float:
+        """The mean square of what a row has, in deviations."""
+        return float(np.nanmean(((row - self.centre) / self.scale) ** 2))
+
     def likelihood(self, row: Floats) -> float:
         """Of a row, in nats, as if its figures had nothing to do with each other."""
         return float(-(self.scaled(row) ** 2 / 2 + np.log(self.scale)).sum())
@@ -132,10 +139,16 @@ class Critics:
 
     by_style: Mapping[str, Critic]
 
-    def critic_of(self, piece: Features, style: str = "") -> Critic:
-        """That of the style that is asked for, or of the songs that begin most like the piece."""
-        likeliest = max(self.by_style, key=lambda name: self.by_style[name].openings.likelihood(piece.opening))
-        return self.by_style.get(style, self.by_style[likeliest])
+    def critic_of(self, piece: Features, style: str = "") -> Critic | None:
+        """That of the style that is asked for, or of the songs that begin most like the piece.
+
+        Returns:
+            None where none was taught that style, or by songs that begin at all like it.
+        """
+        if style:
+            return self.by_style.get(style)
+        likeliest = max(self.by_style.values(), key=lambda critic: critic.openings.likelihood(piece.opening))
+        return likeliest if likeliest.openings.distance(piece.opening) <= FARTHEST else None
 
     def save(self, checkpoint: Path) -> None:
         told = {

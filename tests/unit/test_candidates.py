@@ -13,6 +13,7 @@ from engine_models import TINY, random_checkpoint
 from scores import arpeggios, in_meters
 
 from composer import candidates
+from composer.audition import critic
 from composer.audition.critic import BARS, NAMES, OF_OPENING, OPENING_BARS, Critic, Critics, Features, features
 from composer.audition.grid import notes_of, notes_of_words
 from composer.candidates import ALL_BARS, MOST, Candidates, choose, compose_all
@@ -51,6 +52,11 @@ def taught() -> Critics:
     return Critics({"pop": low, "song": high})
 
 
+def found_by(critics: Critics, piece: Features | None) -> float:
+    critic = critics.critic_of(piece) if piece else None
+    return critic.real(piece) if critic and piece else -math.inf
+
+
 def alone(checkpoint: Checkpoint, request: Request) -> list[Take]:
     """Each of its candidates as a take by itself."""
     requests = [replace(request, seed=one.request.seed) for one in Candidates(Generator(checkpoint, 1), request).pieces]
@@ -74,16 +80,19 @@ def test_without_a_critic_the_first_that_passes_the_gates_is_kept(checkpoint: Ch
         assert take.composed.chosen == Chosen(drawn, best + 1)
 
 
-def test_of_those_that_pass_the_critic_keeps_the_likest_to_real_music(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_of_those_that_pass_the_critic_keeps_the_likest_to_real_music(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     critics = taught()
     critics.save(tmp_path)
     told = json.loads((tmp_path / CRITICS).read_text())
+    monkeypatch.setattr(critic, "FARTHEST", math.inf)
     order = Order(8, seed=3, sampling=SAMPLING, candidates=8)
     (take,) = compose(OPENING, replace(checkpoint, critics=told), order)
     each = alone(checkpoint, order.requests(OPENING.score, checkpoint.vocabulary)[0])
     rows = [np.array([*one.request.words, *one.composed.words]) for one in each]
     judged = [features(notes_of_words(row, checkpoint.vocabulary), 8) for row in rows]
-    odds = [-math.inf if one is None else critics.critic_of(one).real(one) for one in judged]
+    odds = [found_by(critics, one) for one in judged]
     best = max(range(8), key=lambda number: (each[number].keeps_key, odds[number]))
     assert take.composed.words == each[best].composed.words
     assert take.composed.chosen.kept == best + 1
@@ -190,9 +199,11 @@ def test_critics_prefer_what_is_like_the_songs_that_taught_them() -> None:
     critics = taught()
     for seed, composed, real, opening in ((7, 0.4, 0.0, -1), (9, 0.0, 0.4, 1)):
         false, true = rows(40, seed, composed, opening), rows(40, seed + 1, real, opening)
-        odds = [[critics.critic_of(one).real(one) for one in some] for some in (false, true)]
+        odds = [[found_by(critics, one) for one in some] for some in (false, true)]
         assert np.mean([one > other for one in odds[1] for other in odds[0]]) > 0.8
         assert all(critics.critic_of(one, "pop") is critics.by_style["pop"] for one in true), "as it is asked for"
+        assert all(critics.critic_of(one, "quartet") is None for one in true)
+    assert all(critics.critic_of(one) is None for one in rows(9, 5, 0, opening=6)), "nothing that it knows begins so"
     low = critics.by_style["pop"]
     lacking = Features(np.full(len(OF_OPENING), math.nan), np.full(len(NAMES), math.nan))
     assert low.real(lacking) == pytest.approx(low.weights[0]), "what a piece lacks is as in the mean"
