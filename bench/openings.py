@@ -1,7 +1,7 @@
 """Twenty openings from songs that the model never saw, continued by the default checkpoint and measured.
 
     ./run bench openings CORPUS [--songs 20] [--bars 32] [--set temperature.pitch=0.9 ...] [--no-audio]
-                             [--checkpoint checkpoints/fifth] [--out out/openings]
+                             [--checkpoint checkpoints/sixth] [--out out/openings]
 
 CORPUS: a folder as `segue train` takes it; the openings are the first eight bars of its validation songs. Prints, for
 each: bars added, key of opening and continuation, tempo, and of the MP3 its length beside that of the notes, its
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=32)
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--audio", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/fifth"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/sixth"))
     parser.add_argument("--out", type=Path, default=Path("out/openings"))
     options = parser.parse_args()
 

@@ -17,6 +17,7 @@ from composer.audition.grid import notes_of_words
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.runs import LONGEST_COMMON
+from composer.errors import PieceError
 from composer.music.encoding import decode
 from composer.music.key import find_key, near
 from composer.music.words import Family, Vocabulary, Word, bars_in
@@ -65,8 +66,12 @@ class Candidates:
         answers = [self._generator.composed(self.pieces[number], seconds) for number in whole]
         checkpoint = self._generator.checkpoint
         critics = Critics.read(checkpoint.critics) if checkpoint.critics else None
-        styles = ("", *checkpoint.model.config.styles)
-        best, odds = choose(self.request, answers, checkpoint.vocabulary, critics, styles[self.request.style])
+        styles = dict(enumerate(checkpoint.model.config.styles, start=1))
+        style = styles.get(self.request.style, "")
+        try:
+            best, odds = choose(self.request, answers, checkpoint.vocabulary, critics, style)
+        except Exception as error:  # whatever goes wrong with it ends this piece and no other
+            raise PieceError(f"{type(error).__name__}, {error}") from error
         return replace(answers[best], chosen=Chosen(len(self.pieces), whole[best] + 1, odds))
 
 

@@ -9,4 +9,4 @@ from pathlib import Path
 
 _INSTALLED = Path(__file__).parent / "installed"
 HOME = _INSTALLED if _INSTALLED.exists() else Path(__file__).parent.parent
-DEFAULT_CHECKPOINT = HOME / "checkpoints" / "fifth"
+DEFAULT_CHECKPOINT = HOME / "checkpoints" / "sixth"

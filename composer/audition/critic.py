@@ -22,9 +22,8 @@ from composer.audition.metrics import FEWEST_NOTES, Figures, measure
 from composer.engine.checkpoint import CRITICS
 
 OPENING_BARS, BARS = 8, 32  # what they look at on either side of where the new bars begin, as they were taught
-FARTHEST = (
-    2.0  # mean squared deviation of an opening from the songs that taught a critic: one in ten of theirs is farther
-)
+# How far an opening may be from those that taught a critic, in mean squared deviations; one in ten of theirs is farther
+FARTHEST = 2.0
 PENALTY = 10.0  # on the squared weights
 STEPS = 30  # of Newton's method; it has converged long before
 

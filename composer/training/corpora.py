@@ -76,15 +76,15 @@ class Collection:
 
 POP909_TIERS = ("A", "B", "C-3/4", "C-triplet")
 CORPORA = (
-    Collection("pop909_aligned", "pop", _pop909, True, 0.34, POP909_TIERS),
+    Collection("pop909_aligned", "pop", _pop909, True, 0.28, POP909_TIERS),
     Collection("pop909_aligned_versions", "pop", nothing_said, True, 0.04, POP909_TIERS),
-    Collection("pop1k7", "pop transcribed", nothing_said, True, 0.32),
-    Collection("scores/songs", "song", _song, False, 0.12),
-    Collection("scores/polish", "classical", nothing_said, False, 0.06),
-    Collection("scores/chopin", "classical", nothing_said, False, 0.02),
-    Collection("scores/mutopia", "classical", nothing_said, False, 0.04),
-    Collection("scores/quartets", "quartet", _quartet, False, 0.04),
-    Collection("scores/freedoom", "game", nothing_said, False, 0.02),
+    Collection("pop1k7", "pop transcribed", nothing_said, True, 0.26),
+    Collection("scores/songs", "song", _song, False, 0.10),
+    Collection("scores/polish", "classical", nothing_said, False, 0.08),
+    Collection("scores/chopin", "classical", nothing_said, False, 0.03),
+    Collection("scores/mutopia", "classical", nothing_said, False, 0.09),
+    Collection("scores/quartets", "quartet", _quartet, False, 0.08),
+    Collection("scores/freedoom", "game", nothing_said, False, 0.04),
 )
 
 

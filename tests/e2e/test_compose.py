@@ -27,7 +27,7 @@ from composer.opening import to_opening
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 OPENING = EXAMPLES / "opening.mid"
-CHECKPOINT = ROOT / "checkpoints" / "fifth"
+CHECKPOINT = ROOT / "checkpoints" / "sixth"
 
 
 def segue(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -75,7 +75,7 @@ def test_the_picture_opens(piece: Path) -> None:
 
 def test_the_receipt_tells_how_the_piece_came_about(piece: Path) -> None:
     receipt = json.loads((piece / "piece.json").read_text())
-    assert receipt["checkpoint"] == {"name": "fifth", "digest": load_checkpoint(CHECKPOINT).digest}
+    assert receipt["checkpoint"] == {"name": "sixth", "digest": load_checkpoint(CHECKPOINT).digest}
     assert receipt["seed"] == 7
     assert set(receipt["settings"]) == {"temperature", "top_p"}
     assert receipt["words"] > 6
@@ -211,7 +211,7 @@ def test_refusals_are_one_sentence_and_status_2(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         assert "CUDA" in in_process.segue("compose", OPENING, "--device", "cuda", cwd=tmp_path).stderr
     for words, what in (
-        (("broken.mid",), "no notes"),
+        (("broken.mid",), "cut off"),
         (("text.mid",), "MIDI"),
         (("elevens.mid",), "11/16"),
         ((OPENING, "--redo", "9-12"), "bars 1 to 8"),

@@ -117,7 +117,12 @@ async def test_votes_are_shown_and_deleted_with_all_else_about_a_person(scene: S
 
 
 async def compared(user: User, channel: Channel, **options: str) -> Message:
-    return await posted(await user.command("compare", channel, **options))
+    return await both_posted(await user.command("compare", channel, **options))
+
+
+async def both_posted(reply: Reply) -> Message:
+    """The two takes."""
+    return await reply.until(lambda message: len(message.files) == 4, PATIENCE)
 
 
 async def test_two_takes_are_compared_blind_until_they_are_told(scene: Scene) -> None:
@@ -171,7 +176,7 @@ async def test_takes_are_chosen_from_a_list_or_by_their_links(scene: Scene) -> N
         name = "比较" if user is li else "compare"
         one, other = ("一个", "另一个") if user is li else ("one", "other")
         (choice,) = [c for c in await user.suggestions(name, channel, one, "opening") if c.name.endswith("· 1")]
-        message = await posted(await user.command(name, channel, **{one: choice.value, other: link(second)}))
+        message = await both_posted(await user.command(name, channel, **{one: choice.value, other: link(second)}))
         await user.click(message, say("zh" if user is li else "en", "button_a"))
         await user.click(message, say("zh" if user is li else "en", "button_tell"))
         await message.until(lambda m: "**B**" in m.content)

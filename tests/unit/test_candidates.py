@@ -235,11 +235,28 @@ def test_critics_lie_beside_their_checkpoint(checkpoint: Checkpoint, tmp_path: P
     assert after.critics is not None
     read = Critics.read(after.critics)
     assert read is not None
-    for style, critic in taught().by_style.items():
-        assert np.array_equal(read.by_style[style].weights, critic.weights)
-        assert np.array_equal(read.by_style[style].openings.scale, critic.openings.scale)
+    for style, one in taught().by_style.items():
+        assert np.array_equal(read.by_style[style].weights, one.weights)
+        assert np.array_equal(read.by_style[style].openings.scale, one.openings.scale)
     assert before.digest != after.digest, "other critics, other pieces"
     assert Critics.read({**after.critics, "features": list(NAMES[1:])}) is None
     (tmp_path / CRITICS).write_text("{")
     with pytest.raises(CheckpointError, match=r"critics\.json is damaged"):
         load_checkpoint(tmp_path)
+
+
+def test_a_style_that_the_model_does_not_know_is_no_style(checkpoint: Checkpoint) -> None:
+    assert not checkpoint.model.config.styles
+    (take,) = compose(OPENING, checkpoint, Order(2, style="song", candidates=2))
+    assert take.composed.chosen.drawn == 2
+
+
+def test_what_breaks_while_one_is_chosen_is_the_pieces_own(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(candidates, "choose", broken)
+    with pytest.raises(PieceError, match="ZeroDivisionError"):
+        compose(OPENING, checkpoint, Order(2, candidates=2))

@@ -153,7 +153,7 @@ def events_of(track: Track) -> Iterator[Event]:
         at = end
         yield Event(tick, status, meta, body, end)
     if cut:
-        raise NotMidiError("a track ends before its end")
+        raise NotMidiError("a track is cut off")
 
 
 def written(resolution: int, tracks: Sequence[bytes]) -> bytes:
