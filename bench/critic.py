@@ -18,8 +18,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from bench.machine import threads
 from composer.audition.bootstrap import interval, told
 from composer.audition.choice import DRAWS, POINTS, summarise
@@ -33,13 +31,13 @@ from composer.audition.comparison import (
     reference_names,
 )
 from composer.audition.critic import BARS, Critic, Critics, Features, features
-from composer.audition.grid import Ints, notes_of, notes_of_words
+from composer.audition.grid import Ints, notes_of
 from composer.audition.metrics import judge
 from composer.audition.openings import OPENING_BARS, Song, openings_of_corpus, songs_of, spread
 from composer.audition.trials import Judged, compose_all
 from composer.candidates import choose
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
-from composer.music.encoding import to_words
+from composer.music.encoding import decode, to_words
 from composer.music.words import Vocabulary, Word
 from composer.order import Order
 from composer.piece import Take
@@ -94,7 +92,7 @@ def words_of(take: Take) -> list[Word]:
 
 
 def features_of(words: Sequence[Word], vocabulary: Vocabulary) -> Features | None:
-    return features(notes_of_words(np.array(words), vocabulary), OPENING_BARS)
+    return features(notes_of(decode(words, vocabulary)), OPENING_BARS)
 
 
 def table(checkpoint: Checkpoint, critics: Critics, songs: Sequence[Song], reference: Reference) -> None:

@@ -9,11 +9,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from composer.audition.critic import Critics, features
-from composer.audition.grid import notes_of_words
+from composer.audition.grid import notes_of
 from composer.engine.checkpoint import Checkpoint
 from composer.engine.generator import Generator
 from composer.engine.runs import LONGEST_COMMON
@@ -135,6 +134,6 @@ def _fails(request: Request, answer: Composed, vocabulary: Vocabulary) -> bool:
 
 
 def _odds(request: Request, answer: Composed, vocabulary: Vocabulary, critics: Critics, style: str) -> float | None:
-    piece = features(notes_of_words(np.array([*request.words, *answer.words]), vocabulary), bars_in(request.words))
+    piece = features(notes_of(decode([*request.words, *answer.words], vocabulary)), bars_in(request.words))
     critic = critics.critic_of(piece, style) if piece else None
     return critic.real(piece) if critic and piece else None

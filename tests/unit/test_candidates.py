@@ -15,7 +15,7 @@ from scores import arpeggios, in_meters
 from composer import candidates
 from composer.audition import critic
 from composer.audition.critic import BARS, NAMES, OF_OPENING, OPENING_BARS, Critic, Critics, Features, features
-from composer.audition.grid import notes_of, notes_of_words
+from composer.audition.grid import notes_of
 from composer.candidates import ALL_BARS, MOST, Candidates, choose, compose_all
 from composer.composing import compose
 from composer.engine.checkpoint import CRITICS, Checkpoint, load_checkpoint, save_checkpoint
@@ -23,6 +23,7 @@ from composer.engine.generator import Generator
 from composer.engine.runs import LONGEST_COMMON
 from composer.engine.scheduler import Piece
 from composer.errors import CheckpointError, PieceError
+from composer.music.encoding import decode
 from composer.music.score import Note
 from composer.opening import Opening
 from composer.order import Order
@@ -90,8 +91,8 @@ def test_of_those_that_pass_the_critic_keeps_the_likest_to_real_music(
     order = Order(8, seed=3, sampling=SAMPLING, candidates=8)
     (take,) = compose(OPENING, replace(checkpoint, critics=told), order)
     each = alone(checkpoint, order.requests(OPENING.score, checkpoint.vocabulary)[0])
-    rows = [np.array([*one.request.words, *one.composed.words]) for one in each]
-    judged = [features(notes_of_words(row, checkpoint.vocabulary), 8) for row in rows]
+    words = [[*one.request.words, *one.composed.words] for one in each]
+    judged = [features(notes_of(decode(row, checkpoint.vocabulary)), 8) for row in words]
     odds = [found_by(critics, one) for one in judged]
     best = max(range(8), key=lambda number: (each[number].keeps_key, odds[number]))
     assert take.composed.words == each[best].composed.words
