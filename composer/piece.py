@@ -14,7 +14,7 @@ from composer.music.encoding import decode
 from composer.music.joining import joined
 from composer.music.key import Key, find_key, near
 from composer.music.roles import is_melody
-from composer.music.score import NOTHING_LOST, Lost, Part, Score, TempoChange
+from composer.music.score import NOTHING_LOST, Chord, Lost, Part, Score, TempoChange
 from composer.music.words import Family, Vocabulary, bars_in
 from composer.opening import Opening
 from composer.order import Order
@@ -123,8 +123,15 @@ def finish(opening: Score, request: Request, composed: Composed, vocabulary: Voc
     new = decode(composed.words, vocabulary)
     if all(word.family != Family.METRICAL for word in composed.words):  # silence says nothing of tempo and chords
         new = replace(new, tempos=(TempoChange(0, opening.tempos[-1].bpm),), chords=())
+    new = replace(new, chords=_since_they_sound(new))
     take = Take(opening, opening, new, first, request, composed)
     return replace(take, score=joined(opening, new, first, take.beside is not None, request.drums, request.ending))
+
+
+def _since_they_sound(new: Score) -> tuple[Chord, ...]:
+    """Words say what holds first from the start; in silent bars there still holds what did before them."""
+    first = new.bar_at(min((note.start for part in new.parts for note in part.notes), default=0))
+    return tuple(replace(chord, tick=max(chord.tick, new.line(first))) for chord in new.chords)
 
 
 def receipt(

@@ -22,7 +22,7 @@ from composer.music.encoding import decode, encode, quantise
 from composer.music.joining import PEDAL_TICKS, SAME_TEMPO
 from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import EARLY_TICKS, Note, Part, Score, TempoChange, cut_at_repeats, in_four
+from composer.music.score import EARLY_TICKS, Chord, Note, Part, Score, TempoChange, cut_at_repeats, in_four
 from composer.music.words import ATTRIBUTES, END, Family, Word, default_vocabulary
 from composer.order import HEARD_BARS, HEARD_NOTES, MAX_SEED, MAX_TAKES, Order, heard
 from composer.parsing import bars_from, chords_from, settings_from
@@ -722,3 +722,10 @@ def test_whatever_stands_in_a_row_is_a_request_or_refused(row: dict[str, Any]) -
     except RequestError:
         return
     assert Request.from_json(request.to_json(), VOCABULARY) == request
+
+
+def test_a_chord_behind_silent_bars_begins_where_they_end() -> None:
+    notes = tuple(Note(at, 65, at + 480, 90) for at in range(TICKS_PER_BAR, 2 * TICKS_PER_BAR, 480))
+    following = in_four(notes, (TempoChange(0, 90.0),), (Chord(TICKS_PER_BAR, 5),), end=2 * TICKS_PER_BAR)
+    chords = finished(steady(2), following).score.chords
+    assert [chord.tick for chord in chords if chord.tick >= 2 * TICKS_PER_BAR] == [3 * TICKS_PER_BAR]
