@@ -43,7 +43,7 @@ async def migrate(url: str, revision: str) -> None:
         await database.migrate()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # as long as the server: a worker may leave this file and come back to it
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the databases are that have been migrated, each of them once. Of PostgreSQL's it has the names."""
     return tmp_path_factory.mktemp("migrated")
