@@ -18,7 +18,7 @@ from composer.engine.generator import Generator
 from composer.engine.runs import LONGEST_COMMON
 from composer.errors import PieceError
 from composer.music.encoding import decode
-from composer.music.key import find_key, near
+from composer.music.key import Key, find_key, near
 from composer.music.words import Family, Vocabulary, Word, bars_in
 from composer.request import Chosen, Composed, Request
 
@@ -104,8 +104,9 @@ def choose(
     Of those that pass the gates, the one that the critic finds likeliest; the first where there is no critic.
     """
     odds = [_odds(request, answer, vocabulary, critics, style) if critics else None for answer in answers]
+    key = _key(request.words, vocabulary)
     ranks = [
-        (_fails(request, answer, vocabulary), math.inf if likely is None else -likely)
+        (_fails(key, answer, vocabulary), math.inf if likely is None else -likely)
         for answer, likely in zip(answers, odds, strict=True)
     ]
     best = min(range(len(answers)), key=ranks.__getitem__)
@@ -127,10 +128,14 @@ def _as_many_as_pay(request: Request, checkpoint: Checkpoint) -> int:
     return count if checkpoint.critics and goes_on and in_four and count >= FEWEST else 1
 
 
-def _fails(request: Request, answer: Composed, vocabulary: Vocabulary) -> bool:
-    """Whether it is stuck in a loop, has copied, or leaves the key."""
-    key, new = (find_key(decode(words, vocabulary).notes) if words else None for words in (request.words, answer.words))
-    return answer.watched.stuck or answer.watched.common > LONGEST_COMMON or not near(key, new)
+def _fails(key: Key | None, answer: Composed, vocabulary: Vocabulary) -> bool:
+    """Whether it is stuck in a loop, has copied, or leaves the opening's key."""
+    watched = answer.watched
+    return watched.stuck or watched.common > LONGEST_COMMON or not near(key, _key(answer.words, vocabulary))
+
+
+def _key(words: Sequence[Word], vocabulary: Vocabulary) -> Key | None:
+    return find_key(decode(words, vocabulary).notes) if words else None
 
 
 def _odds(request: Request, answer: Composed, vocabulary: Vocabulary, critics: Critics, style: str) -> float | None:
