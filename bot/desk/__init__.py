@@ -3,6 +3,7 @@
     buttons.py      acts, rows and looks, and the grammar of custom ids
     press.py        from a press to what it does
     composing.py    continue, accompany, vary, retry, and go on from what was heard: a new piece from this one
+    form.py         what the forms have in common
     again.py        the form with bars, temperature and top-p
     redo.py         the form with bars that are composed again
     chords.py       the form with the piece's chords

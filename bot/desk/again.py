@@ -8,25 +8,20 @@ from typing import Any
 import discord
 
 from bot.desk.composing import again
+from bot.desk.form import Form
 from bot.errors import FormError
 from bot.intake import MAX_BARS, new_seed
 from bot.messages import CHINESE_COMMANDS, MUSICAL_NAMES, Language, say
-from bot.replies import Interaction, language, refusing
+from bot.replies import Interaction
 from bot.storage.piece import Piece
 from composer.errors import OutOfRangeError, UnknownNameError
 from composer.order import Order
 from composer.sampling import ALL, Knob, SamplingParams
 
-FORM_SECONDS = 900.0  # then a form that was dismissed is forgotten; Discord does not tell of it
 FROM_CHINESE = {CHINESE_COMMANDS[name]: name for name in (*MUSICAL_NAMES, ALL)}
 
 
-async def ask_how(interaction: Interaction, piece: Piece) -> None:
-    """Show the form."""
-    await interaction.response.send_modal(AgainForm(piece, language(interaction)))
-
-
-class AgainForm(discord.ui.Modal):
+class AgainForm(Form):
     """Bars, temperature and top-p; a field that is left empty stays as it was.
 
     Args:
@@ -35,8 +30,7 @@ class AgainForm(discord.ui.Modal):
     """
 
     def __init__(self, piece: Piece, spoken: Language) -> None:
-        super().__init__(title=say(spoken, "form_title"), timeout=FORM_SECONDS)
-        self.piece = piece
+        super().__init__(piece, "form_title", spoken)
 
         def field(name: str, default: str | None = None) -> discord.ui.TextInput[Any]:
             return discord.ui.TextInput(label=say(spoken, name), default=default, required=False, max_length=200)
@@ -46,14 +40,13 @@ class AgainForm(discord.ui.Modal):
         for item in (self.bars, self.temperature, self.top_p):
             self.add_item(item)
 
-    async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
-        async with refusing(interaction):
-            sampling = parse_knob(self.temperature.value, "temperature", self.piece.sampling)
-            sampling = parse_knob(self.top_p.value, "top_p", sampling)
-            bars = parse_bars(self.bars.value, self.piece.bars)
-            await again(
-                interaction, self.piece, Order.doing(self.piece.task, bars=bars, seed=new_seed(), sampling=sampling)
-            )
+    async def submitted(self, interaction: Interaction) -> None:
+        sampling = parse_knob(self.temperature.value, "temperature", self.piece.sampling)
+        sampling = parse_knob(self.top_p.value, "top_p", sampling)
+        bars = parse_bars(self.bars.value, self.piece.bars)
+        await again(
+            interaction, self.piece, Order.doing(self.piece.task, bars=bars, seed=new_seed(), sampling=sampling)
+        )
 
 
 def parse_bars(text: str, default: int) -> int:

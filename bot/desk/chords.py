@@ -7,12 +7,11 @@ from typing import Any
 
 import discord
 
-from bot.desk.again import FORM_SECONDS
 from bot.desk.composing import again, work_on
-from bot.errors import NotFinishedError
+from bot.desk.form import Form
 from bot.intake import new_seed
 from bot.messages import Language, say
-from bot.replies import Interaction, language, refusing
+from bot.replies import Interaction
 from bot.storage.piece import Piece
 from composer.errors import TaskError
 from composer.order import MOST_REDONE, Order
@@ -23,18 +22,7 @@ MOST_LETTERS = 4000  # in a field of a form
 Chords = tuple[tuple[str, ...], ...]  # of each bar
 
 
-async def ask_chords(interaction: Interaction, piece: Piece) -> None:
-    """Show the form.
-
-    Raises:
-        NotFinishedError: there are no chords yet.
-    """
-    if piece.receipt is None:
-        raise NotFinishedError
-    await interaction.response.send_modal(ChordsForm(piece, language(interaction)))
-
-
-class ChordsForm(discord.ui.Modal):
+class ChordsForm(Form):
     """The chords of the last bars, as many as there is room for.
 
     Args:
@@ -43,11 +31,11 @@ class ChordsForm(discord.ui.Modal):
     """
 
     def __init__(self, piece: Piece, spoken: Language) -> None:
-        super().__init__(title=say(spoken, "chords_title"), timeout=FORM_SECONDS)
+        super().__init__(piece, "chords_title", spoken)
         text = (piece.receipt or {}).get("chords", "")
         if len(text) > MOST_LETTERS:
             text = text[text.index("|", len(text) - MOST_LETTERS) :]
-        self.piece, self.shown = piece, chords_from(text)
+        self.shown = chords_from(text)
         self.chords: discord.ui.TextInput[Any] = discord.ui.TextInput(
             label=say(spoken, "chords_field", first=piece.all_bars - len(self.shown) + 1, last=piece.all_bars),
             style=discord.TextStyle.paragraph,
@@ -56,10 +44,9 @@ class ChordsForm(discord.ui.Modal):
         )
         self.add_item(self.chords)
 
-    async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
-        async with refusing(interaction):
-            order, anew = to_chords(self.piece, self.shown, chords_from(self.chords.value))
-            await (again if anew else work_on)(interaction, self.piece, order)
+    async def submitted(self, interaction: Interaction) -> None:
+        order, anew = to_chords(self.piece, self.shown, chords_from(self.chords.value))
+        await (again if anew else work_on)(interaction, self.piece, order)
 
 
 def to_chords(piece: Piece, shown: Chords, written: Chords) -> tuple[Order, bool]:

@@ -8,18 +8,19 @@ from typing import Any, Self
 
 import discord
 
-from bot.desk.again import ask_how
+from bot.desk.again import AgainForm
 from bot.desk.back import back
 from bot.desk.buttons import PATTERN, Act, ButtonId, custom_id
-from bot.desk.chords import ask_chords
+from bot.desk.chords import ChordsForm
 from bot.desk.compare import choose_a, choose_b, drop, tell_which
 from bot.desk.composing import accompany, as_written, carry_on, go_on, retry, vary
 from bot.desk.forget import forget
+from bot.desk.form import asking, of_finished
 from bot.desk.hearing import double, half
 from bot.desk.love import love
 from bot.desk.message import cancel, delete, deliver
 from bot.desk.receipt import tell
-from bot.desk.redo import ask_which
+from bot.desk.redo import RedoForm
 from bot.desk.sheet import show
 from bot.desk.sound import loop, parts
 from bot.errors import GoneError
@@ -43,11 +44,11 @@ def _kept(action: Callable[[Interaction, Piece], Awaitable[None]]) -> Action:
 
 ACTIONS: Mapping[Act, Action] = {
     Act.CONTINUE: _kept(carry_on),
-    Act.CHORDS: _kept(ask_chords),
+    Act.CHORDS: _kept(of_finished(ChordsForm)),
     Act.ACCOMPANY: _kept(accompany),
     Act.VARY: _kept(vary),
-    Act.AGAIN: _kept(ask_how),
-    Act.REDO: _kept(ask_which),
+    Act.AGAIN: _kept(asking(AgainForm)),
+    Act.REDO: _kept(of_finished(RedoForm)),
     Act.SHEET: _kept(show),
     Act.PARTS: _kept(parts),
     Act.LOOP: _kept(loop),

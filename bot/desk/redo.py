@@ -6,12 +6,11 @@ from typing import Any
 
 import discord
 
-from bot.desk.again import FORM_SECONDS
 from bot.desk.composing import work_on
-from bot.errors import NotFinishedError
+from bot.desk.form import Form
 from bot.intake import new_seed
 from bot.messages import Language, say
-from bot.replies import Interaction, language, refusing
+from bot.replies import Interaction
 from bot.storage.piece import Piece
 from composer.order import Order
 from composer.parsing import bars_from, chords_from
@@ -19,18 +18,7 @@ from composer.parsing import bars_from, chords_from
 PHRASE = 4  # bars
 
 
-async def ask_which(interaction: Interaction, piece: Piece) -> None:
-    """Show the form.
-
-    Raises:
-        NotFinishedError: there are no bars yet.
-    """
-    if piece.receipt is None:
-        raise NotFinishedError
-    await interaction.response.send_modal(RedoForm(piece, language(interaction)))
-
-
-class RedoForm(discord.ui.Modal):
+class RedoForm(Form):
     """Bars, and if they are wished for their chords and their key.
 
     Args:
@@ -39,8 +27,7 @@ class RedoForm(discord.ui.Modal):
     """
 
     def __init__(self, piece: Piece, spoken: Language) -> None:
-        super().__init__(title=say(spoken, "redo_title"), timeout=FORM_SECONDS)
-        self.piece = piece
+        super().__init__(piece, "redo_title", spoken)
 
         def field(name: str, default: str | None = None, *, required: bool = False) -> discord.ui.TextInput[Any]:
             return discord.ui.TextInput(label=say(spoken, name), default=default, required=required, max_length=200)
@@ -50,16 +37,15 @@ class RedoForm(discord.ui.Modal):
         for item in (self.bars, self.chords, self.key):
             self.add_item(item)
 
-    async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
-        async with refusing(interaction):
-            order = Order(
-                seed=new_seed(),
-                sampling=self.piece.sampling,
-                redo=bars_from(self.bars.value),
-                chords=chords_from(self.chords.value),
-                key=self.key.value.strip(),
-            )
-            await work_on(interaction, self.piece, order)
+    async def submitted(self, interaction: Interaction) -> None:
+        order = Order(
+            seed=new_seed(),
+            sampling=self.piece.sampling,
+            redo=bars_from(self.bars.value),
+            chords=chords_from(self.chords.value),
+            key=self.key.value.strip(),
+        )
+        await work_on(interaction, self.piece, order)
 
 
 def last_phrase(piece: Piece) -> str:
