@@ -12,7 +12,7 @@ from composer.music.chords import say_chords
 from composer.music.drums import Drums
 from composer.music.encoding import decode
 from composer.music.joining import joined
-from composer.music.key import Key, find_key, near
+from composer.music.key import Key, find_key
 from composer.music.roles import is_melody
 from composer.music.score import NOTHING_LOST, Chord, Lost, Part, Score, TempoChange
 from composer.music.words import Family, Vocabulary, bars_in
@@ -106,11 +106,6 @@ class Take:
             for part, notes in zip_longest(self.score.parts, before, fillvalue=0)
             if isinstance(part, Part) and part.notes
         ]
-
-    @property
-    def keeps_key(self) -> bool:
-        """Whether what is new stays in the opening's scale, or goes to a neighbour of it."""
-        return near(*self.keys)
 
     @property
     def new_notes(self) -> int:
