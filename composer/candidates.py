@@ -64,7 +64,8 @@ class Candidates:
         whole = [number for number, piece in enumerate(self.pieces) if piece.error is None]
         answers = [self._generator.composed(self.pieces[number], seconds) for number in whole]
         checkpoint = self._generator.checkpoint
-        critics = Critics.read(checkpoint.critics) if checkpoint.critics else None
+        told = checkpoint.critics if _is_known(self.request, checkpoint.vocabulary) else None
+        critics = Critics.read(told) if told else None
         styles = dict(enumerate(checkpoint.model.config.styles, start=1))
         style = styles.get(self.request.style, "")
         try:
@@ -103,6 +104,8 @@ def choose(
 
     Of those that pass the gates, the one that the critic finds likeliest; the first where there is no critic.
     """
+    if len(answers) == 1:
+        return 0, None
     odds = [_odds(request, answer, vocabulary, critics, style) if critics else None for answer in answers]
     key = _key(request.words, vocabulary)
     ranks = [
@@ -120,12 +123,17 @@ def _drawn_for(request: Request, checkpoint: Checkpoint) -> list[Request]:
 
 
 def _as_many_as_pay(request: Request, checkpoint: Checkpoint) -> int:
-    """One where no critic knows the music: they were taught how music in 4/4 goes on."""
-    four = checkpoint.vocabulary.meters.index("4/4") + 1
-    goes_on = not request.behind and not any(word.family == Family.NOTE for bar in request.given for word in bar)
-    in_four = {word.meter for word in request.words if word.family == Family.BAR} == {four}
+    """One where no critic knows the music."""
     count = min(MOST, ALL_BARS // request.bars)
-    return count if checkpoint.critics and goes_on and in_four and count >= FEWEST else 1
+    known = checkpoint.critics and _is_known(request, checkpoint.vocabulary)
+    return count if known and count >= FEWEST else 1
+
+
+def _is_known(request: Request, vocabulary: Vocabulary) -> bool:
+    """Whether critics know such music: they were taught how music in 4/4 goes on."""
+    four = vocabulary.meters.index("4/4") + 1
+    goes_on = not request.behind and not any(word.family == Family.NOTE for bar in request.given for word in bar)
+    return goes_on and {word.meter for word in request.words if word.family == Family.BAR} == {four}
 
 
 def _fails(key: Key | None, answer: Composed, vocabulary: Vocabulary) -> bool:

@@ -262,3 +262,12 @@ def test_what_breaks_while_one_is_chosen_is_the_pieces_own(
     monkeypatch.setattr(candidates, "choose", broken)
     with pytest.raises(PieceError, match="ZeroDivisionError"):
         compose(OPENING, checkpoint, Order(2, candidates=2))
+
+
+def test_critics_are_not_asked_about_what_they_do_not_know(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    taught().save(tmp_path)
+    judged = replace(checkpoint, critics=json.loads((tmp_path / CRITICS).read_text()))
+    waltz = Opening(in_meters(tuple(Note(at, 60, at + 240, 80) for at in range(0, 8640, 240)), (0, 3, 4), end=8640))
+    for opening, order in ((waltz, Order(4, style="pop", candidates=4)), (OPENING, Order(4, candidates=1))):
+        (take,) = compose(opening, judged, order)
+        assert take.composed.chosen.odds is None
