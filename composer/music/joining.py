@@ -73,7 +73,7 @@ def joined(
         whole,
         parts=parts,
         tempos=_tempos(score, new, ending) if start == score.end else score.tempos,
-        chords=_between(chords_of(score), chords, start, end),
+        chords=_between(chords_of(score), chords, _silent_until(chords, end) if beside else start, end),
     )
 
 
@@ -122,12 +122,20 @@ def _slowing_down(new: Score, bpm: float) -> list[TempoChange]:
     return [TempoChange(tempo.tick, bpm * min(1.0, tempo.bpm / before)) for tempo in late]
 
 
+def _silent_until(new: Sequence[Chord], end: int) -> int:
+    """Where the first of them begins: until then what they stand beside is heard alone."""
+    return new[0].tick if new else end
+
+
 def _between(old: Sequence[Chord], new: Sequence[Chord], start: int, end: int) -> tuple[Chord, ...]:
-    """The old changes, from start up to end the new ones."""
+    """The old changes, from start up to end the new ones; the first of all at tick 0."""
+    before = [chord for chord in old if chord.tick < start]
+    if not before and not (new and new[0].tick == 0):
+        before = [Chord(0, None)]  # silence at the beginning
     held = [chord for chord in old if chord.tick <= end][-1:]
     behind = [chord for chord in old if chord.tick > end]
     back = [replace(chord, tick=end) for chord in held if behind or chord.tick == end]
-    return (*(chord for chord in old if chord.tick < start), *new, *back, *behind)
+    return (*before, *new, *back, *behind)
 
 
 # ------------------------------------------------------------------ parts

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scores import changed, in_meters, pedal
 
-from composer.music.chords import chords_of
+from composer.music.chords import chords_of, say_chords
 from composer.music.drums import Drums
 from composer.music.joining import BASS, ENDING_BARS, NAMES, PEDAL_TICKS, PIANO, joined
 from composer.music.meter import TICKS_PER_BAR, TICKS_PER_BEAT, Meter, bars_of
@@ -590,6 +590,21 @@ def test_the_chords_around_bars_that_are_composed_again_are_those_that_were() ->
         Chord(5 * TICKS_PER_BAR, 0),  # what held before holds again
         Chord(7 * TICKS_PER_BAR, 7),
     )
+
+
+@pytest.mark.parametrize("first", [0, 3, 6])
+def test_the_first_chord_stands_at_tick_0_whatever_is_silent(first: int) -> None:
+    """A piece that is composed again from its first bar on, and one whose accompaniment says nothing."""
+    score = eight_bars()
+    silent = in_four((), end=2 * TICKS_PER_BAR)
+    redone = joined(score, silent, first)
+    assert redone.chords[0].tick == 0
+    assert say_chords(redone).count("|") == 9
+    beside = joined(score, replace(in_four((), end=8 * TICKS_PER_BAR), parts=()), 0, beside=True)
+    assert say_chords(beside) == say_chords(replace(score, chords=chords_of(score)))
+    late = replace(in_four((), end=8 * TICKS_PER_BAR), chords=(Chord(first * TICKS_PER_BAR, 11, "m"),))
+    told = joined(score, late, 0, beside=True).chords
+    assert told == (*(chord for chord in chords_of(score) if chord.tick < first * TICKS_PER_BAR), *late.chords)
 
 
 def test_an_early_note_belongs_to_the_bar_behind_it() -> None:
