@@ -83,7 +83,7 @@ async def full_channel(folder: Path, people: int, each: int) -> None:
             sent = [user.send_command("compose", channel, opening=file, bars=8) for _ in range(each) for user in crowd]
             waits = await asyncio.gather(*(timed(reply, began) for reply in sent))
             seconds = time.monotonic() - began
-            posts = sum(len(v.files) > 1 for m in channel.messages for v in m.versions) - 1
+            posts = sum(len(v.files) > 2 for m in channel.messages for v in m.versions) - 1
             used = memory(bot)
     waits.sort()
     print(f"\n| {people} people, {each} pieces of 8 bars each, at once | |\n| --- | ---: |")
@@ -104,7 +104,7 @@ async def killed(folder: Path) -> None:
             await replies[0].until(lambda m: "Composing" in m.content, PATIENCE)
             await bot.kill_worker()
             first = await standin.until(
-                lambda: next((r for r in replies if r.message and len(r.message.files) > 1), None), PATIENCE
+                lambda: next((r for r in replies if r.message and len(r.message.files) > 2), None), PATIENCE
             )
             resumed = time.monotonic() - began
             await bot.kill()
@@ -125,7 +125,7 @@ async def ask(user: User, channel: Channel, data: bytes, bars: int) -> Reply:
 
 async def posted(reply: Reply) -> Message:
     """The message once it has become the piece."""
-    return await reply.until(lambda message: len(message.files) > 1, PATIENCE)
+    return await reply.until(lambda message: len(message.files) > 2, PATIENCE)
 
 
 async def timed(reply: Reply, began: float) -> float:

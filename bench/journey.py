@@ -12,8 +12,9 @@ rounds for each stage, and its share:
     prefill      the first step, which reads the opening, less what a step takes
     decode       all steps until the last bar of the last candidate, in as many slots as a worker has
     choose       one of the candidates
-    finish       words -> Score -> MIDI, with the opening as it was played; MP3, encoded while it is played, and beside
-                 it PNG
+    finish       words -> Score -> MIDI, with the opening as it was played, and PNG
+    shown        all until here: the message has what there is to see
+    sound        MIDI -> MP3, encoded while it is played
 
 How long Discord takes on top, `./run bench channel` measures against its stand-in.
 """
@@ -34,7 +35,7 @@ from bench.music import EXAMPLE
 from bench.report import Table, report
 from bench.service import finished, submit, table, working
 from bench.stages import Stages, medians
-from bot.workshop import Answered, finish_with_sound
+from bot.workshop import Answered, finish_piece, render_sound
 from composer.candidates import Candidates
 from composer.engine.checkpoint import Checkpoint, load_checkpoint
 from composer.engine.generator import Generator
@@ -67,9 +68,9 @@ def main() -> None:
     seconds = medians(rounds)
     music = take.score.seconds_at(take.score.end)
     total = sum(seconds.values())
-    rows = [
-        {"stage": stage, "ms": 1000 * each, "share": each / total} for stage, each in [*seconds.items(), ("all", total)]
-    ]
+    sound = seconds.pop("sound")
+    told = [*seconds.items(), ("shown", total - sound), ("sound", sound), ("all", total)]
+    rows = [{"stage": stage, "ms": 1000 * each, "share": each / total} for stage, each in told]
     title = f"{options.bars} bars behind {take.opening_bars}, {music:.0f} s of music, {len(take.composed.words)} words"
     report("journey", described, [Table(title, rows)])
 
@@ -85,7 +86,9 @@ def walk(checkpoint: Checkpoint, order: Order, slots: int, wait: float, stages: 
     midi = dump_midi(opening.score)
     with stages("finish"):
         answered = Answered(midi, opening.bars, request, composed)
-        finish_with_sound(answered, checkpoint.vocabulary, sys.maxsize, None)
+        finished = finish_piece(answered, checkpoint.vocabulary)
+    with stages("sound"):
+        render_sound(finished.midi, answered.title, sys.maxsize, None)
     return finish(opening.score, request, composed, checkpoint.vocabulary)
 
 

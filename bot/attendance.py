@@ -44,6 +44,7 @@ from composer.transcription.synchronise import Listening
 TOLD_AFTER = 3  # tries to deliver a piece, where the fault is ours
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0  # seconds between two tries
 SMALLER = 0.6  # of the size that was too large, for the next try
+SOUND_SECONDS = 0.5  # that a message waits for sound, before it shows what there is
 DATABASE_SECONDS = 2.5  # before a piece is looked at again, where the database was away
 
 BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900, 3600)  # seconds
@@ -253,45 +254,49 @@ class Attendance:
         opening = await self._storage.opening_of(piece.id)
         if opening is None:
             raise GoneError
-        finished, sound = await self._studio.finish(
-            Answered(
-                opening=opening,
-                bars=piece.opening_bars,
-                request=Request.from_json(job.payload, self._studio.vocabulary),
-                composed=Composed.from_json(job.result or {}),
-                program=piece.program,
-                title=piece.title.bare,
-                task=piece.task,
-                heard=piece.heard,
-                lost=piece.lost,
-            ),
-            piece.place.filesize_limit,
+        answered = Answered(
+            opening=opening,
+            bars=piece.opening_bars,
+            request=Request.from_json(job.payload, self._studio.vocabulary),
+            composed=Composed.from_json(job.result or {}),
+            program=piece.program,
+            title=piece.title.bare,
+            task=piece.task,
+            heard=piece.heard,
+            lost=piece.lost,
         )
+        finished = await self._studio.finish(answered)
         if not await self._storage.set_result(piece.id, finished.midi, finished.receipt):  # the buttons ask for it
             raise GoneError
-        return await self.post_piece(piece, finished, sound)
+        return await self.post_piece(piece, finished)
 
-    async def post_piece(self, piece: Piece, finished: Finished, sound: Sound | None = None) -> Piece:
-        """Make its message a finished piece.
-
-        Args:
-            piece: which.
-            finished: what it is.
-            sound: its own, where there is one; else it is made, as far as there is room for it.
-        """
-        title, votes = piece.title.bare, (await self._storage.guild(piece.place.guild)).votes
-        sound = sound or await self._studio.sound(finished.midi, title, piece.place.filesize_limit)
+    async def post_piece(self, piece: Piece, finished: Finished) -> Piece:
+        """Make its message a finished piece; what there is to see does not wait for what there is to hear."""
+        title, limit = piece.title.bare, piece.place.filesize_limit
+        rendering = asyncio.create_task(self._studio.sound(finished.midi, title, limit))
+        try:
+            if not (await asyncio.wait([rendering], timeout=SOUND_SECONDS))[0]:
+                piece = await self._delivery.show(piece, await self._letter(piece, finished))
+            sound = await rendering
+        finally:
+            rendering.cancel()
         sheet = await self._sheet(piece, finished)
         while True:
             if sound.failure:
                 log.error("no sound", job=piece.id, error=sound.failure)
-            parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
             try:
-                return await self._delivery.post(piece, piece_letter(piece, finished, sound, parent, votes, sheet))
+                return await self._delivery.post(piece, await self._letter(piece, finished, sound, sheet))
             except TooLargeError:
                 if sound.mp3 is None:
                     raise
                 sound = await self._studio.sound(finished.midi, title, int(SMALLER * len(sound.mp3)))
+
+    async def _letter(
+        self, piece: Piece, finished: Finished, sound: Sound | None = None, sheet: Sheet | None = None
+    ) -> Letter:
+        parent = await self._storage.piece(piece.parent) if piece.parent is not None else None
+        votes = (await self._storage.guild(piece.place.guild)).votes
+        return piece_letter(piece, finished, sound, parent, votes, sheet)
 
     async def _sheet(self, piece: Piece, finished: Finished) -> Sheet | None:
         """Where it was asked for."""

@@ -105,7 +105,7 @@ def _listening(language: Language, progress: Progress) -> str:
 def piece_letter(
     piece: Piece,
     finished: Finished,
-    sound: Sound,
+    sound: Sound | None,
     parent: Piece | None,
     votes: bool = True,
     sheet: Sheet | None = None,
@@ -115,7 +115,7 @@ def piece_letter(
     Args:
         piece: what was asked for.
         finished: its MIDI, its picture and its receipt.
-        sound: its MP3, where there is one.
+        sound: its MP3, where there is one; None while it is being made.
         parent: the piece that it came from.
         votes: whether it may be given hearts.
         sheet: of it, where it was asked for.
@@ -144,12 +144,14 @@ def piece_letter(
         lines.append(say(language, "ends_early"))
     if len(receipt["opening"]["tracks"]) > 1:
         lines.append(say(language, "tracks", tracks=_tell_tracks(receipt["opening"]["tracks"])))
-    if sound.mp3 is None:
+    if sound is None:
+        lines.append(say(language, "sound_follows"))
+    elif sound.mp3 is None:
         lines.append(say(language, "no_sound"))
     elif sound.shortened is not None:
         lines.append(say(language, "shortened", time=say_time(language, sound.shortened)))
     name = file_name(piece.title.bare)
-    files = {f"{name}.mp3": sound.mp3} if sound.mp3 else {}
+    files = {f"{name}.mp3": sound.mp3} if sound and sound.mp3 else {}
     files |= {f"{name}.mid": finished.midi, f"{name}.png": finished.picture}
     if sheet is not None:
         pages, more = _sheet_files(piece, sheet, MOST_FILES - len(files), language)

@@ -235,6 +235,7 @@ TEXTS: Mapping[str, Text] = {
         "The MP3 is a preview of {time}: the whole is too large for this channel. The MIDI holds all of it.",
         "MP3 是 {time}的试听：完整文件超过此频道的上限。MIDI 是完整的。",
     ),
+    "sound_follows": Text("The MP3 is on its way.", "MP3 马上就来。"),
     "no_sound": Text(
         "The MP3 would be too large for this channel; the MIDI holds the piece.",
         "MP3 超过此频道的上限；MIDI 是完整的作品。",

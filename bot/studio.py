@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from bot.workshop import (
     draw_piece,
     draw_so_far,
     engrave_sheet,
-    finish_with_sound,
+    finish_piece,
     hear_performance,
     read_opening,
     render_bars,
@@ -111,15 +110,9 @@ class Studio:
         """
         return await self._readers.run(owner, reread_opening, midi, bars, order, self.vocabulary)
 
-    async def finish(self, answered: Answered, limit: int = sys.maxsize) -> tuple[Finished, Sound]:
-        """What a worker composed, as a piece.
-
-        Args:
-            answered: what, and what for.
-            limit: bytes that the MP3 may have.
-        """
-        what = (answered, self.vocabulary, limit, self._soundfont)
-        return await self._renderers.run(None, finish_with_sound, *what)
+    async def finish(self, answered: Answered) -> Finished:
+        """What a worker composed, as a piece."""
+        return await self._renderers.run(None, finish_piece, answered, self.vocabulary)
 
     async def sound(self, midi: bytes, title: str, limit: int) -> Sound:
         """A piece of ours as an MP3 of at most `limit` bytes."""

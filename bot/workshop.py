@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -231,23 +230,6 @@ def _score(midi: bytes, bars: int) -> Score:
 
 
 def finish_piece(answered: Answered, vocabulary: Vocabulary) -> Finished:
-    """For whoever needs no sound."""
-    take, midi, told = _finished(answered, vocabulary)
-    return Finished(midi, _picture(take, answered.title), told)
-
-
-def finish_with_sound(
-    answered: Answered, vocabulary: Vocabulary, limit: int, soundfont: Path | None
-) -> tuple[Finished, Sound]:
-    take, midi, told = _finished(answered, vocabulary)
-    with ThreadPoolExecutor(1) as beside:  # playing and encoding leave the interpreter alone
-        picture = beside.submit(_picture, take, answered.title)
-        sound = render_sound(midi, answered.title, limit, soundfont)
-    return Finished(midi, picture.result(), told), sound
-
-
-def _finished(answered: Answered, vocabulary: Vocabulary) -> tuple[Take, bytes, dict[str, Any]]:
-    """The take, its MIDI and its receipt."""
     request, title = answered.request, answered.title
     given = _score(answered.opening, answered.bars)
     played = given.played_on(answered.program)
@@ -263,7 +245,8 @@ def _finished(answered: Answered, vocabulary: Vocabulary) -> tuple[Take, bytes, 
         candidates=request.candidates,
     )
     command = command_line(f"{title}.mid", order, options)
-    return take, dump_midi(take.score, title), receipt(take, command, answered.heard, answered.lost)
+    told = receipt(take, command, answered.heard, answered.lost)
+    return Finished(dump_midi(take.score, title), _picture(take, title), told)
 
 
 def _picture(take: Take, title: str) -> bytes:

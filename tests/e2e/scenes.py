@@ -13,6 +13,7 @@ from typing import Any
 from bot_process import BotProcess
 from discord_standin import Standin
 
+from bot.messages import LANGUAGES, say
 from bot.playground.protocol import Attachment, Channel, Message, Reply, User, Version
 from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi
@@ -86,8 +87,9 @@ async def posted(reply: Reply) -> Message:
 
 
 def is_music(message: Message | Version) -> bool:
-    """Whether it is a piece by now, or what was heard, and not how far it is."""
-    return any(name.endswith(".mid") for name in message.files)
+    """Whether it is a piece by now, or what was heard, and not how far it is, nor without the sound that follows."""
+    is_silent = any(say(language, "sound_follows") in message.content for language in LANGUAGES)
+    return not is_silent and any(name.endswith(".mid") for name in message.files)
 
 
 def file_of(message: Message, suffix: str) -> bytes:

@@ -29,7 +29,7 @@ from bot.tidings import EDIT_SECONDS
 from composer.engine.checkpoint import save_checkpoint
 from composer.music.meter import TICKS_PER_BAR
 from composer.music.midi import dump_midi, parse_midi
-from composer.music.score import Note, in_four
+from composer.music.score import Note, TempoChange, in_four
 from composer.opening import to_opening
 from composer.order import STYLES
 from composer.sampling import SamplingParams
@@ -124,6 +124,28 @@ async def test_an_opening_comes_back_as_a_piece_to_hear_to_keep_and_to_see(place
     assert re.search(r"\d+ BPM", message.content)
     assert say("en", "default_settings") in message.content
     assert [button.label for button in message.buttons] == [*MADE_OF_IT, *GIVEN_OF_IT, "♥ Love", "Delete"]
+
+
+async def test_what_there_is_to_see_does_not_wait_for_what_there_is_to_hear(place: Place) -> None:
+    channel = place.guild.channel("seen")
+    adagio = Attachment("adagio.mid", dump_midi(in_four((Note(0, 60, 1920, 80),), (TempoChange(0, 40.0),))))
+    follows, seen = say("en", "sound_follows"), {}
+
+    def is_seen(message: Message) -> bool:
+        if follows in message.content:
+            seen.update(message.files)
+        return bool(seen)
+
+    reply = await place.ann.command("compose", channel, opening=adagio, bars=24)
+    message = await reply.until(is_seen, PATIENCE)
+    assert list(seen) == ["adagio.mid", "adagio.png"]
+    assert [button.label for button in message.buttons] == [*MADE_OF_IT, *GIVEN_OF_IT, "♥ Love", "Delete"]
+    whole = await posted(reply)
+    assert follows not in whole.content
+    assert list(whole.files) == ["adagio.mp3", *seen]
+    assert {name: whole.files[name] for name in seen} == seen
+    assert len(heard(file_of(whole, ".mp3"))) / 44100 > 140
+    assert len([m for m in channel.messages if m.files]) == 1
 
 
 async def test_the_answer_says_the_place_and_progress_is_told_at_a_measured_pace(slow_place: Place) -> None:
