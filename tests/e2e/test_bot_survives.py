@@ -42,7 +42,7 @@ def midi_of(message: Message) -> bytes:
 async def test_eight_of_eight_arrive_once_though_worker_and_bot_are_killed(slow: Path, tmp_path: Path) -> None:
     async with running(tmp_path, slow, SLOTS="8") as scene:
         people = [scene.standin.user(f"u{n}") for n in range(8)]
-        replies = [await scene.ask(user, bars=10, seed=n) for n, user in enumerate(people)]
+        replies = [await scene.ask(user, bars=6, seed=n) for n, user in enumerate(people)]
         await scene.until_any("state = 'running' and bars_done > 0")
         await scene.bot.kill_worker()
         await scene.until_any("state = 'running' and attempt = 2")

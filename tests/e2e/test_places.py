@@ -14,9 +14,10 @@ async def test_a_post_of_a_forum_or_a_media_channel_is_gone_on_with(scene: Scene
         first = scene.ann.open_post(channel, "A waltz", "Who goes on?", Attachment("waltz.mid", opening()))
         message = await posted(await scene.ann.message_menu("Continue this", first))
         assert message.channel is first.channel
-        assert (await posted(await scene.ann.click(message, "Continue"))).channel is first.channel
-        assert len(await takes_of(scene, scene.ann, first.channel, 2)) == 2
         assert channel.messages == []
+    assert (await posted(await scene.ann.click(message, "Continue"))).channel is first.channel
+    assert len(await takes_of(scene, scene.ann, first.channel, 2)) == 2
+    assert channel.messages == []
 
 
 async def test_in_a_voice_channel_pieces_come_whether_the_bot_may_connect_or_not(scene: Scene) -> None:

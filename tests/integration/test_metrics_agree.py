@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 CLOSE = {"rel": 1e-6, "abs": 1e-6, "nan_ok": True}
-ARCHIVES = {"pop909_aligned": 120, "pop1k7": 240}  # every how many-th file
+ARCHIVES = {"pop909_aligned": 150, "pop1k7": 350}  # every how many-th file
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from composer.audition import choice as module
 from composer.audition.choice import choose, failed_gates, summarise
 from composer.audition.comparison import COMPARED, load_reference
 from composer.audition.copying import Copying
@@ -42,10 +43,18 @@ def result(name: str, pieces: list[list[Judged]]) -> Result:
     return Result(Candidate(name, Path(name), SamplingParams()), "", 1.0, "int8", {"songs": pieces})
 
 
+@pytest.fixture
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals say nothing of what is chosen."""
+    monkeypatch.setattr(module, "DRAWS", 10)
+
+
+quickly = pytest.mark.usefixtures("_few_draws")
 NEAR = result("near", [[judged(figures(at))] for at in range(OPENINGS)])
 FAR = result("far", [[judged(figures(at, off=1.5))] for at in range(OPENINGS)])
 
 
+@quickly
 def test_what_is_nearest_to_real_music_is_chosen() -> None:
     choice = choose([FAR, NEAR], [GROUP])
     assert (choice.chosen, choice.by, choice.passed, choice.halved) == (1, "AUC", True, True)
@@ -53,6 +62,7 @@ def test_what_is_nearest_to_real_music_is_chosen() -> None:
     assert choice.unseen[1]["songs"].auc < choice.unseen[0]["songs"].auc
 
 
+@quickly
 def test_the_gates_come_first() -> None:
     def spoilt(name: str, **what: object) -> Result:
         worst = [judged(figures(at), **what) if at < 4 else judged(figures(at)) for at in range(OPENINGS)]  # type: ignore[arg-type]
@@ -68,6 +78,7 @@ def test_the_gates_come_first() -> None:
     assert not nobody.passed
 
 
+@quickly
 @pytest.mark.parametrize(("pieces", "copies", "failed"), [(9, 1, True), (10, 1, False), (20, 2, True), (40, 2, False)])
 def test_some_pieces_may_be_copies_as_real_ones_are(pieces: int, copies: int, failed: bool) -> None:
     """The gates take the groups together: here two of them."""
@@ -78,6 +89,7 @@ def test_some_pieces_may_be_copies_as_real_ones_are(pieces: int, copies: int, fa
     assert (summaries[0].longest_common, summaries[0].copied_song) == (90, "a song")
 
 
+@quickly
 def test_few_pieces_are_judged_by_their_overlap() -> None:
     few = Group("songs", GROUP.songs[:8], REFERENCE)
     first = [result(one.candidate.name, list(one.pieces["songs"][:8])) for one in (FAR, NEAR)]
@@ -92,6 +104,7 @@ def test_one_opening_has_no_halves() -> None:
     assert choice.seen[0]["songs"].pieces == choice.unseen[0]["songs"].pieces == 1
 
 
+@quickly
 def test_takes_of_one_opening_do_not_tell_each_other_apart() -> None:
     draw = np.random.default_rng(1)
     once = [

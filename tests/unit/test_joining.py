@@ -90,7 +90,6 @@ def played_new(score: Score, new: Score) -> list[Note]:
 
 
 @given(scores(), grid_scores())
-@settings(max_examples=200)
 def test_behind_the_opening_as_it_was_played_comes_the_continuation(opening: Score, continuation: Score) -> None:
     end = opening.end
     whole = continued(opening, continuation)
@@ -451,7 +450,6 @@ def is_inside(note: Note, start: int, end: int) -> bool:
 
 
 @given(redone())
-@settings(max_examples=300)
 def test_outside_of_the_bars_that_are_composed_again_every_note_and_control_stays(
     drawn: tuple[Score, Score, int],
 ) -> None:
@@ -486,7 +484,6 @@ def test_outside_of_the_bars_that_are_composed_again_every_note_and_control_stay
 
 
 @given(redone())
-@settings(max_examples=300)
 def test_in_the_bars_that_are_composed_again_stands_what_is_new_and_nothing_else(
     drawn: tuple[Score, Score, int],
 ) -> None:

@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 from drawn_scores import grid_scores, meters, scores
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scores import changed
 
@@ -74,7 +74,6 @@ EMPTY_BARS = notes_in_four(  # at the beginning, in the middle and at the end
 
 @given(grid_scores())
 @example(EMPTY_BARS)
-@settings(max_examples=200)
 def test_on_the_grid_nothing_is_lost(score: Score) -> None:
     assert decode(encode(score, VOCABULARY), VOCABULARY) == score
 

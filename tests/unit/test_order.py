@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from drawn_scores import VOCABULARY, scores
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scores import in_meters
 
@@ -353,7 +353,6 @@ def openings(draw: st.DrawFn) -> Score:
 
 
 @given(openings(), st.data())
-@settings(max_examples=300)
 def test_every_request_keeps_to_the_rules_and_crosses_the_table(opening: Score, data: st.DataObject) -> None:
     bars = len(opening.bars)
     redo = st.tuples(st.integers(1, bars), st.integers(1, bars)).map(lambda ends: tuple(sorted(ends)))
@@ -379,7 +378,6 @@ def test_every_request_keeps_to_the_rules_and_crosses_the_table(opening: Score, 
 
 
 @given(openings(), st.data())
-@settings(max_examples=150)
 def test_what_is_composed_to_a_request_comes_where_it_was_asked_for(opening: Score, data: st.DataObject) -> None:
     """The answer is the opening's own first bars again, in one of the roles that are asked for."""
     bars = len(opening.bars)

@@ -206,7 +206,7 @@ def test_every_step_is_the_same_operations_whoever_is_there() -> None:
 
     steps._step = watched  # type: ignore[method-assign]
     generator = Generator(checkpoint, 3, steps=steps)
-    asked = [Request(opening(1 + k), (9, 3)[k % 2], k, (FREE, NARROW)[k % 2]) for k in range(5)]
+    asked = [Request(opening(1 + k), (6, 2)[k % 2], k, (FREE, NARROW)[k % 2]) for k in range(4)]
     *_, pieces = generator.compose(asked)  # they come and go, and guards act
     assert sum(piece.watch.watched.loops + piece.watch.watched.pulled for piece in pieces if piece.watch) > 0
     assert len(seen) > 100
