@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 
 from composer.errors import TaskError
 from composer.music.key import Key
@@ -43,15 +44,25 @@ def settings_from(settings: Sequence[str]) -> tuple[SamplingParams, tuple[tuple[
 
 
 def chords_from(text: str) -> tuple[tuple[str, ...], ...]:
-    """ "Am F C G" -> a chord a bar; "Am F | C" -> those between two lines share a bar. Raises TaskError."""
-    bars = text.split("|") if "|" in text else text.split()
-    found = tuple(tuple(bar.split()) for bar in bars if bar.split())
-    for bar in found:
-        for name in bar:
-            chord_named(name)
-    if text.strip() and not found:
-        raise TaskError("no_chord", {"text": text})
-    return found
+    """ "Am F C G" -> a chord a bar; "Am F | C" -> those between two lines share a bar.
+
+    As on a lead sheet, the last chord holds on in an empty bar, and % is the bar before; a double line is one.
+
+    Raises:
+        TaskError: there is none, or one that nobody knows.
+    """
+    bars = re.split(r"\|+", text.strip().strip("|")) if "|" in text else text.split()
+    found: list[tuple[str, ...]] = []
+    for bar in bars:
+        names = tuple(bar.split())
+        if not names or names == ("%",):
+            if not found:
+                raise TaskError("no_chord", {"text": text})
+            names = found[-1] if names else found[-1][-1:]
+        found.append(names)
+    for name in chain.from_iterable(found):
+        chord_named(name)
+    return tuple(found)
 
 
 def chord_named(name: str) -> str:

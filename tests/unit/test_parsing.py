@@ -38,7 +38,10 @@ def test_what_are_no_bars(text: str) -> None:
         ("  ", ()),
         ("Am F C G", (("Am",), ("F",), ("C",), ("G",))),
         ("Am F | C", (("Am", "F"), ("C",))),
-        ("| Am F | C | |", (("Am", "F"), ("C",))),
+        ("| Am F | C ||", (("Am", "F"), ("C",))),
+        ("Am F | | % | C", (("Am", "F"), ("F",), ("F",), ("C",))),
+        ("Am F | % || C |", (("Am", "F"), ("Am", "F"), ("C",))),
+        ("Am % F", (("Am",), ("Am",), ("F",))),
         ("C", (("C",),)),
         ("bb7 F#m7b5", (("bb7",), ("F#m7b5",))),
     ],
@@ -47,9 +50,10 @@ def test_chords(text: str, chords: tuple[tuple[str, ...], ...]) -> None:
     assert chords_from(text) == chords
 
 
-def test_a_line_without_chords_names_none() -> None:
+@pytest.mark.parametrize("text", [" | | ", "|", "%", "| | C |"])
+def test_what_holds_no_chord_before_it_names_none(text: str) -> None:
     with pytest.raises(TaskError, match="names no chord"):
-        chords_from(" | | ")
+        chords_from(text)
 
 
 @pytest.mark.parametrize("text", ["Am H", "Am F | C13", "Am, F", "C|x"])
