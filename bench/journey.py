@@ -1,6 +1,6 @@
 """From an opening to the files that are posted, stage by stage, on a machine that has nothing else to compose.
 
-    ./run bench journey [--bars 32] [--rounds 3] [--slots 16] [--quick]
+    ./run bench journey [--bars 32] [--candidates 8] [--rounds 3] [--slots 16] [--quick]
 
 The example through the functions that bot and worker call, in this process. Only the wait is taken from a real worker
 in a process of its own: how long a request stands in the line although nobody is before it. Prints the median of the
@@ -51,6 +51,7 @@ from composer.request import Composed, Request
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bars", type=int, default=32)
+    parser.add_argument("--candidates", type=int, default=0, help="of which one is kept; as in the channel otherwise")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--slots", type=int, default=16, help="of the worker and of the generator")
     parser.add_argument("--quick", action="store_true", help="to see that it works: a few bars, one round")
@@ -63,7 +64,7 @@ def main() -> None:
     rounds = []
     for wait in waits:
         stages = Stages()
-        take = walk(checkpoint, Order(options.bars), options.slots, wait, stages)
+        take = walk(checkpoint, Order(options.bars, candidates=options.candidates), options.slots, wait, stages)
         rounds.append(stages)
     seconds = medians(rounds)
     music = take.score.seconds_at(take.score.end)

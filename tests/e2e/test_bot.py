@@ -139,9 +139,11 @@ async def test_what_there_is_to_see_does_not_wait_for_what_there_is_to_hear(plac
     reply = await place.ann.command("compose", channel, opening=adagio, bars=24)
     message = await reply.until(is_seen, PATIENCE)
     assert list(seen) == ["adagio.mid", "adagio.png"]
-    assert [button.label for button in message.buttons] == [*MADE_OF_IT, *GIVEN_OF_IT, "♥ Love", "Delete"]
+    buttons = [button.label for button in message.buttons]
     whole = await posted(reply)
     assert follows not in whole.content
+    assert [button.label for button in whole.buttons] == buttons
+    assert set(buttons) >= {*MADE_OF_IT, *GIVEN_OF_IT}
     assert list(whole.files) == ["adagio.mp3", *seen]
     assert {name: whole.files[name] for name in seen} == seen
     assert len(heard(file_of(whole, ".mp3"))) / 44100 > 140
