@@ -29,6 +29,7 @@ OTHERS = (
     "roles",
     "long",
     "critic",
+    "preference",
     "likelihood",
 )
 
