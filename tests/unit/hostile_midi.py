@@ -1,7 +1,7 @@
 """MIDI files made to hurt, built from bytes, and what it costs to refuse them.
 
-Run as a program it reads every file and prints one JSON object: {"files": [Reading, ...], "known": {"seconds": ...,
-"rss_mb": ...}}, where `known` is measured on a child whose cost is known and shows that children are what is measured.
+Run as a program it reads every file and prints one JSON object: {"files": [Reading, ...], "known_mb": ...}, where the
+last is measured on a child whose memory is known and shows that children are what is measured.
 It is a program of its own because Linux counts into a child's largest memory that of the process it was forked from:
 under pytest with torch loaded every child would seem to take as much as pytest does.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NOTE = b"\x00\x90\x3c\x40\x78\x80\x3c\x40"  # one note of 120 ticks
 END = b"\x00\xff\x2f\x00"
 Files = Iterator[tuple[str, bytes]]
-KNOWN_SECONDS, KNOWN_MB = 0.3, 150  # what the known child takes at least
+KNOWN_MB = 150  # what the known child takes at least
 
 
 def chunk(name: bytes, body: bytes, size: int | None = None) -> bytes:
@@ -307,7 +307,6 @@ class Reading(NamedTuple):
     error: str  # the class, or "" for a score
     sentence: str
     notes: int
-    seconds: float  # of CPU time, user and system, of the child alone
     rss_mb: float  # the largest of any child so far
 
 
@@ -315,12 +314,11 @@ def read(name: str, data: bytes) -> Reading:
     from composer.errors import OpeningError
     from composer.music.midi import read_midi
 
-    before = _cpu_seconds()
     try:
         score = read_midi(data)
     except OpeningError as error:
-        return Reading(name, type(error).__name__, str(error), 0, _cpu_seconds() - before, _rss_mb())
-    return Reading(name, "", "", len(score.notes), _cpu_seconds() - before, _rss_mb())
+        return Reading(name, type(error).__name__, str(error), 0, _rss_mb())
+    return Reading(name, "", "", len(score.notes), _rss_mb())
 
 
 def forked(
@@ -348,20 +346,13 @@ def forked(
     return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(status), told, b"")
 
 
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 def _rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # Linux counts in kB
 
 
-def measure_known_child() -> dict[str, float]:
-    before = _cpu_seconds()
-    work = f"import time\nb = b'x' * ({KNOWN_MB} << 20)\nwhile time.process_time() < {KNOWN_SECONDS}: pass"
-    subprocess.run([sys.executable, "-I", "-S", "-c", work], check=True)
-    return {"seconds": _cpu_seconds() - before, "rss_mb": _rss_mb()}
+def measure_known_child() -> float:
+    subprocess.run([sys.executable, "-I", "-S", "-c", f"b = b'x' * ({KNOWN_MB} << 20)"], check=True)
+    return _rss_mb()
 
 
 def main() -> None:
@@ -372,7 +363,7 @@ def main() -> None:
     parse_midi(a_song())  # and with it all that is imported
     with patch.object(sandbox, "run", forked):
         readings += [read(name, data) for name, data in odd_files()]
-    json.dump({"files": [reading._asdict() for reading in readings], "known": measure_known_child()}, sys.stdout)
+    json.dump({"files": [reading._asdict() for reading in readings], "known_mb": measure_known_child()}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from composer.music.midi.scan import MAX_EVENTS, MAX_NOTES, check_size
 from composer.music.score import Control, Lost, Note, Part, Role, Score, TempoChange
 
 # Far more than any file within the limits of the scan costs, as a net below them.
-LIMITS = sandbox.Limits(memory=256 * 2**20, cpu=5)
+LIMITS = sandbox.Limits(memory=256 * 2**20, cpu=10)
 WALL_SECONDS = 60  # for a machine that is busy with something else
 
 _CODE = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import answer; answer()"
