@@ -58,7 +58,6 @@ PAPER_SIZE: dict[str, Any] = {"dim": 512, "layers": 12, "heads": 8, "window": 10
 OPENING_WORDS = 150
 BARS = 32  # that /compose adds unless it is told otherwise
 LARGE = 1_000_000_000  # bytes, more than any cache holds
-UNGUARDED = Guards(loops=False, copies=False, drift=False)
 A, B, C = "(a) the paper's way", "(b) GPT-2, REMI, cached", "(c) no cache, window 1024"
 
 GOALS = {"x (a)": {1: 4.0, 16: 12.0}, "x (b)": {1: 4.0}}  # of the paper's size, by slots
@@ -124,7 +123,7 @@ class Ours:
     def begun(cls, checkpoint: Checkpoint, slots: int, device: torch.device) -> Ours:
         opening = example_words(checkpoint.vocabulary, OPENING_WORDS)
         random = checkpoint.name.startswith("random")
-        bars, guards = (MAX_BARS, UNGUARDED) if random else (BARS, Guards())
+        bars, guards = (MAX_BARS, Guards.off()) if random else (BARS, Guards())
         requests = (Request(opening, bars, seed, guards=guards) for seed in count())
         generators = {}
         for used in thread_counts():

@@ -41,7 +41,6 @@ Bars = list[npt.NDArray[np.int64]]
 
 HEARD_BARS, HOLE, BEHIND = 8, 4, 8  # of a redo
 ASKED_BARS = 16
-OFF = Guards(loops=False, copies=False, drift=False)
 MELODY, INNER, ACCOMPANIMENT = (role + 1 for role in (Role.MELODY, Role.INNER, Role.ACCOMPANIMENT))
 
 
@@ -163,7 +162,7 @@ def chords(tried: Tried) -> Iterator[str]:
                     words_of(bars[:HEARD_BARS]),
                     ASKED_BARS,
                     number,
-                    guards=OFF,
+                    guards=Guards.off(),
                     ending=False,
                     given=shown(part, [], chords=True),
                     style=tried.style(song),
@@ -210,7 +209,9 @@ def accompany(tried: Tried) -> Iterator[str]:
         score = decode(whole, tried.vocabulary)
         real.append(texture(whole, others, score))
         melody = replace(score, parts=tuple(part for part in score.parts if part.role is Role.MELODY))
-        order = Order(seed=number, guards=OFF, ending=False, accompany=True, style=STYLES[tried.style(song) - 1])
+        order = Order(
+            seed=number, guards=Guards.off(), ending=False, accompany=True, style=STYLES[tried.style(song) - 1]
+        )
         requests += order.requests(melody, tried.vocabulary)
     composed = [texture(words, others, decode(words, tried.vocabulary)) for words in tried.compose(requests)]
     spread = np.std(real, axis=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from composer.errors import RequestError, SettingsError
@@ -25,6 +25,11 @@ class Guards:
     loops: bool = True
     copies: bool = True
     drift: bool = True
+
+    @classmethod
+    def off(cls) -> Guards:
+        """None of them."""
+        return cls(**{one.name: False for one in fields(cls)})
 
 
 class Wish(NamedTuple):
@@ -128,8 +133,8 @@ class Request:
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SettingsError) as error:
             raise RequestError(f"{type(error).__name__} in {error}") from error
-        if not 1 <= request.bars <= MAX_BARS or not 0 <= request.seed < 2**63 or request.before < 0:
-            raise RequestError("bars or seed are out of range")
+        if not 1 <= request.bars <= MAX_BARS or not 0 <= request.seed < 2**63 or min(request.before, request.style) < 0:
+            raise RequestError("bars, seed or style are out of range")
         if not 0 <= request.candidates <= MAX_CANDIDATES:
             raise RequestError("so many candidates are not composed")
         if broken := next(request.broken(vocabulary), None):
@@ -243,7 +248,7 @@ def _drums(go_on: bool, fills: bool) -> Drums:
 
 
 def _wish(first: int, name: str, value: int, is_change: bool) -> Wish:
-    if name not in ("key", "notes", "onsets", "velocity") or first < 0 or abs(value) > 255:
+    if name not in ("key", "notes", "onsets", "velocity") or first < 0 or not -255 * is_change <= value <= 255:
         raise ValueError("nothing of the kind can be wished for")
     return Wish(int(first), name, int(value), bool(is_change))
 

@@ -22,7 +22,6 @@ from composer.training.tasks import as_given, split_bars
 
 VOCABULARY = default_vocabulary()
 FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
-OFF = Guards(loops=False, copies=False, drift=False)
 MELODY, ACCOMPANIMENT = Role.MELODY + 1, Role.ACCOMPANIMENT + 1
 
 
@@ -80,24 +79,29 @@ def given_of(words: Sequence[Word], roles: Sequence[int], chords: bool) -> tuple
 
 
 def go_on(bars: int = 4) -> Request:
-    return Request(tuple(song()), bars, 1, FREE, OFF, style=1)
+    return Request(tuple(song()), bars, 1, FREE, Guards.off(), style=1)
 
 
 def redone(bars: int = 2) -> Request:
     parts = bars_of(song(8))
     return Request(
-        words_of(np.concatenate(parts[:3])), bars, 2, FREE, OFF, behind=words_of(np.concatenate(parts[3 + bars :]))
+        words_of(np.concatenate(parts[:3])),
+        bars,
+        2,
+        FREE,
+        Guards.off(),
+        behind=words_of(np.concatenate(parts[3 + bars :])),
     )
 
 
 def accompanied(bars: int = 5) -> Request:
     shown = given_of(song(bars), [MELODY], chords=True)
-    return Request((), bars, 3, FREE, OFF, given=shown, roles=(ACCOMPANIMENT,), style=2)
+    return Request((), bars, 3, FREE, Guards.off(), given=shown, roles=(ACCOMPANIMENT,), style=2)
 
 
 def chords_asked(bars: int = 4) -> Request:
     shown = given_of(song(bars, "3/4"), [], chords=True)
-    return Request(tuple(song(2, "3/4")), bars, 4, FREE, OFF, given=shown)
+    return Request(tuple(song(2, "3/4")), bars, 4, FREE, Guards.off(), given=shown)
 
 
 REQUESTS: Mapping[str, Callable[[], Request]] = {

@@ -103,6 +103,7 @@ def audition(
     if blind or (audio and not long):
         check_installed()
     variants = variants_of(settings or [], sweep or [], preset)
+    guards = Guards() if preset is None else Guards.off()
     plan = Plan(
         checkpoints=checkpoints_of(run, checkpoint or [], only_one=len(variants) > 1),
         variants=variants,
@@ -110,9 +111,7 @@ def audition(
         corpora=corpus or [],
         training=training or [],
         openings_count=openings_count,
-        order=Order(
-            bars or (128 if long else 32), seeds, seed, guards=Guards(*[preset is None] * 3), ending=False, style=style
-        ),
+        order=Order(bars or (128 if long else 32), seeds, seed, guards=guards, ending=False, style=style),
         reference=reference,
         slots=slots,
         cache=cache,

@@ -128,7 +128,7 @@ def compose(
     from composer.transcription.synchronise import Listening
 
     listening = Listening(bpm, downbeat, accompany is not False, as_written)
-    guards = Guards(loop_guard, copy_guard, drift_guard)
+    guards = Guards(loops=loop_guard, copies=copy_guard, drift=drift_guard)
     sampling, amounts = settings_from(settings or [])
     order = Order(
         bars,

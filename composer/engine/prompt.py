@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from composer.engine.anchors import BARS_BEFORE, FIELDS, SIZES, UNKNOWN, Row, anchors_of, begun_id, end_id
 from composer.engine.model import BEHIND, DRAWN, GIVEN, HEARD, ModelConfig
+from composer.errors import PieceError
 from composer.music.words import IGNORE, Family, Vocabulary, Word
 from composer.request import Request
 
@@ -61,9 +62,15 @@ def trust_in(bar: OpenBar, copying: float) -> float:
 
 
 class Prompt:
-    """Of one piece. Bars are numbered from 0, the first new one."""
+    """Of one piece. Bars are numbered from 0, the first new one.
+
+    Raises:
+        PieceError: the checkpoint was not taught the style that is asked for.
+    """
 
     def __init__(self, request: Request, vocabulary: Vocabulary, config: ModelConfig) -> None:
+        if config.styles and request.style not in range(1 + len(config.styles)):
+            raise PieceError(f"the checkpoint knows {len(config.styles)} styles, and number {request.style} is not one")
         self._request, self._vocabulary = request, vocabulary
         self._style = (request.style,) if config.styles else ()
         self._opening = anchors_of(request.words, vocabulary)[:BARS_BEFORE]

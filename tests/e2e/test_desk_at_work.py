@@ -22,12 +22,12 @@ from composer.music.midi import dump_midi, parse_midi
 from composer.music.score import EARLY_TICKS, Note, Part, Score, in_four
 from composer.rendering.tree import ROW_HEIGHT
 
-BARS = 16
+BARS = 12
 
 
 def melody() -> bytes:
-    """16 bars of a tune, each note by itself."""
-    pitches = [72, 74, 76, 79, 77, 76, 74, 72] * 8
+    """12 bars of a tune, each note by itself."""
+    pitches = [72, 74, 76, 79, 77, 76, 74, 72] * 6
     notes = [Note(at * 480, pitch, at * 480 + 440, 80) for at, pitch in enumerate(pitches)]
     return dump_midi(in_four(tuple(notes), end=BARS * TICKS_PER_BAR))
 

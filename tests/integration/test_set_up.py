@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("run", "pyproject.toml", "setup.py", "composer/engine/native/step.cpp")
+NATIVE = Path("composer", "engine", "native")
+NEEDED = ("run", "pyproject.toml", "setup.py", NATIVE / "step.cpp", NATIVE / "layout.h")
 
 # Stands for Python: makes an environment of copies of itself and writes down what else it is asked.
 PYTHON = """#!/bin/sh

@@ -279,7 +279,7 @@ def random_anchors(batch: int, length: int) -> Tensor:
 
 def compose(checkpoint: Checkpoint, requests: Iterable[Request], slots: int = 4, ending: bool = False) -> list[Piece]:
     """With weights as they are, so that what is likeliest is what it is in the parallel form."""
-    asked = [replace(request, ending=ending, guards=Guards(False, False, False)) for request in requests]
+    asked = [replace(request, ending=ending, guards=Guards.off()) for request in requests]
     *_, pieces = Generator(checkpoint, slots, whole=True).compose(asked)
     return pieces
 

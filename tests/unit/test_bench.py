@@ -25,7 +25,6 @@ from composer.request import Guards, Request
 
 HERE = Machine("a CPU", 2, ("avx2",), 23.5, None, 0.5, "3.11.7", "2.13.0", "2026-11-25T12:00:00+00:00")
 CPU = torch.device("cpu")
-UNGUARDED = Guards(loops=False, copies=False, drift=False)
 
 
 # ---------------------------------------------------------------------- what is told
@@ -108,7 +107,7 @@ def test_what_a_step_reads_grows_with_slots_and_words_up_to_the_window() -> None
 
     def cost(slots: int, opening: int) -> tuple[StepCost, int]:
         generator = Generator(checkpoint, slots)
-        pieces = [generator.submit(Request(words[:opening], 8, seed, guards=UNGUARDED)) for seed in range(slots)]
+        pieces = [generator.submit(Request(words[:opening], 8, seed, guards=Guards.off())) for seed in range(slots)]
         while not all(piece.drawn for piece in pieces):
             generator.step()
         seen = sum(len(piece.request.words) + len(piece.words) for piece in pieces)

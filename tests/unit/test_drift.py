@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from engine_models import random_checkpoint
 from some_words import BAR, at_sixteenth, note
@@ -76,8 +78,8 @@ def density(guards: Guards) -> tuple[float, int]:
 
 
 def test_a_model_that_runs_away_is_held_and_the_receipt_tells_how_often() -> None:
-    free, free_pulled = density(Guards(False, False, False))
-    held, held_pulled = density(Guards(False, False, True))
+    free, free_pulled = density(Guards.off())
+    held, held_pulled = density(replace(Guards.off(), drift=True))
     assert held < 0.7 * free
     assert free_pulled == 0
     assert 0 < held_pulled <= 16 * 8

@@ -41,7 +41,6 @@ from composer.sampling import SamplingParams
 VOCABULARY = default_vocabulary()
 FREE = SamplingParams().with_settings(["temperature.all=1", "top_p.all=1"])
 GREEDY = FREE.with_setting("top_p", "all", 0.01)  # at any temperature: warmer changes nothing
-OFF = Guards(loops=False, copies=False, drift=False)
 BARS = 20
 SLOTS = 3
 
@@ -102,7 +101,7 @@ def together() -> list[Piece]:
 
 
 def test_without_the_guard_the_model_loops() -> None:
-    pieces = compose(Generator(looping(), SLOTS), [replace(request, guards=OFF) for request in REQUESTS[:3]])
+    pieces = compose(Generator(looping(), SLOTS), [replace(request, guards=Guards.off()) for request in REQUESTS[:3]])
     assert all(longest_loop(piece) >= 8 for piece in pieces)
     assert all(piece.drawn == len(piece.words) - 1 for piece in pieces), "nothing is drawn again"
     assert all(watched(piece) == Watched() for piece in pieces)
@@ -270,7 +269,7 @@ def composing() -> Checkpoint:
 @pytest.fixture(scope="module")
 def songs() -> list[list[Word]]:
     """What comes where no guard rail is."""
-    pieces = compose(Generator(composing(), SLOTS), [replace(request, guards=OFF) for request in COPIED])
+    pieces = compose(Generator(composing(), SLOTS), [replace(request, guards=Guards.off()) for request in COPIED])
     return [piece.words for piece in pieces]
 
 
@@ -302,7 +301,7 @@ def test_with_the_guard_off_it_is_that_song(songs: list[list[Word]], knows: Chec
 def test_what_cannot_but_be_copied_is_told(songs: list[list[Word]], knows: Checkpoint) -> None:
     """Drawn greedily, what is drawn again is the same."""
     request = asked(5, 8, GREEDY)
-    (song,) = compose(Generator(knows, 1), [replace(request, guards=OFF)])
+    (song,) = compose(Generator(knows, 1), [replace(request, guards=Guards.off())])
     notes = sum(word.family == Family.NOTE for word in song.words)
     checkpoint = knowing(knows, other=songs[0], song=song.words)
     (piece,) = compose(Generator(checkpoint, 1), [replace(request, guards=Guards(loops=False, drift=False))])

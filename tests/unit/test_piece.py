@@ -552,13 +552,8 @@ def more_requests(draw: st.DrawFn) -> Request:
     given = draw(st.lists(st.tuples(meter_ids, places), min_size=1, max_size=3))
     bars = len(given)
     one_a_bar = st.lists(meter_ids, min_size=bars, max_size=bars).map(tuple)
-    wish = st.builds(
-        Wish,
-        st.integers(0, 9),
-        st.sampled_from(["key", "notes", "onsets", "velocity"]),
-        st.integers(-9, 9),
-        st.booleans(),
-    )
+    fields, values = st.sampled_from(["key", "notes", "onsets", "velocity"]), st.integers(0, 9)
+    wish = st.builds(Wish, values, fields, values) | st.builds(Wish, values, fields, st.integers(-9, 9), st.just(True))
     return Request(
         draw(heard_bars | st.just(())),
         bars,
@@ -665,6 +660,8 @@ def test_words_that_are_no_opening_are_refused(words: list[int]) -> None:
         {"wishes": [[0, "bars_left", 1, False]]},
         {"wishes": [[-1, "key", 1, False]]},
         {"wishes": [[0, "key", 999, False]]},
+        {"wishes": [[0, "key", -1, False]]},
+        {"style": -1},
         {"words": []},
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -34,6 +35,8 @@ from composer.engine.torch_steps import TorchSteps
 from composer.errors import RequestError
 from composer.music.encoding import decode
 from composer.music.words import COLUMN, Family, Word, default_vocabulary
+from composer.order import STYLES
+from composer.places import DEFAULT_CHECKPOINT
 from composer.request import Request
 from composer.rules import broken_rules
 from composer.training.tasks import given, redo, split_bars
@@ -204,3 +207,17 @@ def test_where_chords_are_asked_for_past_bars_count_as_in_training(kind: str) ->
 
     assert composed(stronger, "chords") == composed(as_learned, "chords")
     assert composed(stronger, "go on") != composed(as_learned, "go on")
+
+
+@pytest.mark.parametrize("kind", ["torch", "native int8"])
+def test_a_style_that_the_checkpoint_was_not_taught_ends_its_piece_and_no_other(kind: str) -> None:
+    checkpoint = versatile_checkpoint()
+    good = REQUESTS["go on"]()
+    asked = [replace(good, style=style) for style in (2, 3, 4_000_000)]
+    *_, pieces = Generator(checkpoint, 3, steps=steps_of(kind, checkpoint, 3)).compose(asked)
+    assert [piece.error is None for piece in pieces] == [True, False, False]
+    assert "knows 2 styles, and number 3 is not one" in str(pieces[1].error)
+
+
+def test_the_checkpoint_of_the_project_knows_every_style_that_can_be_asked_for() -> None:
+    assert json.loads((DEFAULT_CHECKPOINT / "config.json").read_text())["model"]["styles"] == list(STYLES)

@@ -39,7 +39,7 @@ def a_piece(bars: int = 80) -> Tensor:
     """Words that follow the grammar: (1, words, attributes)."""
     generator = Generator(random_checkpoint(), slots=1)
     opening = (BAR, metrical(1), *(note(40, role=role) for role in Role))
-    *_, (piece,) = generator.compose([Request(opening, bars, 3, FREE, Guards(False, False, False))])
+    *_, (piece,) = generator.compose([Request(opening, bars, 3, FREE, Guards.off())])
     return tensor(*opening, *piece.words)
 
 

@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from composer.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from composer.engine.generator import Generator, why_slow
 from composer.engine.native import library
+from composer.engine.native.layout import layout
 from composer.engine.native.library import builds
 from composer.engine.native.steps import NativeSteps
 from composer.engine.native.weights import LANES, is_supported, pack
@@ -120,7 +121,7 @@ def test_with_guards_that_act_too() -> None:
 
 def test_in_int8_words_are_about_as_likely_as_the_model_itself_finds_them() -> None:
     checkpoint = told(random_checkpoint(**MODELS["lags and the likest bar"]))
-    off = Guards(loops=False, copies=False, drift=False)
+    off = Guards.off()
     asked = [Request(request.words, 6, request.seed, FREE, off, request.ending) for request in requests()]
     for piece in compose("native int8", checkpoint, asked):
         assert list(broken_rules(piece.words, VOCABULARY, 6)) == []
@@ -316,10 +317,18 @@ def test_a_machine_without_the_compiled_step_says_so(monkeypatch: pytest.MonkeyP
     assert isinstance(Generator(checkpoint, 1).steps, TorchSteps)
 
 
-def test_a_build_of_another_version_is_not_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["version", "LANES", "PITCH", "FAMILY_OF[CHORD]", "PLACE[1]", "Settings.anchors", "Model"]
+)
+def test_a_build_in_which_anything_lies_elsewhere_is_not_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(library.library()._name)  # type: ignore[union-attr]
     assert library.load(path) is not None
-    monkeypatch.setattr(library, "VERSION", library.VERSION + 1)
+    changed = dict(layout()) | {name: 99}
+    assert len(changed) == len(dict(layout()))
+    monkeypatch.setattr(library, "layout", changed.items)
     assert library.load(path) is None
+
+
+def test_what_is_no_build_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "step.so").write_bytes(b"of another machine")
     assert library.load(str(tmp_path / "step.so")) is None

@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     looping = looping_checkpoint()
     save_checkpoint(folder / "looping", looping.model, looping.vocabulary)
     loaded = load_checkpoint(folder / "looping")
-    order = Order(bars=12, guards=Guards(loops=False, copies=False, drift=False))
+    order = Order(bars=12, guards=Guards.off())
     (take,) = compose(Opening(opening()), loaded, order)
     song = notes_of_words(np.array(take.composed.words), loaded.vocabulary)
     RunIndex.build([("the song", run_hashes(song.time, song.pitch))]).save(folder / "looping" / FILE)

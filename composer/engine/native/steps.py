@@ -16,7 +16,7 @@ from composer.engine.checkpoint import Checkpoint
 from composer.engine.draw import COLDEST, LEAST_WARM, WARMER, farthest_spread
 from composer.engine.guards import NO_PULL, Pull
 from composer.engine.model import CompoundWordTransformer
-from composer.engine.native import library
+from composer.engine.native import layout, library
 from composer.engine.native.weights import Weights, is_supported
 from composer.engine.noise import NOISE_WORDS, Noise
 from composer.engine.prompt import Known, OpenBar, trust_in
@@ -45,10 +45,10 @@ class NativeSteps:
         self._trust = np.ones(slots, np.float32)
         self._warmed, self._last = np.zeros(slots, np.uint8), np.zeros(slots, np.uint8)
         self._length, self._segment, self._following, self._roles = np.zeros((4, slots), np.int32)
-        self._anchors = np.zeros((slots, library.MOST_FIELDS), np.int32)
+        self._anchors = np.zeros((slots, layout.MOST_FIELDS), np.int32)
         self._chords = np.zeros((slots, vocabulary.sizes["position"]), np.int32)
         shown = returns.ROLES if "role" in vocabulary.sizes else 1
-        self._settings = library.Settings(
+        self._settings = layout.Settings(
             temperature=_pointer(self._temperature),
             top_p=_pointer(self._top_p),
             pulls=_pointer(self._pulls),
@@ -106,7 +106,7 @@ class NativeSteps:
 
     def read(self, slot: int, known: Sequence[Known], first: bool) -> None:
         words = np.array([one.word for one in known], np.int32)
-        anchors = np.zeros((len(known), library.MOST_FIELDS), np.int32)
+        anchors = np.zeros((len(known), layout.MOST_FIELDS), np.int32)
         for row, one in zip(anchors, known, strict=True):
             row[: len(one.anchors)] = one.anchors
         segments = np.array([one.segment for one in known], np.int32)

@@ -12,16 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from composer.engine.model import Block, CompoundWordTransformer, Stage
-from composer.engine.native import library
+from composer.engine.native import layout
+from composer.engine.native.layout import LANES, MOST_BARS_BACK, MOST_HEADS, MOST_HINTS, ORDER
 from composer.errors import CompositionError
 from composer.music.words import ATTRIBUTES
 
-LANES = 64  # columns of a packed group, as in step.cpp
-MOST_BARS_BACK, MOST_HINTS, MOST_HEADS = 64, 16, 64  # as in step.cpp
 INT8_MAX = 127
 PLACE = 1 << 24  # bytes; numpy asks for large pages for so many, and matrices in small ones wait for the pages' tables
 LINE = 64  # bytes of a line of cache, on which each matrix begins
-ORDER = (0, 2, 1, 3)  # of four weights of an output, as in step.cpp
 
 Floats = npt.NDArray[np.float32]
 
@@ -51,9 +49,9 @@ class Weights:
         self.size = 0
         self.model = self._fold()
 
-    def _fold(self) -> library.Model:
+    def _fold(self) -> layout.Model:
         model, config = self._model, self._model.config
-        folded = library.Model(
+        folded = layout.Model(
             **{name: getattr(config, name) for name in ("dim", "layers", "heads", "kv_heads", "window", "memory")},
             stages=len(model.stages),
             lags=len(config.lags),
@@ -64,8 +62,8 @@ class Weights:
             bias=self._floats(model.project.bias),
             norm=self._floats(model.norm.weight),
             norm_epsilon=torch.finfo(torch.float32).eps,
-            layer=self._array(library.Layer, [self._layer(block) for block in model.blocks]),
-            stage=self._array(library.Stage, [self._stage(stage) for stage in model.stages]),
+            layer=self._array(layout.Layer, [self._layer(block) for block in model.blocks]),
+            stage=self._array(layout.Stage, [self._stage(stage) for stage in model.stages]),
             mix=self._linear([_part(stage, Stage).mix for stage in model.stages]),
             slopes=self._floats(self._slopes()),
         )
@@ -82,7 +80,7 @@ class Weights:
             self._fold_returns(folded)
         return folded
 
-    def _fold_returns(self, folded: library.Model) -> None:
+    def _fold_returns(self, folded: layout.Model) -> None:
         """Each hint's part of the projection is applied to whatever the hint may add up from."""
         returns = self._model.returns
         assert returns is not None
@@ -94,10 +92,10 @@ class Weights:
             folded.hint_alike = self._floats(returns.alike.weight @ parts[:, -1, :-1].T)
             folded.hint_distance = self._floats(returns.distance.weight @ parts[:, -1, :-1].T)
 
-    def _layer(self, module: nn.Module) -> library.Layer:
+    def _layer(self, module: nn.Module) -> layout.Layer:
         block = _part(module, Block)
         attention = block.attention
-        layer = library.Layer(
+        layer = layout.Layer(
             queries_keys_values=self._linear([attention.queries, attention.keys_values]),
             out=self._linear([attention.out]),
             up=self._linear([_part(block.feed[0], nn.Linear)]),
@@ -115,9 +113,9 @@ class Weights:
             layer.distance_bias = self._floats(attention.distance_bias)
         return layer
 
-    def _stage(self, module: nn.Module) -> library.Stage:
+    def _stage(self, module: nn.Module) -> layout.Stage:
         stage = _part(module, Stage)
-        folded = library.Stage(
+        folded = layout.Stage(
             names=self._ints(ATTRIBUTES.index(name) for name in stage.names),
             name_count=len(stage.names),
             norm=self._floats(stage.norm.weight),
@@ -134,12 +132,12 @@ class Weights:
         slopes = _part(self._model.blocks[0], Block).attention.slopes
         return torch.zeros(self._model.config.heads) if slopes is None else slopes
 
-    def _linear(self, layers: Sequence[nn.Linear]) -> library.Matrix:
+    def _linear(self, layers: Sequence[nn.Linear]) -> layout.Matrix:
         """Several layers with the same input as one."""
         bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers])
         return self._matrix(torch.cat([layer.weight for layer in layers]), bias)
 
-    def _matrix(self, weight: Tensor, bias: Tensor | None) -> library.Matrix:
+    def _matrix(self, weight: Tensor, bias: Tensor | None) -> layout.Matrix:
         """weight: (outputs, inputs), as in nn.Linear"""
         numbers = weight.detach().float().numpy()
         _check(numbers)
@@ -149,7 +147,7 @@ class Weights:
         if bias is not None:
             held[: len(bias)] = bias.detach().float().numpy()
         self.size += packed.nbytes
-        return library.Matrix(self._place(packed), self._floats(scales), self._floats(held), weight.shape[1], outputs)
+        return layout.Matrix(self._place(packed), self._floats(scales), self._floats(held), weight.shape[1], outputs)
 
     def _place(self, packed: npt.NDArray[Any]) -> int:
         """Copy it behind the matrix before it, and return its address."""
@@ -165,12 +163,12 @@ class Weights:
         array = np.ascontiguousarray(values.detach() if isinstance(values, Tensor) else values, np.float32)
         _check(array)
         self._kept.append(array)
-        return array.ctypes.data_as(library.Floats)
+        return array.ctypes.data_as(layout.Floats)
 
     def _ints(self, values: Iterable[int]) -> Any:
         array = np.array(list(values), np.int32)
         self._kept.append(array)
-        return array.ctypes.data_as(library.Ints)
+        return array.ctypes.data_as(layout.Ints)
 
     def _array(self, structure: type[ctypes.Structure], rows: Sequence[ctypes.Structure]) -> Any:
         array = (structure * len(rows))(*rows)
